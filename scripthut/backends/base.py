@@ -1,0 +1,45 @@
+"""The seam to a place where jobs run."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from scripthut.core.jobs import Accepted, Job, Observation, Rejected, RemoteFile, Token, Watch
+
+
+class Backend(Protocol):
+    """A place where jobs run. Every call takes many jobs: cost is per backend, not per task.
+
+    Every call may raise Unreachable: then nothing is known, and nothing may be concluded.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def commands(self) -> int: ...  # commands run on the machine since the start
+
+    def home(self) -> PurePosixPath: ...
+
+    def submit(self, jobs: Sequence[Job]) -> Mapping[Token, Accepted | Rejected]:
+        """Submit jobs, one command for many. A token missing from the answer: nobody knows."""
+        ...
+
+    def observe(self, watches: Sequence[Watch]) -> Observation:
+        """See all jobs at once. One whose `job_id` is None is looked for by its token."""
+        ...
+
+    def cancel(self, jobs: Collection[Job]) -> None:
+        """Ask the scheduler to end jobs; says nothing about whether they ended."""
+        ...
+
+    def fetch(
+        self, files: Collection[tuple[Job, RemoteFile]]
+    ) -> Iterator[tuple[RemoteFile, bytes]]:
+        """The contents of listed files, in one stream; a file that changed meanwhile is left out.
+
+        The RemoteFile that comes back carries the size and mtime that belong to the bytes.
+        """
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,199 @@
+"""The values that travel between the engine, the backends and the pages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import TypeAlias
+
+Token: TypeAlias = str
+"""`<run>.<n>.<attempt>`: names one attempt of one task, on the cluster too."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a machine said: exit code, standard output, standard error.
+
+    `out` and `err` are bytes decoded with replacement, so no byte a job writes can break anything.
+    """
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a task asks of a scheduler. Memory in bytes, time limit in seconds."""
+
+    partition: str | None = None  # None: the scheduler's default
+    cpus: int = 1
+    memory: int | None = None  # None: the scheduler's default
+    time_limit: int | None = None  # None: the partition's limit
+    gres: str | None = None
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where one attempt of a task writes on the backend; all absolute."""
+
+    logs: PurePosixPath  # the directory of `out` and `err`
+    out: PurePosixPath
+    err: PurePosixPath
+    outputs: PurePosixPath  # $SCRIPTHUT_OUTPUT_DIR
+    summary: PurePosixPath  # $SCRIPTHUT_TASK_SUMMARY, inside `outputs`
+    fragment: PurePosixPath  # $SCRIPTHUT_RUN_SUMMARY
+    state: PurePosixPath  # the directory of `note` and `claim`
+    note: PurePosixPath  # the exit note: <token>.exit
+    claim: PurePosixPath  # the claim, a symbolic link whose text is `job:<id>`: <token>.claim
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt of a task, as a backend sees it."""
+
+    token: Token
+    run_id: str
+    run_name: str
+    key: str  # the task's id in its document
+    name: str
+    attempt: int
+    command: str
+    working_dir: str  # as written: absolute, or beginning with `~`, or relative to the home
+    env: Mapping[str, str]
+    resources: Resources
+    paths: Paths
+    job_id: str | None = None  # the scheduler's id; None while it is not known
+    submitted_at: datetime | None = None  # when the intent to submit was committed
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The scheduler took the job."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The scheduler refused the job; `why` is its own words. `wait`: only for now (a limit)."""
+
+    why: str
+    wait: bool = False
+
+
+class Phase(StrEnum):
+    """What a scheduler's state word means to us."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"  # ended, exit 0, says the scheduler
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A job as the queue or the accounting showed it. A row that is not final is never an ending."""
+
+    job_id: str
+    phase: Phase
+    word: str  # the scheduler's own word: RUNNING, TIMEOUT, ...
+    reason: str | None = None  # a sentence: why it waits, or why it ended
+    exit_code: int | None = None
+    signal: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    node: str | None = None
+
+
+@dataclass(frozen=True)
+class ExitNote:
+    """What the job script itself left behind when it ended (core/script.py)."""
+
+    token: Token
+    job_id: str
+    code: int  # 128 + n when the shell was ended by signal n
+    started_at: datetime
+    ended_at: datetime
+    node: str
+    refused: str | None = None  # the job id that held the claim: this job ran nothing
+
+
+class Area(StrEnum):
+    """Which of a task's two places a file is in."""
+
+    OUTPUT = "output"
+    FRAGMENT = "fragment"
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file that a listing found. `path` is relative to the area, raw bytes as the disk has them."""
+
+    token: Token
+    area: Area
+    path: bytes
+    size: int
+    mtime_ns: int
+    note: str | None = None  # a sentence: why it will not be collected; None when it may be
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a task has written by now. `mark` is a fingerprint: equal marks, equal listings."""
+
+    mark: str
+    files: tuple[RemoteFile, ...]  # the fragment, if there, and the output files, sorted
+    more: int = 0  # files beyond the listing's own limit, not named
+    problem: str | None = None  # a sentence: the directory could not be read
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a log: `data` stands at byte `start` of a file that is `size` bytes long."""
+
+    start: int
+    data: bytes
+    size: int
+
+
+@dataclass(frozen=True)
+class Watch:
+    """One job an observation asks about, with what is known already, so that only news travels."""
+
+    job: Job
+    live: bool = True  # ask the scheduler about it
+    mark: str | None = None  # of the listing known; None: nothing is known
+    list_outputs: bool = True
+    tails: Mapping[str, int] = field(
+        default_factory=dict
+    )  # "output"|"error" -> offset; -1: the tail
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one cycle saw of all jobs asked about.
+
+    A live token in none of `sightings`, `notes`, `unanswered` was asked for, answered, and absent.
+    """
+
+    sightings: Mapping[Token, Sighting] = field(default_factory=dict)
+    notes: Mapping[Token, ExitNote] = field(default_factory=dict)
+    claims: Mapping[Token, str] = field(default_factory=dict)  # token -> job id that claimed it
+    listings: Mapping[Token, Listing] = field(default_factory=dict)  # only where the mark changed
+    contents: Mapping[tuple[Token, Area, bytes], bytes] = field(default_factory=dict)  # small ones
+    logs: Mapping[tuple[Token, str], Chunk] = field(default_factory=dict)
+    unanswered: frozenset[Token] = frozenset()  # nobody could say: conclude nothing
+    notice: str | None = None  # a sentence for the backend's card ("accounting does not answer")
+
+
+@dataclass(frozen=True)
+class OutputLimits:
+    """How much of what a task writes is collected."""
+
+    file_bytes: int = 5 * 1024 * 1024
+    files: int = 200
+    depth: int = 3  # a/b/c.md is at depth 3
+    listed: int = 1000  # files named in a listing, collected or not

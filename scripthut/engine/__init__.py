@@ -1,0 +1,1 @@
+"""The only actor: one engine has its hands on the clusters."""

@@ -1,0 +1,37 @@
+"""What a cycle acts with: one backend, and a database it may write only while it leads."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+
+from scripthut.backends.base import Backend
+from scripthut.core.jobs import Job, OutputLimits
+from scripthut.store.db import Session
+from scripthut.store.kept import Kept
+
+
+@dataclass(frozen=True)
+class Hands:
+    """One backend's cycle acts through these alone.
+
+    `writing` is fenced: it raises Fenced, with nothing written, once another engine leads.
+    """
+
+    backend: Backend
+    reading: Callable[[], AbstractContextManager[Session]]
+    writing: Callable[[], AbstractContextManager[Session]]
+    kept: Kept
+    limits: OutputLimits
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A task that the cycle asked about, as it stood when the cycle began."""
+
+    task_id: int
+    run_id: str
+    job: Job
+    finished_at: datetime | None  # None: not ended
+    listing_mark: str | None  # of the listing that was collected whole last
+    is_looked_at: bool = False  # somebody has its outputs or the run open

@@ -1,0 +1,1 @@
+"""One scheduler's dialect a file: commands out, text in."""

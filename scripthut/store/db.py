@@ -1,0 +1,63 @@
+"""The database: its engine, its transactions, and the one place where writing begins."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY = 30.0  # seconds a writer waits for another one before "database is locked"
+
+
+class Database:
+    """A database and the two ways to use it: `reading` and `writing`."""
+
+    def __init__(self, url: str) -> None:
+        """Open a database by its SQLAlchemy URL; makes the directory of a SQLite file."""
+        self.url = make_url(url)
+        self._sqlite = self.url.get_backend_name() == "sqlite"
+        if self._sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        args = {"timeout": BUSY} if self._sqlite else {}
+        self.engine = create_engine(self.url, connect_args=args, pool_pre_ping=not self._sqlite)
+        self._writer = self.engine.execution_options(hut_writes=True)
+        if self._sqlite:
+            event.listen(self.engine, "connect", _sqlite_connect)
+            event.listen(self.engine, "begin", _sqlite_begin)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A transaction that changes nothing and sees one state of the database."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction that writes: committed at the end, undone on any exception.
+
+        On SQLite it begins IMMEDIATE: one that reads first and writes later would meet "database
+        is locked" whenever another one wrote in between.
+        """
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _sqlite_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # BEGIN is ours, see below
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")  # an intent that was committed survives power loss
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("hut_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,199 @@
+"""The tables. Nothing here asks or changes anything; relationships are never loaded by surprise."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, Text
+from sqlalchemy import DateTime as SADateTime
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+from scripthut.core.jobs import Area
+from scripthut.core.states import State
+
+NAMES = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware datetime; kept as UTC, given back as UTC. A naive one is refused."""
+
+    impl = SADateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse what has no zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """SQLite forgets the zone; what went in was UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables' base."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {
+        datetime: UTCDateTime(),
+        dict[str, Any]: JSON,
+        list[str]: JSON,
+        State: String(16),
+        Area: String(16),
+    }
+
+
+class Run(Base):
+    """One execution of a document's tasks on one backend. Its state is derived, never stored."""
+
+    __tablename__ = "runs"
+    id: Mapped[str] = mapped_column(String(8), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    backend: Mapped[str] = mapped_column(Text, index=True)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]  # when the last task ended; None: not over
+    log_dir: Mapped[str | None] = mapped_column(Text)  # absolute on the backend; None: not placed
+    version: Mapped[int] = mapped_column(default=0)  # grows with every transaction that changes it
+    cancel_asked_at: Mapped[datetime | None]
+    tasks: Mapped[list["Task"]] = relationship(lazy="raise", order_by="Task.n")
+
+
+class Task(Base):
+    """One task of a run. `state` is written by store.tasks.move alone."""
+
+    __tablename__ = "tasks"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"))
+    n: Mapped[int]  # its place in the document, from 0
+    key: Mapped[str] = mapped_column(Text)  # its id in the document
+    name: Mapped[str] = mapped_column(Text)
+    spec: Mapped[dict[str, Any]]  # core.document.TaskSpec, as JSON
+    deps: Mapped[list[str]]  # keys, wildcards resolved
+    state: Mapped[State] = mapped_column(default=State.PENDING)
+    version: Mapped[int] = mapped_column(default=0)  # the run's version when it last changed
+    attempt: Mapped[int] = mapped_column(default=1)
+    token: Mapped[str | None] = mapped_column(String(15))  # None: not yet claimed
+    job_id: Mapped[str | None] = mapped_column(Text)
+    submitted_at: Mapped[datetime | None]  # when the intent to submit was committed
+    accepted_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    exit_code: Mapped[int | None]
+    signal: Mapped[int | None]
+    node: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)  # a sentence: why it waits, or why it ended
+    missing_since: Mapped[datetime | None]  # answered absences began; None: seen when last asked
+    cancel_asked_at: Mapped[datetime | None]
+    cancel_sent_at: Mapped[datetime | None]
+    listing_mark: Mapped[str | None] = mapped_column(Text)  # of the listing last collected whole
+    collected_at: Mapped[datetime | None]  # outputs and logs collected after the end; None: to do
+    outputs_more: Mapped[int] = mapped_column(default=0)  # files beyond what was listed
+    outputs_problem: Mapped[str | None] = mapped_column(Text)
+    has_outputs: Mapped[bool] = mapped_column(default=False)
+    has_run_summary: Mapped[bool] = mapped_column(default=False)
+    run: Mapped[Run] = relationship(lazy="raise", back_populates="tasks")
+    __table_args__ = (
+        Index("uq_tasks_run_id_n", "run_id", "n", unique=True),
+        Index("uq_tasks_run_id_key", "run_id", "key", unique=True),
+        Index("ix_tasks_run_id_state", "run_id", "state"),
+        Index("ix_tasks_run_id_version", "run_id", "version"),
+    )
+
+
+class EventRow(Base):
+    """What happened to a task, in order; only ever added to."""
+
+    __tablename__ = "events"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"))
+    task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"), index=True)
+    at: Mapped[datetime]
+    what: Mapped[str] = mapped_column(String(24))
+    old: Mapped[str | None] = mapped_column(String(16))
+    new: Mapped[str | None] = mapped_column(String(16))
+    note: Mapped[str | None] = mapped_column(Text)
+    __table_args__ = (Index("ix_events_run_id_id", "run_id", "id"),)
+
+
+class Output(Base):
+    """A file that a task wrote. `sha256` is None while, or because (see `note`), it is not kept."""
+
+    __tablename__ = "outputs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"))
+    attempt: Mapped[int] = mapped_column(default=1)
+    area: Mapped[Area]
+    raw: Mapped[bytes] = mapped_column(LargeBinary)  # the path's bytes: its identity
+    path: Mapped[str] = mapped_column(Text)  # the path for people; bytes that are not UTF-8 as \xNN
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(16))  # core.previews.Kind
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    html: Mapped[str | None] = mapped_column(
+        String(64)
+    )  # sha256 of the rendered Markdown, kept too
+    note: Mapped[str | None] = mapped_column(Text)
+    __table_args__ = (
+        Index("uq_outputs_task_id_raw", "task_id", "attempt", "area", "raw", unique=True),
+    )
+
+
+class Log(Base):
+    """The part of a log that is kept: bytes `start` to `end` of a file now `size` bytes long."""
+
+    __tablename__ = "logs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"))
+    attempt: Mapped[int] = mapped_column(default=1)
+    stream: Mapped[str] = mapped_column(String(8))  # output | error
+    start: Mapped[int] = mapped_column(BigInteger)
+    end: Mapped[int] = mapped_column(BigInteger)
+    size: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime]  # when it was last asked for and answered
+    __table_args__ = (Index("uq_logs_task_id_stream", "task_id", "attempt", "stream", unique=True),)
+
+
+class WatchRow(Base):
+    """Somebody is looking: at a run (`what` = run) or at a task's output, error or outputs."""
+
+    __tablename__ = "watches"
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    task_id: Mapped[int] = mapped_column(primary_key=True, default=0)  # 0: the run as a whole
+    what: Mapped[str] = mapped_column(String(8), primary_key=True)
+    until: Mapped[datetime] = mapped_column(index=True)
+
+
+class BackendRow(Base):
+    """What the engine last knew of a backend."""
+
+    __tablename__ = "backends"
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    type: Mapped[str] = mapped_column(String(16))
+    answered_at: Mapped[datetime | None]  # the last answer; None: never
+    failing_since: Mapped[datetime | None]  # the first unanswered question since; None: answers
+    message: Mapped[str | None] = mapped_column(Text)  # why it does not answer, in a sentence
+    notice: Mapped[str | None] = mapped_column(Text)
+    commands: Mapped[int] = mapped_column(default=0)  # commands of the last cycle
+    submit_commands: Mapped[int] = mapped_column(default=0)  # of the last submission
+    watched: Mapped[int] = mapped_column(default=0)  # live tasks in the last cycle
+
+
+class Lease(Base):
+    """Who may act, until when (seconds since 1970 by the database's clock)."""
+
+    __tablename__ = "leases"
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    holder: Mapped[str | None] = mapped_column(String(16))
+    epoch: Mapped[int] = mapped_column(default=0)
+    until: Mapped[float] = mapped_column(default=0.0)

@@ -1,0 +1,1 @@
+"""Running a command and reading a file on a machine; knows no scheduler."""
