@@ -95,7 +95,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class Sighting:
-    """A job as the queue or the accounting showed it. A row that is not final is never an ending."""
+    """A job as the queue or accounting showed it. A row that is not final is never an ending."""
 
     job_id: str
     phase: Phase
@@ -130,7 +130,7 @@ class Area(StrEnum):
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file that a listing found. `path` is relative to the area, raw bytes as the disk has them."""
+    """A file that a listing found. `path`: relative to the area, bytes as the disk has them."""
 
     token: Token
     area: Area

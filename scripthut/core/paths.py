@@ -21,7 +21,7 @@ def _part(text: str) -> str:
     return "_" if cleaned.strip(".") == "" else cleaned
 
 
-def for_task(
+def for_task(  # noqa: PLR0913
     logs: PurePosixPath,
     run_id: str,
     key: str,

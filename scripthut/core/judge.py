@@ -1,0 +1,239 @@
+"""Sighting + exit note + how long nobody has seen the job -> the event that moves a task, or None.
+
+Evidence in order: the job's own exit note, the queue, accounting. Silence is never evidence: a
+question that got no answer changes nothing, and patience counts only answered questions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from scripthut.core.jobs import ExitNote, Phase, Sighting
+from scripthut.core.states import LIVE, Event, State
+
+PATIENCE = timedelta(minutes=10)  # no record anywhere for this long: lost
+UNHEARD = timedelta(minutes=1)  # "no such job" for this long: it was never submitted
+YOUNG = timedelta(seconds=10)  # a scheduler may take this long to show a job it accepted
+WORD = timedelta(seconds=30)  # how long a scheduler's own word is awaited for a killed job
+
+SIGNALS = {1: "SIGHUP", 2: "SIGINT", 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
+ENDED = {
+    Phase.DONE: Event.EXITED_OK,
+    Phase.FAILED: Event.EXITED_BAD,
+    Phase.CANCELLED: Event.CANCELLED,
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of a task before this cycle's evidence."""
+
+    state: State
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    missing_since: datetime | None = None
+    time_limit: int | None = None  # seconds
+    cancel_asked: bool = False
+    cancel_sent: bool = False
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one cycle saw of one task. With neither sighting nor note: asked, answered, absent."""
+
+    sighting: Sighting | None = None
+    note: ExitNote | None = None
+    claimed_by: str | None = None  # the job id in the claim
+    unanswered: bool = False  # part of the question got no answer
+
+
+Facts: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An event (None: the state stays) and the facts that come with it, named like the columns."""
+
+    event: Event | None = None
+    facts: Facts = field(default_factory=dict)
+
+
+NOTHING = Verdict()
+
+
+def judge(task: Standing, seen: Evidence, now: datetime, answering_since: datetime) -> Verdict:
+    """What the evidence says. Never asks for a move that the table does not have.
+
+    `answering_since`: since when the backend has answered without a break; absence before that
+    was not asked about and does not count.
+    """
+    if task.state is State.SUBMITTING:
+        return _accepted(task, seen, now, answering_since)
+    if task.state not in LIVE and task.state is not State.LOST:
+        return NOTHING
+    ended = _ended(task, seen, now, answering_since)
+    if ended is not None:
+        return ended
+    if task.state is State.LOST:
+        return NOTHING
+    if seen.sighting is not None and seen.sighting.phase not in ENDED:
+        return _in_queue(task, seen.sighting, now)
+    return _absent(task, seen, now, answering_since)
+
+
+def _accepted(task: Standing, seen: Evidence, now: datetime, answering_since: datetime) -> Verdict:
+    """A submission whose outcome is not known: any trace of the token is an acceptance."""
+    job_id = seen.claimed_by
+    if job_id is None and seen.note is not None:
+        job_id = seen.note.job_id
+    if job_id is None and seen.sighting is not None:
+        job_id = seen.sighting.job_id
+    if job_id is not None:
+        return Verdict(
+            Event.ACCEPTED, {"job_id": job_id, "accepted_at": now, "missing_since": None}
+        )
+    if seen.unanswered:
+        return _forget_absence(task)
+    if _gone_for(task, now, answering_since) >= UNHEARD and _age(task, now) >= UNHEARD:
+        return Verdict(Event.NOT_FOUND, {"missing_since": None, "submitted_at": None})
+    return _absence_begins(task, now)
+
+
+def _ended(
+    task: Standing, seen: Evidence, now: datetime, answering_since: datetime
+) -> Verdict | None:
+    """The ending that the evidence proves, or None when it does not prove one."""
+    sighting, note = seen.sighting, seen.note
+    if sighting is not None and sighting.phase in ENDED:
+        return _scheduler_says(sighting, note, seen.claimed_by)
+    if note is None:
+        return None
+    if sighting is not None:
+        return _note_of_a_job_in_the_queue(task, note, sighting)
+    awaited = now - max(note.ended_at, answering_since)
+    has_no_word = awaited < (PATIENCE if seen.unanswered else WORD)
+    if note.code == 0:
+        # A handler that exits 0 after the limit has not completed: the scheduler's word counts.
+        return None if _over_limit(task, note) and has_no_word else _by_note(note)
+    if note.code > 128 and task.cancel_asked:
+        return Verdict(Event.CANCELLED, _note_facts(note) | {"reason": "Cancelled"})
+    return None if note.code > 128 and has_no_word else _by_note(note)
+
+
+def _note_of_a_job_in_the_queue(
+    task: Standing, note: ExitNote, sighting: Sighting
+) -> Verdict | None:
+    """While the queue has the job, only success is believed: of a bad end the scheduler says why.
+
+    A waiting job has been requeued: the note is of the incarnation before.
+    """
+    if sighting.phase is Phase.WAITING or note.code != 0 or _over_limit(task, note):
+        return None
+    return _by_note(note)
+
+
+def _by_note(note: ExitNote) -> Verdict:
+    return Verdict(Event.EXITED_OK if note.code == 0 else Event.EXITED_BAD, _note_facts(note))
+
+
+def _scheduler_says(
+    sighting: Sighting, note: ExitNote | None, claimed_by: str | None
+) -> Verdict | None:
+    """The scheduler's final word, made more exact by the note: it has the whole exit code."""
+    event = ENDED[sighting.phase]
+    if event is Event.EXITED_OK and note is None and claimed_by not in (None, sighting.job_id):
+        return None  # a second job with our token that met the claim and ran nothing
+    if event is Event.EXITED_OK and note is not None and note.code != 0:
+        return Verdict(Event.EXITED_BAD, _note_facts(note))
+    facts: dict[str, object] = {"finished_at": sighting.ended_at, "node": sighting.node}
+    facts |= {"exit_code": sighting.exit_code, "signal": sighting.signal}
+    if sighting.started_at is not None:
+        facts["started_at"] = sighting.started_at
+    if note is not None:
+        facts |= _note_facts(note)
+        if event is not Event.EXITED_OK and note.code == 0:
+            facts |= {"exit_code": sighting.exit_code, "signal": sighting.signal}
+    elif event is Event.EXITED_OK:
+        facts["exit_code"] = 0
+    # The scheduler's sentence (a limit, memory, a node) tells more than a bare exit code does.
+    own_words = sighting.reason
+    if event is Event.EXITED_BAD and (own_words is None or sighting.word == "FAILED"):
+        own_words = own_words if note is None else _why(note.code)
+    facts["reason"] = None if event is Event.EXITED_OK else (own_words or sighting.word.title())
+    return Verdict(event, {k: v for k, v in facts.items() if k == "reason" or v is not None})
+
+
+def _in_queue(task: Standing, sighting: Sighting, now: datetime) -> Verdict:
+    facts: dict[str, object] = {"missing_since": None, "reason": sighting.reason}
+    if sighting.phase is Phase.WAITING:
+        facts["started_at"] = None  # a requeued job starts anew
+        return Verdict(None if task.state is State.QUEUED else Event.SEEN_WAITING, facts)
+    facts |= {"started_at": sighting.started_at or task.started_at or now, "node": sighting.node}
+    return Verdict(None if task.state is State.RUNNING else Event.SEEN_RUNNING, facts)
+
+
+def _absent(task: Standing, seen: Evidence, now: datetime, answering_since: datetime) -> Verdict:
+    if seen.unanswered:
+        return _forget_absence(task)
+    if _age(task, now) < YOUNG and task.state is State.SUBMITTED:
+        return NOTHING
+    if task.state is not State.SETTLING:
+        return Verdict(Event.LEFT_QUEUE, {"missing_since": now, "reason": None})
+    gone_for = _gone_for(task, now, answering_since)
+    if task.cancel_sent and seen.note is None and gone_for >= WORD:
+        reason = "Cancelled: it left the queue after the order, and no record says otherwise"
+        return Verdict(Event.CANCELLED, {"reason": reason, "finished_at": task.missing_since})
+    if gone_for >= PATIENCE:
+        reason = (
+            "The scheduler has no record of it and it left no exit note: look at its log, "
+            "then vouch for it or retry it"
+        )
+        return Verdict(Event.VANISHED, {"reason": reason})
+    return _absence_begins(task, now)
+
+
+def _absence_begins(task: Standing, now: datetime) -> Verdict:
+    return NOTHING if task.missing_since else Verdict(None, {"missing_since": now})
+
+
+def _forget_absence(task: Standing) -> Verdict:
+    return Verdict(None, {"missing_since": None}) if task.missing_since else NOTHING
+
+
+def _gone_for(task: Standing, now: datetime, answering_since: datetime) -> timedelta:
+    """For how long answered questions have found nothing."""
+    if task.missing_since is None:
+        return timedelta(0)
+    return now - max(task.missing_since, answering_since)
+
+
+def _age(task: Standing, now: datetime) -> timedelta:
+    return now - task.submitted_at if task.submitted_at else timedelta(0)
+
+
+def _over_limit(task: Standing, note: ExitNote) -> bool:
+    return task.time_limit is not None and (
+        note.ended_at - note.started_at >= timedelta(seconds=task.time_limit)
+    )
+
+
+def _note_facts(note: ExitNote) -> dict[str, object]:
+    return {
+        "exit_code": note.code,
+        "signal": note.code - 128 if note.code > 128 else None,
+        "started_at": note.started_at,
+        "finished_at": max(note.ended_at, note.started_at),
+        "node": note.node,
+        "reason": _why(note.code),
+    }
+
+
+def _why(code: int) -> str | None:
+    if code == 0:
+        return None
+    if code <= 128:
+        return f"Exited with code {code}"
+    number = code - 128
+    name = SIGNALS.get(number, f"signal {number}")
+    return f"Ended by {name} (exit code {code})"

@@ -1,0 +1,48 @@
+"""What people ask of the engine. An order is written down; only evidence ends a live task."""
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from scripthut.core.states import TERMINAL, Event, State
+from scripthut.store.models import EventRow, Run, Task
+from scripthut.store.tasks import move
+from scripthut.store.versions import next_version
+
+WAITS = {"reason": "Cancelled before it was submitted"}
+
+
+def ask_cancel_task(session: Session, task: Task, now: datetime) -> bool:
+    """Order a task's cancellation; a pending one is cancelled at once. False: it has ended."""
+    session.refresh(task)
+    if task.state in TERMINAL:
+        return False
+    if task.state is State.PENDING and move(session, task, Event.CANCELLED, now, WAITS):
+        return True
+    _ask(session, task, now)
+    return True
+
+
+def ask_cancel_run(session: Session, run: Run, now: datetime) -> int:
+    """Order the cancellation of all of a run's tasks that have not ended; says how many."""
+    statement = select(Task).where(Task.run_id == run.id, Task.state.not_in(TERMINAL))
+    open_tasks = session.scalars(statement.order_by(Task.n)).all()
+    if not open_tasks:
+        return 0
+    marked = update(Run).where(Run.id == run.id, Run.cancel_asked_at.is_(None))
+    session.execute(marked.values(cancel_asked_at=now))
+    return sum(ask_cancel_task(session, task, now) for task in open_tasks)
+
+
+def _ask(session: Session, task: Task, now: datetime) -> None:
+    """Write the order down; asking twice is asking once."""
+    statement = (
+        update(Task)
+        .where(Task.id == task.id, Task.cancel_asked_at.is_(None))
+        .values(cancel_asked_at=now, version=next_version(session, task.run_id))
+    )
+    if session.connection().execute(statement).rowcount:
+        row = EventRow(run_id=task.run_id, task_id=task.id, at=now, what="cancel_asked")
+        session.add(row)
+        task.cancel_asked_at = now

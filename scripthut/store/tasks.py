@@ -1,0 +1,165 @@
+"""Tasks: what a cycle must know of them, and `move`, the one writer of a task's state."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session, contains_eager
+
+from scripthut.core.graph import Node
+from scripthut.core.states import LIVE, TERMINAL, Event, State, after
+from scripthut.store.models import EventRow, Run, Task
+from scripthut.store.versions import next_version
+
+COLLECT_FOR = timedelta(days=1)  # how long after its end a task's outputs are still asked for
+
+
+def move(
+    session: Session, task: Task, event: Event, now: datetime, facts: Mapping[str, object]
+) -> bool:
+    """Move a task as the table says; the only writer of a task's state.
+
+    Compare and set: False, and nothing written, when the task is no longer in the state in which
+    it was read (another writer was first). `facts` are columns that change with it. Raises
+    IllegalTransition when the table has no such move.
+    """
+    old, new = task.state, after(task.state, event)
+    version = next_version(session, task.run_id)
+    changes = {**facts, "state": new, "version": version}
+    if new in TERMINAL:
+        changes.setdefault("finished_at", now)
+        changes["missing_since"] = None
+    statement = (
+        update(Task)
+        .where(Task.id == task.id, Task.state == old, Task.attempt == task.attempt)
+        .values(changes)
+        .execution_options(synchronize_session=False)
+    )
+    if session.connection().execute(statement).rowcount != 1:
+        return False
+    note = facts.get("reason")
+    session.add(
+        EventRow(
+            run_id=task.run_id,
+            task_id=task.id,
+            at=now,
+            what=event.value,
+            old=old.value,
+            new=new.value,
+            note=note if isinstance(note, str) else None,
+        )
+    )
+    if new in TERMINAL:
+        _close_run(session, task.run_id, now)
+    for name, value in changes.items():
+        setattr(task, name, value)
+    return True
+
+
+def learn(session: Session, task: Task, facts: Mapping[str, object]) -> bool:
+    """Write facts that do not change the state; False when there is nothing new in them."""
+    changes = {name: value for name, value in facts.items() if getattr(task, name) != value}
+    if not changes:
+        return False
+    # When absence began is the engine's own book-keeping: no page shows it.
+    if set(changes) - {"missing_since"}:
+        changes["version"] = next_version(session, task.run_id)
+    statement = update(Task).where(Task.id == task.id, Task.attempt == task.attempt)
+    session.connection().execute(statement.values(changes))
+    return True
+
+
+def _close_run(session: Session, run_id: str, now: datetime) -> None:
+    """Note when the last task of a run has ended."""
+    open_tasks = select(Task.id).where(Task.run_id == run_id, Task.state.not_in(TERMINAL))
+    statement = (
+        update(Run)
+        .where(Run.id == run_id, Run.ended_at.is_(None), ~open_tasks.exists())
+        .values(ended_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    session.connection().execute(statement)
+
+
+def to_watch(session: Session, backend: str, now: datetime) -> Sequence[Task]:
+    """The tasks a cycle asks a backend about: live, lost, or ended and not yet collected.
+
+    Each comes with its run, the oldest first.
+    """
+    uncollected = (
+        Task.state.in_(TERMINAL)
+        & Task.collected_at.is_(None)
+        & Task.token.is_not(None)
+        & (Task.finished_at > now - COLLECT_FOR)
+    )
+    statement = (
+        select(Task)
+        .join(Task.run)
+        .where(Run.backend == backend)
+        .where(or_(Task.state.in_([*LIVE, State.LOST]), uncollected))
+        .options(contains_eager(Task.run))
+        .order_by(Task.id)
+    )
+    return session.scalars(statement).all()
+
+
+def active_runs(session: Session, backend: str) -> Sequence[Run]:
+    """The runs of a backend that are not over, the oldest first."""
+    statement = select(Run).where(Run.backend == backend, Run.ended_at.is_(None))
+    return session.scalars(statement.order_by(Run.created_at, Run.id)).all()
+
+
+def nodes(session: Session, run_id: str) -> list[Node]:
+    """A run's tasks as the planner sees them, in the document's order."""
+    statement = select(Task.id, Task.key, Task.state, Task.deps).where(Task.run_id == run_id)
+    return [Node(*row) for row in session.execute(statement.order_by(Task.n))]
+
+
+def live_counts(session: Session, backend: str) -> dict[str, int]:
+    """Run id -> how many of its tasks hold a slot of the backend."""
+    statement = (
+        select(Task.run_id, func.count())
+        .join(Task.run)
+        .where(Run.backend == backend, Task.state.in_(LIVE))
+        .group_by(Task.run_id)
+    )
+    return {row[0]: row[1] for row in session.execute(statement)}
+
+
+def by_ids(session: Session, ids: Collection[int]) -> Sequence[Task]:
+    """Tasks by their row ids, each with its run, in the order of their ids."""
+    statement = select(Task).join(Task.run).where(Task.id.in_(ids)).order_by(Task.id)
+    return session.scalars(statement.options(contains_eager(Task.run))).all()
+
+
+def to_cancel(session: Session, backend: str, again_before: datetime) -> Sequence[Task]:
+    """Live tasks whose cancellation is asked for and not sent, or sent before `again_before`."""
+    statement = (
+        select(Task)
+        .join(Task.run)
+        .where(Run.backend == backend, Task.cancel_asked_at.is_not(None))
+        .where(Task.state.in_(LIVE), Task.job_id.is_not(None))
+        .where(or_(Task.cancel_sent_at.is_(None), Task.cancel_sent_at < again_before))
+        .options(contains_eager(Task.run))
+        .order_by(Task.id)
+    )
+    return session.scalars(statement).all()
+
+
+def mark_cancel_sent(session: Session, ids: Collection[int], now: datetime) -> None:
+    """Note that the scheduler was told to cancel these tasks."""
+    session.connection().execute(update(Task).where(Task.id.in_(ids)).values(cancel_sent_at=now))
+
+
+def news(session: Session) -> dict[str, int]:
+    """Backend -> the sum of the versions of its runs: it grows whenever any of them changes.
+
+    Only runs that are not over, and those whose last outputs are not collected yet.
+    """
+    uncollected = select(Task.run_id).where(Task.collected_at.is_(None), Task.token.is_not(None))
+    statement = (
+        select(Run.backend, func.sum(Run.version + 1))
+        .where(or_(Run.ended_at.is_(None), Run.id.in_(uncollected)))
+        .group_by(Run.backend)
+    )
+    return {backend: int(versions) for backend, versions in session.execute(statement)}

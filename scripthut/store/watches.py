@@ -1,0 +1,50 @@
+"""Who is looking at what: pages write it down, and the engine hurries for what is looked at."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from scripthut.store.db import Database
+from scripthut.store.models import Run, WatchRow
+
+LOOKS_FOR = timedelta(seconds=15)
+WHATS = ("run", "output", "error", "outputs")
+
+
+def renew(database: Database, run_id: str, task_id: int, what: str, now: datetime) -> None:
+    """Note that somebody looks at a run (`task_id` 0) or a task's output, error or outputs.
+
+    A look lasts 15 s and is written at most every 5 s, so that open pages do not write at every
+    question they ask.
+    """
+    key = {"run_id": run_id, "task_id": task_id, "what": what}
+    with database.reading() as session:
+        known = session.get(WatchRow, key)
+        if known is not None and known.until > now + LOOKS_FOR - timedelta(seconds=5):
+            return
+    until = now + LOOKS_FOR
+    try:
+        with database.writing() as session:
+            statement = update(WatchRow).filter_by(**key).values(until=until)
+            if not session.connection().execute(statement).rowcount:
+                session.add(WatchRow(**key, until=until))
+    except IntegrityError:
+        return  # another page wrote the same look in this moment
+
+
+def looks(session: Session, backend: str, now: datetime) -> Sequence[WatchRow]:
+    """Everything somebody looks at on a backend."""
+    statement = (
+        select(WatchRow)
+        .join(Run, Run.id == WatchRow.run_id)
+        .where(Run.backend == backend, WatchRow.until > now)
+    )
+    return session.scalars(statement).all()
+
+
+def forget_old(session: Session, now: datetime) -> None:
+    """Drop looks that ended a while ago."""
+    session.execute(delete(WatchRow).where(WatchRow.until < now - timedelta(minutes=5)))
