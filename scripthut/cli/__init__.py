@@ -1,1 +1,87 @@
-"""The command line."""
+"""The command line: what a person types, and nothing that decides anything."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from scripthut import __version__
+from scripthut.cli import logs, server, submit
+from scripthut.cli.configuration import settle
+from scripthut.core.errors import HutError, Invalid
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The configuration; else scripthut.yaml here or above, else ~/.config/scripthut.",
+)
+verbose_option = click.option("--verbose", is_flag=True, help="Also say what is done in between.")
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is said in sentences on standard error."""
+    try:
+        commands(prog_name="scripthut")
+    except Invalid as error:
+        _complain(error.what + ":", *(f"  {problem}" for problem in error.problems))
+    except HutError as error:
+        _complain(str(error))
+
+
+def _complain(first: str, *more: str) -> None:
+    click.echo("\n".join([f"scripthut: {first}", *more]), err=True)
+    sys.exit(1)
+
+
+@click.group(invoke_without_command=True)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def commands(context: click.Context) -> None:
+    """Run workflows on your own cluster, and read what their tasks wrote in the browser."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@commands.command("serve")
+@config_option
+@click.option("--host", help="The address to listen on; loopback only.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
+@click.option("--bind", metavar="unix:PATH", help="Listen on a socket file, for a proxy.")
+@verbose_option
+def serve_command(
+    config_file: Path | None, host: str | None, port: int | None, bind: str | None, verbose: bool
+) -> None:
+    """Serve the pages and, unless `engine: false`, act on the clusters."""
+    logs.set_up(verbose)
+    config = settle(config_file)
+    server.serve(config, server.address(config.settings, host, port, bind))
+
+
+@commands.command("engine")
+@config_option
+@verbose_option
+def engine_command(config_file: Path | None, verbose: bool) -> None:
+    """Act on the clusters without serving pages, until SIGTERM or Ctrl-C."""
+    logs.set_up(verbose)
+    server.act(settle(config_file))
+
+
+@commands.command("submit")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--backend", required=True, metavar="NAME", help="Where the tasks run.")
+@click.option("--name", help="The run's name; else the file's.")
+@click.option(
+    "--server",
+    "base",
+    envvar="SCRIPTHUT_SERVER",
+    default=submit.SERVER,
+    show_default=True,
+    metavar="URL",
+    help="The running server.",
+)
+def submit_command(file: Path, backend: str, name: str | None, base: str) -> None:
+    """Start a run of a workflow FILE (JSON) and print the link of its page."""
+    document = submit.read(file)
+    click.echo(submit.post(base, backend, name or submit.name_of(file), document))
