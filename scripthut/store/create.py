@@ -10,7 +10,7 @@ from scripthut.core.states import State
 from scripthut.store.models import EventRow, Run, Task
 
 
-def create_run(
+def create_run(  # noqa: PLR0913
     session: Session, run_id: str, name: str, backend: str, document: Document, now: datetime
 ) -> Run:
     """Insert a run and all its tasks; the engine takes it from there."""

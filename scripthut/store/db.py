@@ -6,10 +6,19 @@ from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from scripthut.core.errors import HutError
+
+__all__ = ["Database", "DatabaseDown", "Session"]
+
 BUSY = 30.0  # seconds a writer waits for another one before "database is locked"
+
+
+class DatabaseDown(HutError):
+    """The database does not answer, or was locked for too long; nothing was written."""
 
 
 class Database:
@@ -31,7 +40,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A transaction that changes nothing and sees one state of the database."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with _says_when_down(), Session(self.engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -41,12 +50,24 @@ class Database:
         On SQLite it begins IMMEDIATE: one that reads first and writes later would meet "database
         is locked" whenever another one wrote in between.
         """
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with (
+            _says_when_down(),
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+@contextmanager
+def _says_when_down() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise DatabaseDown(f"The database does not answer: {error.orig}") from error
 
 
 def _sqlite_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

@@ -1,10 +1,12 @@
 """The tables. Nothing here asks or changes anything; relationships are never loaded by surprise."""
 
 from datetime import UTC, datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, ClassVar
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, Text
 from sqlalchemy import DateTime as SADateTime
+from sqlalchemy import Enum as SAEnum
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
@@ -26,7 +28,7 @@ class UTCDateTime(TypeDecorator[datetime]):
     impl = SADateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """Refuse what has no zone."""
         if value is None:
             return None
@@ -34,23 +36,30 @@ class UTCDateTime(TypeDecorator[datetime]):
             raise ValueError(f"{value!r} has no time zone")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """SQLite forgets the zone; what went in was UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def _words(of: type[StrEnum]) -> SAEnum:
+    """A column of an enumeration's words, kept as plain text."""
+    return SAEnum(
+        of, native_enum=False, length=16, values_callable=lambda e: [member.value for member in e]
+    )
+
+
 class Base(DeclarativeBase):
     """All tables' base."""
 
     metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map = {
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UTCDateTime(),
         dict[str, Any]: JSON,
         list[str]: JSON,
-        State: String(16),
-        Area: String(16),
+        State: _words(State),
+        Area: _words(Area),
     }
 
 

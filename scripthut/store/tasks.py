@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session, contains_eager
+from sqlalchemy.orm.attributes import set_committed_value
 
 from scripthut.core.graph import Node
 from scripthut.core.states import LIVE, TERMINAL, Event, State, after
@@ -52,7 +53,7 @@ def move(
     if new in TERMINAL:
         _close_run(session, task.run_id, now)
     for name, value in changes.items():
-        setattr(task, name, value)
+        set_committed_value(task, name, value)  # the row has it already: nothing to flush
     return True
 
 

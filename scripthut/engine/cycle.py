@@ -1,0 +1,100 @@
+"""One backend's cycle: orders, a look, what was written, and what may start next."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from scripthut.core.errors import Unreachable
+from scripthut.engine.advance import advance
+from scripthut.engine.base import Hands
+from scripthut.engine.collect import collect
+from scripthut.engine.jobs import job_of
+from scripthut.engine.observe import Seen, observe
+from scripthut.engine.submit import submit
+from scripthut.store import health, tasks
+from scripthut.store.lease import Fenced
+
+log = logging.getLogger(__name__)
+AGAIN = timedelta(seconds=15)  # an order that has had no effect is sent again
+NOT_NOW = timedelta(seconds=30)  # after "too many jobs", claims pause
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a cycle went. `is_stirring`: something moved, or somebody looks."""
+
+    answered: bool
+    is_stirring: bool = False
+
+
+class Cycle:
+    """One backend's cycles, run one after the other by one thread."""
+
+    def __init__(self, hands: Hands, kind: str, cap: int) -> None:
+        self.hands = hands
+        self._kind = kind
+        self._cap = cap
+        self._answering_since: datetime | None = None
+        self._hold_until: datetime | None = None
+
+    def run(self, now: datetime) -> Report:
+        """Do everything that this backend needs now. An unreachable one moves nothing."""
+        name = self.hands.backend.name
+        try:
+            report = self._run(now, self._answering_since or now)
+        except Unreachable as error:
+            if self._answering_since is not None:
+                log.warning("cluster does not answer backend=%s: %s", name, error)
+            self._answering_since = None
+            with self.hands.writing() as session:
+                health.failed(session, name, self._kind, str(error), now)
+            return Report(answered=False)
+        except Fenced as error:
+            log.warning("cycle void backend=%s: %s", name, error)
+            return Report(answered=False)
+        if self._answering_since is None:
+            log.info("cluster answers backend=%s", name)
+            self._answering_since = now
+        return report
+
+    def _run(self, now: datetime, answering_since: datetime) -> Report:
+        backend = self.hands.backend
+        before = backend.commands
+        self._cancel(now)
+        seen = observe(self.hands, now, answering_since)
+        collect(self.hands, seen.watched, seen.observation, now)
+        asked = backend.commands
+        started = self._start(now)
+        self._record(seen, asked - before, backend.commands - asked, now)
+        looked_at = any(w.is_looked_at for w in seen.watched.values())
+        return Report(True, bool(seen.moved or started or looked_at))
+
+    def _cancel(self, now: datetime) -> None:
+        """Send the orders to cancel, all in one command."""
+        with self.hands.reading() as session:
+            doomed = tasks.to_cancel(session, self.hands.backend.name, now - AGAIN)
+        if not doomed:
+            return
+        home = self.hands.backend.home()
+        self.hands.backend.cancel([job_of(task, home) for task in doomed])
+        with self.hands.writing() as session:
+            tasks.mark_cancel_sent(session, [task.id for task in doomed], now)
+        log.info("cancel sent backend=%s jobs=%s", self.hands.backend.name, len(doomed))
+
+    def _start(self, now: datetime) -> int:
+        """Claim and submit what may start."""
+        cap = 0 if self._hold_until and now < self._hold_until else self._cap
+        claimed = advance(self.hands, cap, now)
+        if claimed and submit(self.hands, claimed, now):
+            self._hold_until = now + NOT_NOW
+        return len(claimed)
+
+    def _record(self, seen: Seen, asked: int, submitted: int, now: datetime) -> None:
+        """Note what the cycle cost, when there is something to note."""
+        name, notice = self.hands.backend.name, seen.observation.notice
+        with self.hands.reading() as session:
+            is_news = health.is_news(session, name, notice, now)
+        if is_news or submitted or seen.moved:
+            answer = health.Answered(asked, submitted, seen.live, notice)
+            with self.hands.writing() as session:
+                health.answered(session, name, self._kind, answer, now)

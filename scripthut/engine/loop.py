@@ -1,0 +1,134 @@
+"""The engine: one leader, one thread a backend, a cycle whenever one is due.
+
+Every process of the web may run a candidate; the lease elects one. Which backend is asked when is
+decided in `pace.py`; what a cycle does is `cycle.py`.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+
+from scripthut import clock, ids
+from scripthut.backends import build
+from scripthut.backends.base import Backend
+from scripthut.config import Config
+from scripthut.core.errors import HutError
+from scripthut.engine.cycle import Cycle
+from scripthut.engine.lead import Lead
+from scripthut.engine.pace import Pace
+from scripthut.store import tasks, watches
+from scripthut.store.db import Database, DatabaseDown
+from scripthut.store.kept import Kept
+
+log = logging.getLogger(__name__)
+TICK = 0.5  # seconds between two looks at the database for something to do
+HOUSEKEEPING = 600.0  # seconds
+
+
+class Engine:
+    """A candidate: leads when the lease is free, acts while it leads."""
+
+    def __init__(self, config: Config, backends: Mapping[str, Backend] | None = None) -> None:
+        """Build everything; connect to nothing yet."""
+        self.config = config
+        self.database = Database(config.database_url)
+        self.lead = Lead(self.database, ids.new_holder())
+        self._kept = Kept(config.data_dir / "kept")
+        self._backends = backends
+        self._cycles: dict[str, Cycle] = {}
+        self._paces: dict[str, Pace] = {}
+        self._running: dict[str, Future[bool]] = {}
+        self._pool = ThreadPoolExecutor(len(config.backends) or 1, "hut-backend")
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._cleaned = time.monotonic()
+
+    def start(self) -> None:
+        """Run as a thread of this process, until `stop` or the process ends."""
+        self._thread = threading.Thread(target=self.run, name="hut-engine", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop acting, let running cycles end, give the lease back."""
+        self._stopped.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=10)
+
+    def run(self) -> None:
+        """Be a candidate until stopped."""
+        log.info("engine candidate holder=%s", self.lead.holder)
+        while not self._stopped.is_set():
+            try:
+                self.tick(clock.utcnow())
+            except DatabaseDown as error:
+                log.warning("database does not answer: %s", error)
+            except HutError as error:
+                log.warning("tick gave up: %s", error)
+            self._stopped.wait(TICK)
+        self._close()
+
+    def tick(self, now: datetime) -> bool:
+        """Renew the lease and start every cycle that is due; True while this engine leads."""
+        if not self.lead.renew():
+            return False
+        if not self._cycles:
+            self._build()
+        with self.database.reading() as session:
+            news = tasks.news(session)
+        for name, cycle in self._cycles.items():
+            self._reap(name)
+            pace = self._paces[name]
+            if name not in self._running and pace.is_due(time.monotonic(), news.get(name)):
+                self._running[name] = self._pool.submit(self._cycle, cycle, pace, now)
+        self._clean(now)
+        return True
+
+    def wait(self, timeout: float = 60.0) -> None:
+        """Until the cycles that run now have ended."""
+        for future in list(self._running.values()):
+            future.exception(timeout)
+
+    def _cycle(self, cycle: Cycle, pace: Pace, now: datetime) -> bool:
+        began = time.monotonic()
+        report = cycle.run(now)
+        pace.took(time.monotonic(), time.monotonic() - began, report)
+        return report.answered
+
+    def _reap(self, name: str) -> None:
+        """Forget a cycle that has ended; say what broke in one that broke."""
+        future = self._running.get(name)
+        if future is None or not future.done():
+            return
+        del self._running[name]
+        error = future.exception()
+        if error is not None:
+            log.error("cycle broke backend=%s", name, exc_info=error)
+            self._paces[name].broke(time.monotonic())
+
+    def _build(self) -> None:
+        settings = self.config.settings
+        for part in self.config.backends:
+            if self._backends is not None:
+                backend = self._backends[part.name]
+            else:
+                backend = build(part, self.config.settings)
+            hands = self.lead.hands(backend, self._kept, settings.outputs.limits())
+            self._cycles[part.name] = Cycle(hands, part.type, part.max_concurrent)
+            quick = 0.5 if part.type == "local" else 2.0
+            self._paces[part.name] = Pace(quick, float(settings.poll_interval))
+
+    def _clean(self, now: datetime) -> None:
+        if time.monotonic() - self._cleaned > HOUSEKEEPING:
+            self._cleaned = time.monotonic()
+            with self.lead.writing() as session:
+                watches.forget_old(session, now)
+
+    def _close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for cycle in self._cycles.values():
+            cycle.hands.backend.close()
+        self.lead.release()
+        self.database.dispose()

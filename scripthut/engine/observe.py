@@ -1,0 +1,152 @@
+"""One look at a backend: what was seen becomes events, and events move tasks."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from scripthut.core.document import TaskSpec
+from scripthut.core.jobs import Job, Observation, Token, Watch
+from scripthut.core.judge import Evidence, Standing, Verdict, judge
+from scripthut.core.states import LIVE, TERMINAL, Event, State, after
+from scripthut.engine.base import Hands, Watched
+from scripthut.engine.jobs import job_of
+from scripthut.store import tasks as store
+from scripthut.store import watches
+from scripthut.store.db import Session
+from scripthut.store.models import Task, WatchRow
+
+log = logging.getLogger(__name__)
+STEPS = 3  # accepted, then running, then ended: one observation can prove all three
+TAIL = -1  # the offset that stands for "the last part"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look found, and whom it asked about."""
+
+    watched: Mapping[Token, Watched]
+    observation: Observation
+    live: int  # how many tasks hold slots
+    moved: int  # how many tasks changed their state
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a look was taken, and since when its backend has answered without a break."""
+
+    now: datetime
+    answering_since: datetime
+
+
+def observe(hands: Hands, now: datetime, answering_since: datetime) -> Seen:
+    """Ask about everything that matters at once, then move what the evidence proves."""
+    with hands.reading() as session:
+        rows = store.to_watch(session, hands.backend.name, now)
+        looks = watches.looks(session, hands.backend.name, now)
+    if not rows:
+        return Seen({}, Observation(), 0, 0)
+    home = hands.backend.home()
+    jobs = {row.id: job_of(row, home) for row in rows}
+    observation = hands.backend.observe([_watch(row, jobs[row.id], looks) for row in rows])
+    evidence = {row.id: _evidence(jobs[row.id].token, observation) for row in rows}
+    moved = _move(hands, rows, evidence, Moment(now, answering_since))
+    watched = {jobs[row.id].token: _watched(row, jobs[row.id], looks) for row in rows}
+    return Seen(watched, observation, sum(row.state in LIVE for row in rows), moved)
+
+
+def _watch(row: Task, job: Job, looks: Sequence[WatchRow]) -> Watch:
+    ended = row.state in TERMINAL
+    wanted = {look.what for look in looks if look.task_id == row.id}
+    started = row.state not in (State.SUBMITTING, State.SUBMITTED, State.QUEUED)
+    tails = {"output", "error"} & wanted if started and not ended else set()
+    if ended:
+        tails = {"output", "error"}
+    return Watch(
+        job=job,
+        live=not ended,
+        mark=row.listing_mark,
+        list_outputs=started,
+        tails=dict.fromkeys(sorted(tails), TAIL),
+    )
+
+
+def _watched(row: Task, job: Job, looks: Sequence[WatchRow]) -> Watched:
+    return Watched(
+        task_id=row.id,
+        run_id=row.run_id,
+        job=job,
+        finished_at=row.finished_at if row.state in TERMINAL else None,
+        listing_mark=row.listing_mark,
+        is_looked_at=any(look.run_id == row.run_id for look in looks),
+    )
+
+
+def _move(hands: Hands, rows: Sequence[Task], seen: Mapping[int, Evidence], moment: Moment) -> int:
+    """Judge every task and write what follows; one run, one transaction. Says how many moved."""
+    moved = 0
+    by_run: dict[str, list[tuple[Task, list[Verdict]]]] = {}
+    for row in rows:
+        verdicts = _verdicts(row, seen[row.id], moment)
+        if verdicts:
+            by_run.setdefault(row.run_id, []).append((row, verdicts))
+    for news in by_run.values():
+        with hands.writing() as session:
+            moved += sum(_apply(session, row, verdicts, moment.now) for row, verdicts in news)
+    return moved
+
+
+def _verdicts(row: Task, evidence: Evidence, moment: Moment) -> list[Verdict]:
+    """All that the evidence proves of a task, in order: one look can prove several moves."""
+    if row.state in TERMINAL:
+        return []
+    standing = _standing(row)
+    found: list[Verdict] = []
+    for _ in range(STEPS):
+        verdict = judge(standing, evidence, moment.now, moment.answering_since)
+        if verdict.event is None:
+            return [*found, verdict] if _is_news(row, verdict) else found
+        found.append(verdict)
+        standing = replace(standing, state=after(standing.state, verdict.event))
+        if verdict.event in (Event.LEFT_QUEUE, Event.NOT_FOUND):
+            return found  # patience begins now
+    return found
+
+
+def _is_news(row: Task, verdict: Verdict) -> bool:
+    return any(getattr(row, name) != value for name, value in verdict.facts.items())
+
+
+def _apply(session: Session, row: Task, verdicts: Sequence[Verdict], now: datetime) -> bool:
+    """Write a task's verdicts; False when another writer was first."""
+    old = row.state
+    for verdict in verdicts:
+        if verdict.event is None:
+            store.learn(session, row, verdict.facts)
+        elif not store.move(session, row, verdict.event, now, verdict.facts):
+            return False
+    if row.state is not old:
+        why = f" why={row.reason!r}" if row.reason else ""
+        log.info("task moved run=%s task=%s %s->%s%s", row.run_id, row.key, old, row.state, why)
+    return row.state is not old
+
+
+def _evidence(token: Token, seen: Observation) -> Evidence:
+    return Evidence(
+        sighting=seen.sightings.get(token),
+        note=seen.notes.get(token),
+        claimed_by=seen.claims.get(token),
+        unanswered=token in seen.unanswered,
+    )
+
+
+def _standing(row: Task) -> Standing:
+    return Standing(
+        state=row.state,
+        submitted_at=row.submitted_at,
+        started_at=row.started_at,
+        missing_since=row.missing_since,
+        time_limit=TaskSpec.model_validate(row.spec).time_limit,
+        cancel_asked=row.cancel_asked_at is not None,
+        cancel_sent=row.cancel_sent_at is not None,
+    )

@@ -1,0 +1,54 @@
+"""How often a backend is asked: often while things happen, rarely while nothing does."""
+
+from dataclasses import dataclass
+
+from scripthut.engine.cycle import Report
+
+SHARE = 5.0  # a cycle takes at most a fifth of a machine's time
+CALM = 10.0  # the pause grows to a tenth of the time since anything happened
+BREAK = 30.0  # seconds after a cycle broke on a defect
+
+
+@dataclass
+class Pace:
+    """When a backend's next cycle is due, on the monotonic clock, in seconds.
+
+    `quick` is the shortest pause and `slow` the longest. News in the database (a new run, an
+    order, a version that grew by another hand than the last cycle's) makes it due at once.
+    """
+
+    quick: float
+    slow: float
+    due: float = 0.0
+    stirred: float = 0.0  # when something last happened
+    earliest: float = 0.0  # not before, whatever happens: a slow machine is left alone
+    failures: int = 0
+    known: int | None = None
+
+    def is_due(self, now: float, news: int | None) -> bool:
+        """Whether a cycle should start; `news` is None while the backend has nothing to do."""
+        if news is None:
+            self.known = None
+            return False
+        # An outage is not shortened by wishing.
+        if news != self.known and (now >= self.earliest if not self.failures else now >= self.due):
+            self.known, self.stirred = news, now
+            return True
+        return now >= self.due
+
+    def took(self, now: float, seconds: float, report: Report) -> None:
+        """Note how a cycle went, and from that when the next one is due."""
+        if not report.answered:
+            self.failures += 1
+            self.due = now + min(60.0, self.quick * 2 ** min(self.failures, 6))
+            return
+        self.failures = 0
+        if report.is_stirring:
+            self.stirred = now
+        self.earliest = now + seconds * SHARE
+        pause = min(max(self.quick, (now - self.stirred) / CALM), self.slow)
+        self.due = max(now + pause, self.earliest)
+
+    def broke(self, now: float) -> None:
+        """A cycle ended on a defect: try again, but not in a storm."""
+        self.due = now + BREAK
