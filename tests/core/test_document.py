@@ -1,0 +1,121 @@
+"""Documents: what is understood, and what is refused and how."""
+
+import pytest
+
+from scripthut.core.document import parse
+from scripthut.core.errors import Invalid
+
+
+def problems(data: object) -> list[str]:
+    with pytest.raises(Invalid) as caught:
+        parse(data)
+    return caught.value.problems
+
+
+def task(**fields: object) -> dict[str, object]:
+    return {"id": "a", "name": "a", "command": "true", **fields}
+
+
+def test_a_bare_list_is_a_document() -> None:
+    document = parse([task()])
+    (spec,) = document.tasks
+    assert (spec.cpus, spec.memory, spec.time_limit) == (1, 4 * 1024**3, 3600)
+    assert spec.working_dir == "~"
+    assert spec.partition is None
+
+
+def test_sizes_and_times_become_numbers() -> None:
+    (spec,) = parse({"tasks": [task(memory="512M", time_limit="1-12")]}).tasks
+    assert (spec.memory, spec.time_limit) == (512 * 1024**2, 36 * 3600)
+
+
+def test_every_problem_is_named_by_its_place() -> None:
+    found = problems(
+        {
+            "tasks": [
+                task(id="ok"),
+                task(id="b", cpus="lots"),
+                {"name": "nameless"},
+                task(id="c", memory="4 bananas"),
+                task(id="d", time_limit="soon"),
+                task(id="e", memroy="4G"),
+                "not a task",
+            ]
+        }
+    )
+    text = "\n".join(found)
+    assert 'tasks[3].memory: "4 bananas" is not a size' in text
+    assert "tasks[1].cpus: " in text
+    assert "tasks[2].id: is required" in text
+    assert "tasks[2].command: is required" in text
+    assert "tasks[4].time_limit: " in text
+    assert "tasks[5].memroy: is not a known field: did you mean 'memory'?" in text
+    assert "tasks[6]: is not a mapping with id, name and command" in text
+    assert not any("ok" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "a b", "../x", "a/b", "_run", "-x", ".x", "x@2", "a\nb", "x" * 200, "é"]
+)
+def test_an_id_that_could_leave_its_place_is_refused(bad: str) -> None:
+    assert problems([task(id=bad)])[0].startswith("tasks[0].id: ")
+
+
+def test_old_spellings_are_understood() -> None:
+    older = task(id="b", dependencies=["a"], cache=False, inputs=["x"], image="img")
+    document = parse([task(), older])
+    assert document.deps == ((), ("a",))
+
+
+def test_deps_win_over_dependencies() -> None:
+    assert parse([task(), task(id="b", deps=[], dependencies=["a"])]).deps == ((), ())
+
+
+def test_what_would_change_the_meaning_is_refused_and_not_ignored() -> None:
+    assert problems([task(generates_source="more.json")]) == [
+        "tasks[0].generates_source: generators are not supported by this version: "
+        "write the tasks out"
+    ]
+    assert "was removed long ago" in problems([task(environment={"A": "1"})])[0]
+
+
+def test_variables_are_set_by_rules_and_the_tasks_own_win() -> None:
+    document = parse(
+        {
+            "env": [{"set": {"A": "1", "B": "1"}}],
+            "tasks": [task(env=[{"set": {"B": "2"}}, {"set": {"C": "it's $HOME `x` \n"}}])],
+        }
+    )
+    assert document.tasks[0].env == {"A": "1", "B": "2", "C": "it's $HOME `x` \n"}
+
+
+def test_a_variable_of_the_servers_own_is_refused() -> None:
+    (found,) = problems([task(env={"SCRIPTHUT_OUTPUT_DIR": "/"})])
+    assert "are set by the server" in found
+
+
+def test_a_rule_that_is_not_understood_is_refused() -> None:
+    (found,) = problems([task(env=[{"append": {"PATH": "/x"}}])])
+    assert found == "tasks[0].env: rule 0: 'append' is not supported by this version, only 'set'"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({}, 'must be {"tasks": [...]} or a list of tasks'),
+        ("x", 'must be {"tasks": [...]} or a list of tasks'),
+        ({"tasks": []}, "tasks: is empty, there is nothing to run"),
+    ],
+)
+def test_what_is_no_document_is_refused(data: object, said: str) -> None:
+    assert problems(data) == [said]
+
+
+def test_a_nul_in_a_command_is_refused() -> None:
+    assert "NUL" in problems([task(command="a\x00b")])[0]
+
+
+def test_ten_thousand_tasks_with_a_fan_in_are_a_document() -> None:
+    tasks = [task(id=f"sim.{i}") for i in range(10_000)]
+    document = parse([*tasks, task(id="merge", deps=["sim.*"])])
+    assert len(document.deps[-1]) == 10_000

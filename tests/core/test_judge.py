@@ -1,0 +1,220 @@
+"""What evidence proves, over all combinations of state, sighting, note and age."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from scripthut.core.jobs import ExitNote, Phase, Sighting
+from scripthut.core.judge import PATIENCE, UNHEARD, Evidence, Standing, Verdict, judge
+from scripthut.core.states import LIVE, TABLE, TERMINAL, Event, State
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(hours=2)
+TOKEN = "abcdefgh.0.1"
+
+
+def sighting(phase: Phase, word: str = "X", reason: str | None = None, **kw: object) -> Sighting:
+    return Sighting("17", phase, word, reason, **kw)  # type: ignore[arg-type]
+
+
+def note(code: int, ended: datetime = NOW, seconds: int = 60, job_id: str = "17") -> ExitNote:
+    return ExitNote(TOKEN, job_id, code, ended - timedelta(seconds=seconds), ended, "n1")
+
+
+def verdict(
+    state: State, seen: Evidence, since: datetime = LONG_AGO, **standing: object
+) -> Verdict:
+    standing.setdefault("submitted_at", LONG_AGO)
+    return judge(Standing(state, **standing), seen, NOW, since)  # type: ignore[arg-type]
+
+
+SIGHTINGS = [None, *(sighting(phase) for phase in Phase)]
+NOTES = [None, note(0), note(3), note(143), note(0, seconds=7200), note(137, ended=LONG_AGO)]
+AGES = [None, NOW - timedelta(seconds=5), NOW - PATIENCE, LONG_AGO]
+FLAGS = list(itertools.product([False, True], repeat=2))
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_no_combination_of_evidence_asks_for_an_illegal_move(state: State) -> None:
+    for seen, exit_note, age, (cancelled, unanswered) in itertools.product(
+        SIGHTINGS, NOTES, AGES, FLAGS
+    ):
+        for claim, limit in itertools.product([None, "17", "99"], [None, 3600]):
+            found = verdict(
+                state,
+                Evidence(seen, exit_note, claim, unanswered),
+                missing_since=age,
+                cancel_asked=cancelled,
+                cancel_sent=cancelled,
+                time_limit=limit,
+            )
+            assert found.event is None or found.event in TABLE[state], (seen, exit_note, age)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_completion_is_never_concluded_without_evidence_of_exit_0(state: State) -> None:
+    for seen, exit_note, age, (cancelled, unanswered) in itertools.product(
+        SIGHTINGS, NOTES, AGES, FLAGS
+    ):
+        found = verdict(
+            state,
+            Evidence(seen, exit_note, None, unanswered),
+            missing_since=age,
+            cancel_asked=cancelled,
+        )
+        if found.event is Event.EXITED_OK:
+            said_done = seen is not None and seen.phase is Phase.DONE
+            noted_zero = exit_note is not None and exit_note.code == 0
+            assert said_done or noted_zero
+            assert exit_note is None or exit_note.code == 0
+
+
+@pytest.mark.parametrize("state", sorted(LIVE | {State.LOST}))
+def test_an_unanswered_question_moves_nothing(state: State) -> None:
+    found = verdict(state, Evidence(unanswered=True), missing_since=LONG_AGO)
+    assert found.event is None
+
+
+@pytest.mark.parametrize("state", sorted(TERMINAL))
+def test_an_end_is_an_end_whatever_is_seen(state: State) -> None:
+    assert verdict(state, Evidence(sighting(Phase.RUNNING), note(0))).event is None
+
+
+def test_an_outage_does_not_use_up_patience() -> None:
+    answers_again = NOW - timedelta(seconds=4)
+    found = verdict(State.SETTLING, Evidence(), since=answers_again, missing_since=LONG_AGO)
+    assert found.event is None
+
+
+def test_a_job_that_nobody_remembers_is_lost_and_not_completed() -> None:
+    found = verdict(State.SETTLING, Evidence(), missing_since=NOW - PATIENCE)
+    assert found.event is Event.VANISHED
+    assert "no record" in str(found.facts["reason"])
+
+
+def test_a_job_that_left_the_queue_settles() -> None:
+    found = verdict(State.RUNNING, Evidence())
+    assert (found.event, found.facts["missing_since"]) == (Event.LEFT_QUEUE, NOW)
+
+
+def test_a_job_accepted_seconds_ago_may_not_be_in_the_queue_yet() -> None:
+    found = verdict(State.SUBMITTED, Evidence(), submitted_at=NOW - timedelta(seconds=3))
+    assert found.event is None
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        Evidence(sighting(Phase.WAITING)),
+        Evidence(note=note(0)),
+        Evidence(claimed_by="17"),
+        Evidence(sighting(Phase.CANCELLED)),
+    ],
+    ids=["queue", "note", "claim", "final row"],
+)
+def test_any_trace_of_a_token_is_an_acceptance(seen: Evidence) -> None:
+    found = verdict(State.SUBMITTING, seen)
+    assert (found.event, found.facts["job_id"]) == (Event.ACCEPTED, "17")
+
+
+def test_the_job_that_holds_the_claim_is_the_one_that_is_adopted() -> None:
+    seen = Evidence(Sighting("18", Phase.RUNNING, "RUNNING"), claimed_by="17")
+    assert verdict(State.SUBMITTING, seen).facts["job_id"] == "17"
+
+
+def test_a_submission_is_repeated_only_after_a_minute_of_no_such_job() -> None:
+    early = verdict(State.SUBMITTING, Evidence(), missing_since=NOW - UNHEARD / 2)
+    late = verdict(State.SUBMITTING, Evidence(), missing_since=NOW - UNHEARD)
+    outage = verdict(State.SUBMITTING, Evidence(), since=NOW, missing_since=LONG_AGO)
+    assert [early.event, late.event, outage.event] == [None, Event.NOT_FOUND, None]
+
+
+def test_success_is_believed_while_the_queue_still_shows_the_job() -> None:
+    found = verdict(State.RUNNING, Evidence(sighting(Phase.RUNNING), note(0)), time_limit=3600)
+    assert found.event is Event.EXITED_OK
+    assert found.facts["exit_code"] == 0
+
+
+def test_of_a_bad_end_the_scheduler_says_why_while_it_has_the_job() -> None:
+    assert verdict(State.RUNNING, Evidence(sighting(Phase.RUNNING), note(143))).event is None
+
+
+def test_a_handler_that_exits_0_after_the_limit_has_not_completed() -> None:
+    over = note(0, seconds=3700)
+    waits = verdict(State.RUNNING, Evidence(note=over), time_limit=3600)
+    said = verdict(
+        State.RUNNING,
+        Evidence(sighting(Phase.FAILED, "TIMEOUT", "Reached its time limit"), over),
+        time_limit=3600,
+    )
+    assert waits.event is not Event.EXITED_OK
+    assert (said.event, said.facts["reason"]) == (Event.EXITED_BAD, "Reached its time limit")
+
+
+def test_a_note_of_success_loses_against_a_final_failure() -> None:
+    seen = Evidence(sighting(Phase.FAILED, "OUT_OF_MEMORY", "Out of memory", signal=9), note(0))
+    found = verdict(State.RUNNING, seen)
+    assert (found.event, found.facts["signal"]) == (Event.EXITED_BAD, 9)
+
+
+def test_the_note_has_the_whole_exit_code() -> None:
+    seen = Evidence(
+        sighting(Phase.FAILED, "FAILED", "Ended with an error", exit_code=127), note(255)
+    )
+    found = verdict(State.RUNNING, seen)
+    assert found.facts["exit_code"] == 255
+
+
+def test_a_requeued_job_is_not_judged_by_the_note_of_its_former_self() -> None:
+    found = verdict(State.RUNNING, Evidence(sighting(Phase.WAITING), note(0)))
+    assert found.event is Event.SEEN_WAITING
+
+
+def test_the_exit_note_decides_when_there_is_no_accounting() -> None:
+    assert verdict(State.SETTLING, Evidence(note=note(4))).event is Event.EXITED_BAD
+    assert verdict(State.SETTLING, Evidence(note=note(0))).event is Event.EXITED_OK
+    unanswered = Evidence(note=note(4), unanswered=True)
+    assert verdict(State.SETTLING, unanswered).event is Event.EXITED_BAD
+
+
+def test_a_killed_job_waits_a_while_for_the_schedulers_word() -> None:
+    fresh = verdict(State.SETTLING, Evidence(note=note(143)), missing_since=NOW)
+    old = verdict(State.SETTLING, Evidence(note=note(143, ended=LONG_AGO)), missing_since=LONG_AGO)
+    assert fresh.event is None
+    assert (old.event, old.facts["signal"]) == (Event.EXITED_BAD, 15)
+
+
+def test_a_job_killed_after_an_order_is_cancelled_and_not_failed() -> None:
+    seen = Evidence(note=note(143))
+    found = verdict(State.RUNNING, seen, cancel_asked=True, cancel_sent=True)
+    assert found.event is Event.CANCELLED
+
+
+def test_a_job_that_completed_before_the_order_arrived_has_completed() -> None:
+    found = verdict(State.RUNNING, Evidence(note=note(0)), cancel_asked=True, cancel_sent=True)
+    assert found.event is Event.EXITED_OK
+
+
+def test_a_cancelled_waiting_job_ends_without_accounting() -> None:
+    gone = NOW - timedelta(seconds=40)
+    found = verdict(State.SETTLING, Evidence(), missing_since=gone, cancel_sent=True)
+    assert found.event is Event.CANCELLED
+
+
+def test_a_second_job_that_met_the_claim_proves_nothing() -> None:
+    seen = Evidence(Sighting("18", Phase.DONE, "COMPLETED"), claimed_by="17")
+    assert verdict(State.RUNNING, seen).event is Event.LEFT_QUEUE  # it settles, it has not ended
+
+
+def test_the_waiting_reason_is_kept_and_brings_no_move() -> None:
+    found = verdict(
+        State.QUEUED, Evidence(sighting(Phase.WAITING, "PENDING", "Waits for resources"))
+    )
+    assert (found.event, found.facts["reason"]) == (None, "Waits for resources")
+
+
+def test_durations_are_never_negative() -> None:
+    odd = ExitNote(TOKEN, "17", 0, NOW, NOW - timedelta(seconds=30), "n1")
+    found = verdict(State.RUNNING, Evidence(note=odd))
+    assert found.facts["finished_at"] >= found.facts["started_at"]  # type: ignore[operator]
