@@ -1,56 +1,27 @@
-"""A real PostgreSQL for the tests that must hold there too."""
+"""A run with tasks in the database."""
 
-import os
-import pwd
-import shutil
-import signal
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
+from scripthut.core.document import parse
+from scripthut.store.create import create_run
+from scripthut.store.db import Database
+from scripthut.store.models import Run
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The address of an empty PostgreSQL database; the server lives for the session."""
-    programs = _programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL here (Debian package postgresql)")
-    base = Path(tempfile.mkdtemp(prefix="hut-pg-", dir="/tmp"))  # short: a socket's path is limited
-    as_owner = _give_away(base)
-    data = base / "data"
-    init = [programs / "initdb", "-D", data, "-U", "hut", "-A", "trust", "--no-sync"]
-    subprocess.run([*as_owner, *init], check=True, capture_output=True, cwd="/")
-    serve = ["-D", data, "-k", base, "-c", "listen_addresses=", "-c", "fsync=off"]
-    with (base / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [*as_owner, programs / "postgres", *serve], stdout=log, stderr=log, cwd="/"
-        )
-    try:
-        ready = [programs / "pg_isready", "-h", base, "-t", "1", "-q"]
-        while subprocess.run(ready, check=False).returncode != 0:
-            assert server.poll() is None, (base / "log").read_text()
-        yield f"postgresql+psycopg://hut@/postgres?host={base}"
-    finally:
-        server.send_signal(signal.SIGINT)  # a fast shutdown: open connections are cut
-        server.wait(timeout=30)
-        shutil.rmtree(base)
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MakeRun = Callable[..., Run]
 
 
-def _programs() -> Path | None:
-    """The directory of PostgreSQL's programs; Debian keeps them out of the PATH."""
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-    found = str(debian[-1]) if debian else shutil.which("postgres")
-    return Path(found).parent if found else None
+@pytest.fixture
+def make_run(database: Database) -> MakeRun:
+    """Make a run of tasks given as `id` or `(id, [deps])`."""
 
+    def make(*tasks: str | tuple[str, list[str]], run_id: str = "abcdefgh") -> Run:
+        rows = [(task, []) if isinstance(task, str) else task for task in tasks]
+        document = parse([{"id": key, "command": "true", "deps": deps} for key, deps in rows])
+        with database.writing() as session:
+            return create_run(session, run_id, "study", "hpc", document, NOW)
 
-def _give_away(directory: Path) -> list[str]:
-    """The words before a command that make it run as the directory's new owner."""
-    if os.getuid() != 0:
-        return []
-    user = next(u for u in ("postgres", "nobody") if u in {p.pw_name for p in pwd.getpwall()})
-    owner = pwd.getpwnam(user)
-    os.chown(directory, owner.pw_uid, owner.pw_gid)
-    return ["setpriv", f"--reuid={user}", f"--regid={owner.pw_gid}", "--clear-groups", "--"]
+    return make

@@ -1,0 +1,70 @@
+"""A cancel is an order: pending tasks end at once, live ones when the evidence says so."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+
+from scripthut.core.states import Event, State
+from scripthut.store import orders, tasks
+from scripthut.store.models import Run, Task
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def states(database) -> dict[str, State]:
+    with database.reading() as session:
+        return {t.key: t.state for t in session.scalars(select(Task))}
+
+
+def start(database, key: str) -> None:
+    with database.writing() as session:
+        task = session.scalars(select(Task).where(Task.key == key)).one()
+        tasks.move(session, task, Event.CLAIMED, NOW, {"token": f"abcdefgh.{task.n}.1"})
+        tasks.move(session, task, Event.ACCEPTED, NOW, {"job_id": "17"})
+
+
+def test_a_run_is_cancelled_pending_tasks_at_once_and_live_ones_by_order(
+    database, make_run
+) -> None:
+    make_run("a", "b", ("c", ["b"]))
+    start(database, "a")
+    with database.writing() as session:
+        assert orders.ask_cancel_run(session, session.get(Run, "abcdefgh"), NOW) == 3
+    assert states(database) == {
+        "a": State.SUBMITTED,
+        "b": State.CANCELLED,
+        "c": State.CANCELLED,
+    }
+    with database.reading() as session:
+        (doomed,) = tasks.to_cancel(session, "hpc", NOW)
+    assert doomed.key == "a"
+
+
+def test_asking_twice_is_asking_once(database, make_run) -> None:
+    make_run("a")
+    start(database, "a")
+    for later in (NOW, NOW + timedelta(minutes=1)):
+        with database.writing() as session:
+            task = session.scalars(select(Task)).one()
+            assert orders.ask_cancel_task(session, task, later)
+    with database.reading() as session:
+        assert session.scalars(select(Task)).one().cancel_asked_at == NOW
+
+
+def test_a_task_that_has_ended_cannot_be_cancelled(database, make_run) -> None:
+    make_run("a")
+    with database.writing() as session:
+        assert orders.ask_cancel_task(session, session.scalars(select(Task)).one(), NOW)
+    with database.writing() as session:
+        assert not orders.ask_cancel_task(session, session.scalars(select(Task)).one(), NOW)
+
+
+def test_an_order_without_effect_is_sent_again(database, make_run) -> None:
+    make_run("a")
+    start(database, "a")
+    with database.writing() as session:
+        orders.ask_cancel_run(session, session.get(Run, "abcdefgh"), NOW)
+        tasks.mark_cancel_sent(session, [session.scalars(select(Task.id)).one()], NOW)
+    with database.reading() as session:
+        assert tasks.to_cancel(session, "hpc", NOW - timedelta(seconds=15)) == []
+        assert tasks.to_cancel(session, "hpc", NOW + timedelta(seconds=1))

@@ -1,0 +1,95 @@
+"""`move` is the only writer of a state, and it compares before it sets."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from scripthut.core.states import Event, IllegalTransition, State
+from scripthut.store import tasks
+from scripthut.store.db import Database
+from scripthut.store.models import EventRow, Run, Task
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CLAIM = {"token": "abcdefgh.0.1", "submitted_at": NOW}
+
+
+def one(database: Database, key: str = "a") -> Task:
+    with database.reading() as session:
+        return session.scalars(select(Task).where(Task.key == key)).one()
+
+
+def do(database: Database, task: Task, event: Event, **facts: object) -> bool:
+    with database.writing() as session:
+        return tasks.move(session, task, event, NOW, facts)
+
+
+def test_a_move_changes_state_version_and_history_together(database, make_run) -> None:
+    make_run("a", "b")
+    task = one(database)
+    assert do(database, task, Event.CLAIMED, **CLAIM)
+    again = one(database)
+    with database.reading() as session:
+        run = session.get(Run, "abcdefgh")
+        row = session.scalars(select(EventRow).where(EventRow.task_id == task.id)).one()
+    assert (again.state, again.token) == (State.SUBMITTING, "abcdefgh.0.1")
+    assert again.version == run.version == 2
+    assert (row.what, row.old, row.new) == ("claimed", "pending", "submitting")
+
+
+def test_of_two_writers_one_wins_and_the_other_writes_nothing(database, make_run) -> None:
+    make_run("a")
+    mine, theirs = one(database), one(database)
+    assert do(database, mine, Event.CLAIMED, **CLAIM)
+    assert not do(database, theirs, Event.CANCELLED, reason="too late")
+    assert one(database).state is State.SUBMITTING
+    with database.reading() as session:
+        assert len(session.scalars(select(EventRow).where(EventRow.task_id == mine.id)).all()) == 1
+
+
+def test_an_illegal_move_is_an_error_and_writes_nothing(database, make_run) -> None:
+    make_run("a")
+    with pytest.raises(IllegalTransition):
+        do(database, one(database), Event.EXITED_OK)
+    assert one(database).state is State.PENDING
+
+
+def test_all_changes_of_one_transaction_carry_one_version(database, make_run) -> None:
+    make_run("a", "b")
+    with database.writing() as session:
+        for key in ("a", "b"):
+            task = session.scalars(select(Task).where(Task.key == key)).one()
+            tasks.move(session, task, Event.CANCELLED, NOW, {})
+    assert one(database, "a").version == one(database, "b").version == 2
+
+
+def test_a_run_ends_with_its_last_task(database, make_run) -> None:
+    make_run("a", "b")
+    do(database, one(database, "a"), Event.CANCELLED)
+    with database.reading() as session:
+        assert session.get(Run, "abcdefgh").ended_at is None
+    do(database, one(database, "b"), Event.CANCELLED)
+    with database.reading() as session:
+        assert session.get(Run, "abcdefgh").ended_at == NOW
+
+
+def test_facts_alone_bring_a_version_but_no_event(database, make_run) -> None:
+    make_run("a")
+    task = one(database)
+    with database.writing() as session:
+        assert tasks.learn(session, task, {"reason": "Waits for resources"})
+    assert one(database).version == 2
+    with database.writing() as session:
+        assert not tasks.learn(session, one(database), {"reason": "Waits for resources"})
+
+
+def test_only_what_matters_is_watched(database, make_run) -> None:
+    make_run("pending", "live", "done", "old")
+    for key in ("live", "done", "old"):
+        do(database, one(database, key), Event.CLAIMED, token=f"abcdefgh.{key[0]}.1")
+        do(database, one(database, key), Event.ACCEPTED, job_id="1")
+    do(database, one(database, "done"), Event.EXITED_OK)
+    do(database, one(database, "old"), Event.EXITED_OK, finished_at=NOW - timedelta(days=2))
+    with database.reading() as session:
+        assert [t.key for t in tasks.to_watch(session, "hpc", NOW)] == ["live", "done"]
+        assert tasks.to_watch(session, "elsewhere", NOW) == []
