@@ -1,0 +1,172 @@
+"""The job script: it claims its token, runs the command, and leaves an exit note.
+
+The frame around the command is constant text; all data stand in assignments at its head, quoted by
+core.quote. The command runs in a bash of its own, so nothing it holds (an unbalanced quote, `exit`,
+a trap, a heredoc mark) can keep the frame from writing the note.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from scripthut.core.errors import Refused
+from scripthut.core.jobs import Job
+from scripthut.core.quote import sh
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LARGEST_WORD = 96 * 1024  # bytes; Linux takes no single argument over 128 KiB
+
+# With `bash -l`, what the profile defined (`module`, above all) must reach the command's bash.
+_LOGIN = """\
+set +eu
+hut_functions=$(compgen -A function)
+[ -z "$hut_functions" ] || export -f $hut_functions
+"""
+
+# A symbolic link is made with its text in one step, so a claim is never seen without its owner;
+# -n because the name may exist already and would otherwise be followed.
+_CLAIM = r"""
+set -o pipefail
+hut_die() { printf 'scripthut: %s\n' "$1" >&2; exit 1; }
+hut_node=${SLURMD_NODENAME:-$(uname -n)}
+hut_id=${SLURM_JOB_ID:-${PBS_JOBID:-${SCRIPTHUT_JOB_ID:-}}}
+[ -n "$hut_id" ] || hut_die "no job id: submit this script to the scheduler"
+mkdir -p -m 700 -- "$hut_state" || hut_die "cannot make the state directory $hut_state"
+if ! ln -sn -- "job:$hut_id" "$hut_claim" 2>/dev/null; then
+  hut_first=$(readlink -- "$hut_claim") || hut_die "cannot write to the state directory $hut_state"
+  if [ "$hut_first" != "job:$hut_id" ]; then
+    printf 'token=%s\njob=%s\nrefused=%s\nend\n' \
+      "$hut_token" "$hut_id" "${hut_first#job:}" >"$hut_state/$hut_token.refused.$hut_id"
+    printf 'scripthut: job %s ran nothing: %s has been claimed by job %s\n' \
+      "$hut_id" "$hut_token" "${hut_first#job:}" >&2
+    exit 0
+  fi
+fi
+rm -f -- "$hut_note"
+hut_start=$(date +%s)
+hut_code=1
+hut_got=
+hut_finish() {
+  trap '' TERM INT HUP
+  [ "$hut_code" != 0 ] || hut_code=$1
+  printf 'token=%s\njob=%s\ncode=%s\nstart=%s\nend=%s\nnode=%s\nwhole\n' "$hut_token" "$hut_id" \
+    "$hut_code" "$hut_start" "$(date +%s)" "$hut_node" >"$hut_note.$hut_id.tmp" &&
+    mv -f -- "$hut_note.$hut_id.tmp" "$hut_note"
+  exit "$hut_code"
+}
+hut_pass_on() {
+  hut_got=$1
+  [ -z "$hut_child" ] || kill -s "$2" "$hut_child" 2>/dev/null
+}
+hut_child=
+trap 'hut_finish $?' EXIT
+trap 'hut_pass_on 129 HUP' HUP
+trap 'hut_pass_on 130 INT' INT
+trap 'hut_pass_on 143 TERM' TERM
+"""
+
+_BANNER = r"""
+printf 'Task:    %s\nId:      %s\nDate:    %s\nHost:    %s\nDir:     %s\n\n' \
+  "$hut_name" "$hut_key" "$(date)" "$hut_node" "$hut_dir"
+mkdir -p -- "$hut_outputs" "$hut_fragments" || hut_die "cannot make the output directories"
+hut_bash=$BASH
+"""
+
+# `wait` comes back when a signal arrived; the second `wait` answers with the command's own end.
+# A command that was told to end is never taken for one that completed.
+_WAIT = r"""
+hut_child=$!
+hut_ended=
+while [ -z "$hut_ended" ]; do
+  hut_before=$hut_got
+  wait "$hut_child"
+  hut_code=$?
+  [ "$hut_before" != "$hut_got" ] || hut_ended=yes
+done
+[ "$hut_code" != 127 ] || [ -z "$hut_got" ] || hut_code=$hut_got
+[ "$hut_code" != 0 ] || hut_code=${hut_got:-0}
+exit "$hut_code"
+"""
+
+
+def script(job: Job, directives: Sequence[str], shell_is_login: bool) -> str:
+    """The whole script of one attempt; `directives` are lines for its head.
+
+    Refused, with a sentence, when something in the job cannot stand in a script.
+    """
+    head = ["#!/bin/bash -l" if shell_is_login else "#!/bin/bash", *directives]
+    if any("\n" in line or "\r" in line for line in head):
+        raise Refused(f"task {job.key!r}: a value for the scheduler holds a line break")
+    text = "\n".join(head) + "\n" + (_LOGIN if shell_is_login else "set +eu\n")
+    text += _assignments(job) + _CLAIM + _BANNER + _body(job) + _WAIT
+    if "\0" in text:
+        raise Refused(f"task {job.key!r}: its command or environment holds a NUL character")
+    return text
+
+
+def _assignments(job: Job) -> str:
+    paths = job.paths
+    values = {
+        "hut_token": job.token,
+        "hut_name": job.name,
+        "hut_key": job.key,
+        "hut_state": str(paths.state),
+        "hut_claim": str(paths.claim),
+        "hut_note": str(paths.note),
+        "hut_outputs": str(paths.outputs),
+        "hut_fragments": str(paths.fragment.parent),
+        "hut_command": job.command.replace("\r\n", "\n"),
+    }
+    lines = [f"{name}={_word(value)}" for name, value in values.items()]
+    return "\n".join([*lines, f"hut_dir={_directory(job.working_dir)}", ""])
+
+
+def _body(job: Job) -> str:
+    """The part that runs in a subshell: the task's environment must not touch the frame's."""
+    exports = {
+        **job.env,
+        "SCRIPTHUT_OUTPUT_DIR": str(job.paths.outputs),
+        "SCRIPTHUT_TASK_SUMMARY": str(job.paths.summary),
+        "SCRIPTHUT_RUN_SUMMARY": str(job.paths.fragment),
+    }
+    wrong = [name for name in exports if not _NAME.fullmatch(name)]
+    if wrong:
+        raise Refused(f"task {job.key!r}: {wrong[0]!r} cannot be the name of a variable")
+    lines = [f"  export {name}={_word(value)}" for name, value in exports.items()]
+    short = len(job.command.encode("utf-8", "replace")) <= _LARGEST_WORD
+    run = '-c "$hut_command" "$hut_key"' if short else "<(printf '%s\\n' \"$hut_command\")"
+    return "\n".join(
+        [
+            "(",
+            "  trap - EXIT TERM INT HUP",
+            *lines,
+            '  cd -- "$hut_dir" ||',
+            '    hut_die "cannot enter the working directory $hut_dir: make it, or correct it"',
+            "  unset SCRIPTHUT_JOB_ID",
+            f'  exec "$hut_bash" -o pipefail {run}',
+            ") <&0 &",
+        ]
+    )
+
+
+def _directory(text: str) -> str:
+    """A shell word for a working directory: `~` and relative ones are in the home.
+
+    >>> [_directory(t) for t in ("~", "~/my sims", "runs", "/x; ls")]
+    ['"$HOME"', '"$HOME"/\\'my sims\\'', '"$HOME"/runs', "'/x; ls'"]
+    """
+    path = PurePosixPath(text.removeprefix("~/") if text != "~" else ".")
+    if path.is_absolute() and not text.startswith("~/"):
+        return _word(str(path))
+    inside = str(path).lstrip("/")
+    return '"$HOME"' if inside in (".", "") else '"$HOME"/' + _word(inside)
+
+
+def _word(text: str) -> str:
+    r"""One shell word that is exactly this text; a bare CR is refused by sbatch, so it is spelt.
+
+    >>> print(_word("it's"), _word("a\r\nb"))
+    'it'"'"'s' a$'\r''
+    b'
+    """
+    return "$'\\r'".join(sh([part]) if part else "" for part in text.split("\r")) or "''"

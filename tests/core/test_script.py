@@ -1,0 +1,331 @@
+"""The job script, checked by running it."""
+
+import os
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from scripthut.core import paths
+from scripthut.core.errors import Refused
+from scripthut.core.jobs import Job, Resources
+from scripthut.core.script import script
+
+TOKEN = "abcdefgh.0.1"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a script left behind."""
+
+    code: int
+    out: str
+    err: str
+    note: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A place to run scripts in: a home of its own."""
+
+    home: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def job(self, command: str = "true", working_dir: str = "~", **env: str) -> Job:
+        logs = paths.log_dir(PurePosixPath(self.home), "study")
+        return Job(
+            token=TOKEN,
+            run_id="abcdefgh",
+            run_name="study",
+            key="sim.1",
+            name="a `name` with $(touch pwned) 'quotes' \" and é",
+            attempt=1,
+            command=command,
+            working_dir=working_dir,
+            env=env,
+            resources=Resources(),
+            paths=paths.for_task(logs, "abcdefgh", "sim.1", 1, TOKEN),
+        )
+
+    def start(self, job: Job, job_id: str = "7", is_login: bool = False) -> "subprocess.Popen[str]":
+        file = self.home / f"job{job_id}.sh"
+        file.write_text(script(job, ["# a line"], is_login), encoding="utf-8")
+        env = {"HOME": str(self.home), "PATH": os.environ["PATH"], "SCRIPTHUT_JOB_ID": job_id}
+        return subprocess.Popen(
+            ["bash", *(["-l"] if is_login else []), str(file)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            cwd="/",
+            env={**env, **self.env},
+            start_new_session=True,
+        )
+
+    def end(self, job: Job, process: "subprocess.Popen[str]") -> Ended:
+        out, err = process.communicate(timeout=30)
+        return Ended(process.returncode, out, err, self.note(job))
+
+    def run(self, job: Job, job_id: str = "7", is_login: bool = False) -> Ended:
+        return self.end(job, self.start(job, job_id, is_login))
+
+    @staticmethod
+    def note(job: Job) -> Mapping[str, str]:
+        file = Path(job.paths.note)
+        if not file.exists():
+            return {}
+        *lines, last = file.read_text().splitlines()
+        assert last == "whole"
+        return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    home = tmp_path / "the home of é"
+    home.mkdir()
+    yield Node(home)
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def until(claim: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not claim():
+        assert time.monotonic() < deadline, "waited for 20 s in vain"
+        time.sleep(0.02)
+
+
+def test_a_command_runs_and_leaves_its_note(node: Node) -> None:
+    before = int(time.time())
+    job = node.job("echo to out; echo to err >&2; exit 3")
+    ended = node.run(job)
+    assert ended.code == 3
+    assert ended.out.endswith("\n\nto out\n")
+    assert ended.err == "to err\n"
+    assert ended.note["token"] == TOKEN
+    assert ended.note["job"] == "7"
+    assert ended.note["code"] == "3"
+    assert before <= int(ended.note["start"]) <= int(ended.note["end"]) <= time.time()
+    assert ended.note["node"] == os.uname().nodename
+    assert str(Path(job.paths.claim).readlink()) == "job:7"
+    assert stat.S_IMODE(Path(job.paths.state).stat().st_mode) == 0o700
+    assert [p.name for p in Path(job.paths.state).iterdir() if "tmp" in p.name] == []
+
+
+def test_the_banner_shows_the_name_and_runs_nothing_of_it(node: Node) -> None:
+    job = node.job()
+    ended = node.run(job)
+    assert f"Task:    {job.name}\nId:      sim.1\n" in ended.out
+    assert f"Dir:     {node.home}\n" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("exit 0", 0),
+        ("false | true", 1),
+        ("exit 255", 255),
+        ("exit 139", 139),
+        ('echo "unbalanced', 2),
+        ("if true; then", 2),
+        (")", 2),
+        ("}; exit 0; {", 2),
+        ("trap - EXIT; exit 5", 5),
+        ("trap 'exit 6' EXIT; exit 5", 6),
+        ("exec sh -c 'exit 9'", 9),
+        ("kill -9 $$", 137),
+        ("kill -TERM $$; sleep 30", 143),
+        ("kill -SEGV $$", 139),
+        ("no-such-command-anywhere", 127),
+        ("cat <<'SCRIPTHUT_EOF'\nSCRIPTHUT_EOF\nexit 4", 4),
+        ("cat <<EOF\nnever ended", 0),
+        ("hut_finish() { :; }; hut_note=/dev/null; hut_code=0; exit 8", 8),
+        ("set -e\r\nfalse\r\ntrue\r\n", 1),
+        ("printf '' ; exit 3 # comment", 3),
+        ("\nexit 2\n", 2),
+        ("", 0),
+        ("#" + "x" * 200_000 + "\nexit 11", 11),
+        ("cat > /dev/null; exit 12", 12),
+    ],
+)
+def test_no_command_can_escape_its_frame(node: Node, command: str, code: int) -> None:
+    ended = node.run(node.job(command))
+    assert ended.code == code
+    assert ended.note["code"] == str(code)
+
+
+def test_error_messages_count_the_commands_own_lines(node: Node) -> None:
+    ended = node.run(node.job("true\nno-such-command-anywhere"))
+    assert ended.err == "sim.1: line 2: no-such-command-anywhere: command not found\n"
+
+
+def test_the_environment_arrives_byte_for_byte(node: Node) -> None:
+    values = {
+        "A": 'it\'s "$HOME" `id` \\ $(touch pwned)',
+        "B": "two\nlines\n",
+        "C": "dos\r\nline\rend\r",
+        "D": "",
+        "E": "é ☃",
+        "hut_note": "/nowhere",
+        "CDPATH": "/usr",
+    }
+    ended = node.run(node.job("env -0 | base64 -w0", **values))
+    assert ended.code == 0
+    text = subprocess.run(
+        ["base64", "-d"], input=ended.out.split("\n\n")[-1].encode(), capture_output=True
+    ).stdout.decode()
+    seen = dict(line.split("=", 1) for line in text.split("\0") if line)
+    assert {name: seen[name] for name in values} == values
+    assert "SCRIPTHUT_JOB_ID" not in seen
+
+
+def test_an_environment_cannot_break_the_note_or_the_output_variables(node: Node) -> None:
+    env = {"PATH": "/nonexistent", "SCRIPTHUT_OUTPUT_DIR": "/elsewhere", "HOME": "/nonexistent"}
+    job = node.job('echo "$SCRIPTHUT_OUTPUT_DIR"; exit 3', "sub", **env)
+    (node.home / "sub").mkdir()
+    ended = node.run(job)
+    assert ended.out.endswith(f"\n{job.paths.outputs}\n")
+    assert ended.note["code"] == "3"
+
+
+def test_a_task_can_write_to_its_three_places_at_once(node: Node) -> None:
+    job = node.job(
+        'echo 1 >"$SCRIPTHUT_OUTPUT_DIR/x"; echo 2 >"$SCRIPTHUT_TASK_SUMMARY"'
+        '; echo 3 >"$SCRIPTHUT_RUN_SUMMARY"'
+    )
+    assert node.run(job).code == 0
+    places = (job.paths.outputs / "x", job.paths.summary, job.paths.fragment)
+    assert [Path(place).read_text() for place in places] == ["1\n", "2\n", "3\n"]
+
+
+@pytest.mark.parametrize("written", ["~", "~/a 'b' $c", "a 'b' $c", "ABSOLUTE", "-dash", "~a", "."])
+def test_the_working_directory_is_found(node: Node, written: str) -> None:
+    inside = {"~": "", "ABSOLUTE": "abs", ".": ""}.get(written, written.removeprefix("~/"))
+    place = node.home / inside
+    place.mkdir(exist_ok=True)
+    job = node.job("pwd", str(place) if written == "ABSOLUTE" else written)
+    assert node.run(job).out.endswith(f"\n{place}\n")
+
+
+def test_a_missing_working_directory_fails_the_task_and_says_so(node: Node) -> None:
+    ended = node.run(node.job("echo ran", "~/nowhere"))
+    assert ended.code == 1
+    assert ended.note["code"] == "1"
+    assert "\nran" not in ended.out
+    assert f"cannot enter the working directory {node.home}/nowhere" in ended.err
+
+
+def test_a_state_directory_that_cannot_be_made_fails_the_task_and_says_so(node: Node) -> None:
+    job = node.job("echo ran")
+    Path(job.paths.logs).mkdir(parents=True)
+    (Path(job.paths.logs) / ".scripthut").write_text("in the way")
+    ended = node.run(job)
+    assert ended.code == 1
+    assert "cannot make the state directory" in ended.err
+    assert "ran" not in ended.out
+
+
+def test_a_second_job_with_the_same_token_runs_nothing(node: Node) -> None:
+    job = node.job("echo ran >> ran.txt")
+    first = node.run(job, "7")
+    second = node.run(replace(job, command="echo twice >> ran.txt"), "8")
+    assert (node.home / "ran.txt").read_text() == "ran\n"
+    assert second.code == 0
+    assert second.note == first.note
+    assert "job 8 ran nothing: abcdefgh.0.1 has been claimed by job 7" in second.err
+    refused = (Path(job.paths.state) / f"{TOKEN}.refused.8").read_text()
+    assert refused == f"token={TOKEN}\njob=8\nrefused=7\nend\n"
+
+
+def test_of_many_jobs_that_start_at_once_exactly_one_runs(node: Node) -> None:
+    job = node.job("echo ran >> ran.txt; sleep 0.2")
+    started = [node.start(job, str(n)) for n in range(12)]
+    assert [p.wait(30) for p in started] == [0] * 12
+    for process in started:
+        process.communicate()
+    assert (node.home / "ran.txt").read_text() == "ran\n"
+
+
+def test_a_requeued_job_runs_again_without_its_older_note(node: Node) -> None:
+    job = node.job("exit 3")
+    node.run(job)
+    again = node.start(replace(job, command="touch started; sleep 60"))
+    until(lambda: (node.home / "started").exists())
+    assert not Path(job.paths.note).exists()
+    os.killpg(again.pid, signal.SIGKILL)
+    assert node.end(job, again).note == {}
+    assert node.run(replace(job, command="exit 0")).note["code"] == "0"
+
+
+@pytest.mark.parametrize("name", ["TERM", "INT", "HUP"])
+def test_a_signal_to_all_leaves_a_note(node: Node, name: str) -> None:
+    job = node.job("touch started; sleep 60")
+    process = node.start(job)
+    until(lambda: (node.home / "started").exists())
+    number = signal.Signals[f"SIG{name}"]
+    os.killpg(process.pid, number)
+    ended = node.end(job, process)
+    assert ended.code == 128 + number
+    assert ended.note["code"] == str(128 + number)
+
+
+def test_a_command_told_to_end_is_never_taken_for_complete(node: Node) -> None:
+    job = node.job("trap 'exit 0' TERM; touch started; while :; do sleep 0.05; done")
+    process = node.start(job)
+    until(lambda: (node.home / "started").exists())
+    os.kill(process.pid, signal.SIGTERM)
+    assert node.end(job, process).note["code"] == "143"
+
+
+def test_a_command_that_tidies_up_when_told_to_end_may_say_its_own_code(node: Node) -> None:
+    job = node.job("trap 'sleep 0.3; exit 5' TERM; touch started; while :; do sleep 0.05; done")
+    process = node.start(job)
+    until(lambda: (node.home / "started").exists())
+    os.killpg(process.pid, signal.SIGTERM)
+    assert node.end(job, process).note["code"] == "5"
+
+
+def test_a_command_meets_signals_as_a_plain_script_would(node: Node) -> None:
+    ended = node.run(node.job("grep -E 'Sig(Ign|Cgt)' /proc/self/status"))
+    ignored = int(ended.out.split("SigIgn:")[1].split()[0], 16)
+    assert not ignored & sum(1 << (n - 1) for n in (1, 2, 15))
+
+
+def test_a_login_shell_passes_on_the_functions_and_settings_of_the_profile(node: Node) -> None:
+    (node.home / ".bash_profile").write_text(
+        "set -eu\nmodule() { echo loaded $1; }\nexport FROM_PROFILE=yes\necho noise\n"
+    )
+    ended = node.run(node.job('module gcc; echo "$FROM_PROFILE"; false; exit 4'), is_login=True)
+    assert ended.out.endswith("\nloaded gcc\nyes\n")
+    assert ended.note["code"] == "4"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"command": "a\0b"}, "NUL"),
+        ({"env": {"A": "\0"}}, "NUL"),
+        ({"env": {"A;touch pwned": "x"}}, "cannot be the name of a variable"),
+        ({"env": {"": "x"}}, "cannot be the name of a variable"),
+    ],
+)
+def test_what_no_script_can_hold_is_refused_with_a_sentence(
+    node: Node, change: dict[str, object], words: str
+) -> None:
+    with pytest.raises(Refused, match=words):
+        script(replace(node.job(), **change), [], False)  # type: ignore[arg-type]
+
+
+def test_a_directive_with_a_line_break_is_refused(node: Node) -> None:
+    with pytest.raises(Refused, match="line break"):
+        script(node.job(), ["# ok", "# bad\nrm -rf /"], False)
+
+
+def test_a_whole_script_never_holds_a_carriage_return(node: Node) -> None:
+    job = node.job("echo a\r\necho b\r\n", A="x\r\ny")
+    assert "\r" not in script(job, [], False)
