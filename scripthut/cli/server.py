@@ -70,8 +70,8 @@ def application(config: Config) -> Flask:
 
 def serve(config: Config, where: Address) -> None:
     """Serve until told to stop. Raises Conflict when the address is taken."""
+    check_free(where)
     upgrade(config.database_url)
-    _check_free(where)
     Server(config, where).run()
 
 
@@ -161,7 +161,8 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _check_free(where: Address) -> None:
+def check_free(where: Address) -> None:
+    """Raise Conflict when nothing can listen there, best before anything else is begun."""
     if where.path is not None:
         _check_socket_file(where.path)
         return
@@ -190,7 +191,6 @@ def _check_socket_file(path: Path) -> None:
 def _cannot_listen(where: Address, error: OSError) -> HutError:
     if error.errno == errno.EADDRINUSE:
         return Conflict(
-            f"port {where.port} of {where.host} is taken by another program: "
-            "choose another one with --port"
+            f"port {where.port} of {where.host} is taken by another program: choose another port"
         )
     return Conflict(f"cannot listen on {where}: {error.strerror}")

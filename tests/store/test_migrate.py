@@ -1,8 +1,8 @@
 """Migrations: an empty database becomes what the models say, on SQLite and on PostgreSQL."""
 
 import sqlite3
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,20 +76,9 @@ def test_upgrading_twice_changes_nothing(url: str) -> None:
 
 
 def test_servers_that_start_together_migrate_once(url: str) -> None:
-    problems: list[BaseException] = []
-
-    def start() -> None:
-        try:
-            migrate.upgrade(url)
-        except BaseException as problem:
-            problems.append(problem)
-
-    servers = [threading.Thread(target=start) for _ in range(4)]
-    for server in servers:
-        server.start()
-    for server in servers:
-        server.join()
-    assert problems == []
+    with ThreadPoolExecutor(4) as servers:
+        for server in [servers.submit(migrate.upgrade, url) for _ in range(4)]:
+            server.result(timeout=60)
     assert revision(url) == migrate.head()
 
 

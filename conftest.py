@@ -1,0 +1,36 @@
+"""Which tests were left out, and why; with HUT_ALL_PARTS=1 leaving one out is a failure."""
+
+import os
+from collections import Counter
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+ALL_PARTS = os.environ.get("HUT_ALL_PARTS") == "1"
+
+
+def _reasons(reporter: TerminalReporter) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for report in reporter.stats.get("skipped", []):
+        why = report.longrepr
+        counts[why[2].removeprefix("Skipped: ") if isinstance(why, tuple) else str(why)] += 1
+    return counts
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a session that must not leave anything out and did."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if ALL_PARTS and exitstatus == pytest.ExitCode.OK and reporter and _reasons(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Say what was left out, by reason."""
+    reasons = _reasons(terminalreporter)
+    if not reasons:
+        return
+    verdict = "not allowed here" if ALL_PARTS else "to run them: make test as root on Debian"
+    terminalreporter.section(f"left out, {verdict}")
+    for why, count in reasons.most_common():
+        terminalreporter.line(f"{count} tests: {why}")

@@ -1,0 +1,45 @@
+#!/bin/sh
+# Install what the tests run for real: as root, from Debian's packages. Elsewhere, say what is left out.
+set -eu
+
+PACKAGES="slurm-wlm slurmctld slurmd slurmdbd slurm-client slurm-wlm-basic-plugins
+    slurm-wlm-mysql-plugin munge mariadb-server openssh-server openssh-client procps
+    nginx-light postgresql chromium fonts-dejavu-core"
+PROGRAMS="slurmctld slurmd slurmdbd sbatch munged mariadbd sshd nginx chromium"
+
+has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
+
+missing() {
+    for program in $PROGRAMS; do has "$program" || printf ' %s' "$program"; done
+    ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || has postgres || printf ' postgres'
+}
+
+left_out=$(missing)
+[ -n "$left_out" ] || exit 0
+
+if [ "$(id -u)" != 0 ] || ! has apt-get; then
+    echo "Not here:$left_out."
+    echo "The tests that need them are left out and named at the end; as root on Debian, make test installs them."
+    exit 0
+fi
+
+# No service that is installed here may start by itself: the tests start their own.
+guard=/usr/sbin/policy-rc.d
+if [ ! -e "$guard" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$guard"
+    chmod +x "$guard"
+    trap 'rm -f "$guard"' EXIT
+fi
+
+echo "Installing what the tests run for real (missing:$left_out) ..."
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq </dev/null
+offered=
+for package in $PACKAGES; do
+    if apt-cache show "$package" >/dev/null 2>&1; then offered="$offered $package"; fi
+done
+# shellcheck disable=SC2086 -- names of packages, one a word
+apt-get install -y -qq --no-install-recommends $offered </dev/null >/dev/null
+
+left_out=$(missing)
+[ -z "$left_out" ] || echo "Not offered by this system's packages:$left_out. Their tests are left out."
