@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from _pytest.terminal import TerminalReporter
 
+pytest_plugins = ["tests.postgres"]
 ALL_PARTS = os.environ.get("HUT_ALL_PARTS") == "1"
 
 

@@ -7,11 +7,11 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError
 
 from scripthut.core.errors import Conflict, Invalid, Unreachable
 from scripthut.places import MIGRATIONS
-from scripthut.store.db import Database
+from scripthut.store.db import Database, DatabaseDown
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ def upgrade(url: str) -> None:
         with database.writing() as session:
             _upgrade(session.connection())
         database.dispose()
-    except OperationalError as error:
-        raise Unreachable(f"the database {shown} cannot be opened: {error.orig}") from error
+    except DatabaseDown as error:
+        raise Unreachable(f"the database {shown} cannot be upgraded. {error}") from error
     except CommandError as error:
         raise Conflict(
             f"the database {shown} was made by a newer scripthut than this one ({error}): "

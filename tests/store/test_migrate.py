@@ -106,7 +106,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     [
         ("not an address", Invalid, "settings.database_url"),
         ("sqlite:////proc/nowhere/hut.db", Unreachable, "cannot be made"),
-        ("sqlite:////proc/hut.db", Unreachable, "cannot be opened"),
+        ("sqlite:////proc/hut.db", Unreachable, "cannot be upgraded"),
         ("mysql+pymysql://host/hut", Invalid, "pip install"),
         ("nosuch://host/hut", Invalid, "settings.database_url"),
     ],

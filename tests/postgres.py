@@ -1,0 +1,56 @@
+"""A real PostgreSQL for the tests that must hold there too."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of an empty PostgreSQL database; the server lives for the session."""
+    programs = _programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL here (Debian package postgresql)")
+    base = Path(tempfile.mkdtemp(prefix="hut-pg-", dir="/tmp"))  # short: a socket's path is limited
+    as_owner = _give_away(base)
+    data = base / "data"
+    init = [programs / "initdb", "-D", data, "-U", "hut", "-A", "trust", "--no-sync"]
+    subprocess.run([*as_owner, *init], check=True, capture_output=True, cwd="/")
+    serve = ["-D", data, "-k", base, "-c", "listen_addresses=", "-c", "fsync=off"]
+    with (base / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [*as_owner, programs / "postgres", *serve], stdout=log, stderr=log, cwd="/"
+        )
+    try:
+        ready = [programs / "pg_isready", "-h", base, "-t", "1", "-q"]
+        while subprocess.run(ready, check=False).returncode != 0:
+            assert server.poll() is None, (base / "log").read_text()
+        yield f"postgresql+psycopg://hut@/postgres?host={base}"
+    finally:
+        server.send_signal(signal.SIGINT)  # a fast shutdown: open connections are cut
+        server.wait(timeout=30)
+        shutil.rmtree(base)
+
+
+def _programs() -> Path | None:
+    """The directory of PostgreSQL's programs; Debian keeps them out of the PATH."""
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    found = str(debian[-1]) if debian else shutil.which("postgres")
+    return Path(found).parent if found else None
+
+
+def _give_away(directory: Path) -> list[str]:
+    """The words before a command that make it run as the directory's new owner."""
+    if os.getuid() != 0:
+        return []
+    user = next(u for u in ("postgres", "nobody") if u in {p.pw_name for p in pwd.getpwall()})
+    owner = pwd.getpwnam(user)
+    os.chown(directory, owner.pw_uid, owner.pw_gid)
+    return ["setpriv", f"--reuid={user}", f"--regid={owner.pw_gid}", "--clear-groups", "--"]
