@@ -35,6 +35,7 @@ _LANGUAGE = re.compile(r"language-[a-z0-9_+#-]{1,32}")
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_HOST = re.compile(r"""[^\s@"'<>`^{}]+""")  # without a user's name, which hides the host's
 _ENDS = "".join(map(chr, range(0x21)))  # what a browser strips from both ends of an address
 
 Attributes = Mapping[str, str]
@@ -119,10 +120,10 @@ def _outside(text: str) -> str | None:
         return None
     try:
         parts = urlsplit(text)
-        has_host = bool(parts.hostname) and "@" not in parts.netloc
+        host = parts.netloc if parts.hostname else ""
     except ValueError:
         return None
-    return text if has_host else None
+    return text if _HOST.fullmatch(host) else None
 
 
 def _identifier(text: str) -> str:
