@@ -1,0 +1,121 @@
+"""A simulated cluster behind the Backend seam: it does what it is told, and lies when told to.
+
+Real clusters are in tests/cluster; this one is for what they cannot be made to do on command.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
+
+from scripthut.core.errors import Unreachable
+from scripthut.core.jobs import (
+    Accepted,
+    ExitNote,
+    Job,
+    Observation,
+    Phase,
+    Rejected,
+    RemoteFile,
+    Sighting,
+    Token,
+    Watch,
+)
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class FakeCluster:
+    """Jobs by id; each is waiting, running, ended (in the queue's memory), or purged."""
+
+    name: str = "hpc"
+    commands: int = 0
+    now: datetime = START
+    is_broken: bool = False
+    loses_answers: bool = False  # takes the jobs, and the answer never arrives
+    drops_questions: bool = False  # the question never arrives
+    refuses: Mapping[str, Rejected] = field(default_factory=dict)  # task id -> answer
+    jobs: dict[str, Job] = field(default_factory=dict)
+    rows: dict[str, Sighting] = field(default_factory=dict)
+    notes: dict[Token, ExitNote] = field(default_factory=dict)
+    cancelled: list[str] = field(default_factory=list)
+    submitted: list[str] = field(default_factory=list)  # task ids, in order
+
+    def home(self) -> PurePosixPath:
+        self._answer()
+        return PurePosixPath("/home/ada")
+
+    def submit(self, jobs: Sequence[Job]) -> Mapping[Token, Accepted | Rejected]:
+        self._answer()
+        if self.drops_questions:
+            raise Unreachable("the connection was cut")
+        answers: dict[Token, Accepted | Rejected] = {}
+        for job in jobs:
+            if job.key in self.refuses:
+                answers[job.token] = self.refuses[job.key]
+                continue
+            job_id = str(100 + len(self.jobs))
+            self.jobs[job_id] = replace(job, job_id=job_id)
+            self.rows[job_id] = Sighting(job_id, Phase.WAITING, "PENDING", "Waits for resources")
+            self.submitted.append(job.key)
+            answers[job.token] = Accepted(job_id)
+        if self.loses_answers:
+            raise Unreachable("the connection was cut")
+        return answers
+
+    def observe(self, watches: Sequence[Watch]) -> Observation:
+        self._answer()
+        wanted = {watch.job.token for watch in watches}
+        by_token = {job.token: job_id for job_id, job in self.jobs.items()}
+        seen = {
+            t: self.rows[by_token[t]] for t in wanted & set(by_token) if by_token[t] in self.rows
+        }
+        return Observation(seen, {t: note for t, note in self.notes.items() if t in wanted})
+
+    def cancel(self, jobs: Collection[Job]) -> None:
+        self._answer()
+        self.cancelled += [job.key for job in jobs]
+        for job in jobs:
+            self.rows[job.job_id or ""] = self._row(job.key, Phase.CANCELLED, "CANCELLED")
+
+    def fetch(
+        self, files: Collection[tuple[Job, RemoteFile]]
+    ) -> Iterator[tuple[RemoteFile, bytes]]:
+        self._answer()
+        return iter(())
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    # What a test does to it.
+
+    def runs(self, *keys: str) -> None:
+        for key in keys:
+            self.rows[self._id(key)] = self._row(key, Phase.RUNNING, "RUNNING")
+
+    def ends(self, *keys: str, code: int = 0, leaves_note: bool = True) -> None:
+        for key in keys:
+            word, phase = ("COMPLETED", Phase.DONE) if code == 0 else ("FAILED", Phase.FAILED)
+            row = self._row(key, phase, word)
+            self.rows[row.job_id] = replace(row, exit_code=code, ended_at=self.now)
+            if leaves_note:
+                job = self.jobs[row.job_id]
+                began = self.now - timedelta(seconds=5)
+                note = ExitNote(job.token, row.job_id, code, began, self.now, "n1")
+                self.notes[job.token] = note
+
+    def purges(self, *keys: str) -> None:
+        for key in keys:
+            del self.rows[self._id(key)]
+
+    def _id(self, key: str) -> str:
+        return next(job_id for job_id, job in self.jobs.items() if job.key == key)
+
+    def _row(self, key: str, phase: Phase, word: str) -> Sighting:
+        return Sighting(self._id(key), phase, word, started_at=self.now, node="n1")
+
+    def _answer(self) -> None:
+        if self.is_broken:
+            raise Unreachable("no route to host")
+        self.commands += 1

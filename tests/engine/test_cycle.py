@@ -1,0 +1,221 @@
+"""The engine over a simulated cluster: nothing lost, nothing twice, silence proves nothing."""
+
+import pytest
+from sqlalchemy import select, update
+
+from scripthut.core.jobs import Rejected
+from scripthut.store import lease, orders
+from scripthut.store.models import EventRow, Lease, Run, Task
+from tests.engine.world import World
+
+
+def test_a_fan_out_and_fan_in_goes_from_start_to_end(world: World) -> None:
+    run_id = world.run({"a": [], "b": [], "merge": ["a", "b"]})
+    world.turn()
+    assert world.states() == {"a": "submitted", "b": "submitted", "merge": "pending"}
+    world.cluster.runs("a", "b")
+    world.turn()
+    assert world.states() == {"a": "running", "b": "running", "merge": "pending"}
+    world.cluster.ends("a", "b")
+    world.turn()
+    assert world.states() == {"a": "completed", "b": "completed", "merge": "submitted"}
+    world.cluster.ends("merge")
+    world.turn()
+    assert world.is_over()
+    assert world.the_run(run_id).ended_at == world.now
+
+
+def test_an_outage_changes_nothing_and_is_shown(world: World) -> None:
+    world.run({"a": [], "b": ["a"]})
+    world.turn()
+    world.cluster.runs("a")
+    world.turn()
+    world.cluster.is_broken = True
+    before = world.now
+    world.turn(seconds=60, times=30)
+    assert world.states() == {"a": "running", "b": "pending"}
+    assert world.backend().failing_since > before
+    assert "no route to host" in world.backend().message
+    world.cluster.is_broken = False
+    world.cluster.ends("a")
+    world.turn()
+    assert world.states() == {"a": "completed", "b": "submitted"}
+    assert world.backend().failing_since is None
+
+
+def test_a_job_that_ended_and_was_purged_during_an_outage_is_judged_by_its_note(
+    world: World,
+) -> None:
+    world.run({"a": []})
+    world.turn()
+    world.cluster.runs("a")
+    world.turn()
+    world.cluster.is_broken = True
+    world.turn(seconds=60, times=30)
+    world.cluster.ends("a", code=3)
+    world.cluster.purges("a")
+    world.cluster.is_broken = False
+    world.turn(times=2)
+    assert world.states() == {"a": "failed"}
+    assert (world.task("a").exit_code, world.task("a").reason) == (3, "Exited with code 3")
+
+
+def test_a_submission_whose_answer_was_lost_is_adopted(world: World) -> None:
+    world.run({"a": [], "b": []})
+    world.cluster.loses_answers = True
+    world.turn()
+    assert world.states() == {"a": "submitting", "b": "submitting"}
+    world.cluster.loses_answers = False
+    world.turn()
+    assert world.states() == {"a": "queued", "b": "queued"}
+    world.turn(seconds=30, times=10)
+    assert world.cluster.submitted == ["a", "b"]
+
+
+def test_a_submission_that_never_arrived_is_repeated_after_a_minute_of_answers(
+    world: World,
+) -> None:
+    world.run({"a": []})
+    world.cluster.drops_questions = True
+    world.turn()
+    world.cluster.drops_questions = False
+    world.cluster.is_broken = True
+    world.turn(seconds=60, times=5)
+    world.cluster.is_broken = False
+    world.turn(seconds=10, times=4)
+    assert world.states() == {"a": "submitting"}
+    assert world.cluster.submitted == []
+    world.turn(seconds=10, times=5)
+    assert world.cluster.submitted == ["a"]
+    assert world.states() == {"a": "queued"}
+
+
+def test_a_refused_task_fails_in_the_schedulers_words_and_the_others_go_on(world: World) -> None:
+    world.run({"a": [], "b": [], "c": ["a"]})
+    world.cluster.refuses = {"a": Rejected("invalid partition specified: nosuch")}
+    world.turn(times=2)
+    assert world.states() == {"a": "failed", "b": "queued", "c": "dep_failed"}
+    assert "invalid partition specified: nosuch" in world.task("a").reason
+    assert "'a'" in world.task("c").reason
+
+
+def test_a_limit_of_the_scheduler_makes_tasks_wait_and_not_fail(world: World) -> None:
+    world.run({"a": []})
+    world.cluster.refuses = {"a": Rejected("too many jobs", wait=True)}
+    world.turn(times=3)
+    assert world.states() == {"a": "pending"}
+    assert world.task("a").reason == "Waits: too many jobs"
+    world.cluster.refuses = {}
+    world.turn(seconds=31)
+    assert world.states() == {"a": "submitted"}
+
+
+def test_a_task_that_settles_holds_its_dependents_back_until_it_is_lost(world: World) -> None:
+    world.run({"a": [], "b": ["a"]})
+    world.turn()
+    world.cluster.runs("a")
+    world.turn()
+    world.cluster.purges("a")
+    world.turn(seconds=60, times=9)
+    assert world.states() == {"a": "settling", "b": "pending"}
+    world.turn(seconds=60, times=3)
+    assert world.states() == {"a": "lost", "b": "pending"}
+    assert world.cluster.submitted == ["a"]
+
+
+def test_a_live_task_is_cancelled_when_the_scheduler_says_so(world: World) -> None:
+    run_id = world.run({"a": [], "b": ["a"]})
+    world.turn()
+    world.cluster.is_broken = True
+    with world.database.writing() as session:
+        orders.ask_cancel_run(session, session.get(Run, run_id), world.now)
+    world.turn(times=3)
+    assert world.states() == {"a": "submitted", "b": "cancelled"}
+    world.cluster.is_broken = False
+    world.turn()
+    assert world.cluster.cancelled == ["a"]
+    assert world.states() == {"a": "cancelled", "b": "cancelled"}
+
+
+def test_a_task_cancelled_while_it_is_submitted_is_cancelled_after_it_is_accepted(
+    world: World,
+) -> None:
+    run_id = world.run({"a": []})
+    world.cluster.loses_answers = True
+    world.turn()
+    with world.database.writing() as session:
+        orders.ask_cancel_run(session, session.get(Run, run_id), world.now)
+    assert world.states() == {"a": "submitting"}
+    world.cluster.loses_answers = False
+    world.turn(times=3)
+    assert world.cluster.cancelled == ["a"]
+    assert world.states() == {"a": "cancelled"}
+
+
+def test_nothing_is_submitted_after_a_cancel(world: World) -> None:
+    run_id = world.run({f"t{i}": [] for i in range(5)})
+    with world.database.writing() as session:
+        orders.ask_cancel_run(session, session.get(Run, run_id), world.now)
+    world.turn(times=3)
+    assert world.cluster.submitted == []
+
+
+def test_a_big_run_does_not_starve_a_small_one(world: World) -> None:
+    big = world.run({f"b{i}": [] for i in range(300)})
+    world.turn()
+    small = world.run({f"s{i}": [] for i in range(4)})
+    world.cluster.ends(*[f"b{i}" for i in range(6)])
+    world.turn()
+    assert list(world.states(small).values()) == ["submitted"] * 4
+    assert list(world.states(big).values()).count("submitted") == 2
+
+
+def test_the_commands_of_a_cycle_do_not_grow_with_the_tasks(world: World) -> None:
+    costs = []
+    for count in (10, 90):
+        world.run({f"{count}.{i}": [] for i in range(count)})
+        world.turn()
+        before = world.cluster.commands
+        world.turn()
+        costs.append(world.cluster.commands - before)
+    assert costs[0] == costs[1]
+
+
+def test_a_crash_between_the_intent_and_the_act_submits_once(world: World) -> None:
+    world.run({"a": []})
+    world.cluster.drops_questions = True  # as if the server had died before it asked
+    world.turn()
+    world.cluster.drops_questions = False
+    world.turn(seconds=10, times=8)
+    assert world.cluster.submitted == ["a"]
+
+
+def test_a_leader_that_slept_writes_nothing(world: World) -> None:
+    world.run({"a": []})
+    world.turn()
+    world.cluster.ends("a")
+    with world.database.writing() as session:
+        session.execute(update(Lease).values(until=lease.database_time() - 1))
+    assert lease.acquire(world.database, "another")
+    assert not world.cycle.run(world.now).answered
+    assert world.states() == {"a": "submitted"}
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_every_move_is_in_the_history(world: World, code: int) -> None:
+    world.run({"a": []})
+    world.turn()
+    world.cluster.runs("a")
+    world.turn()
+    world.cluster.ends("a", code=code)
+    world.turn()
+    with world.database.reading() as session:
+        task = session.scalars(select(Task.id)).one()
+        rows = session.scalars(select(EventRow).where(EventRow.task_id == task)).all()
+    ending = ("exited_ok", "completed") if code == 0 else ("exited_bad", "failed")
+    assert [(row.what, row.new) for row in rows] == [
+        ("claimed", "submitting"),
+        ("accepted", "submitted"),
+        ("seen_running", "running"),
+        ending,
+    ]

@@ -1,0 +1,164 @@
+"""The main job on a real Slurm cluster over a real SSH connection, with a real server."""
+
+import json
+import random
+import re
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.cluster.fixtures import Cluster
+
+from tests.stories.server import Server, until
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+EXAMPLE = Path(__file__).parents[2] / "examples" / "montecarlo.json"
+WRITES = r"""
+printf '| a | b |\n|---|--:|\n| 1 | 2 |\n' >"$SCRIPTHUT_TASK_SUMMARY"
+echo x >"$SCRIPTHUT_OUTPUT_DIR/a b.txt"
+echo "- $SCRIPTHUT_TASK_ID was here" >"$SCRIPTHUT_RUN_SUMMARY"
+"""
+
+
+def job_names(cluster: Cluster, run_id: str) -> Counter[str]:
+    """How often the cluster's own accounting has a job for each token of a run."""
+    rows = cluster.sacct("-X", "--format=JobName%80").splitlines()
+    return Counter(t for row in rows for t in re.findall(rf"\b{run_id}\.\w+\.\w\b", row))
+
+
+def test_the_example_goes_from_submission_to_a_whole_run_summary(server: Server) -> None:
+    document = json.loads(EXAMPLE.read_text())
+    answer = server.post("/runs", {"backend": "hpc", "name": "example", "document": document})
+    assert server.await_end(answer["id"]) == "completed"
+    sections = await_sections(server, answer["id"])
+    shown = "".join(section["html"] for section in sections)
+    assert "<table" in shown
+    assert "<img" in shown
+
+
+def await_sections(server: Server, run_id: str) -> list[dict[str, str]]:
+    tasks = server.get(f"/runs/{run_id}")["tasks"]
+    until(
+        lambda: (
+            all(task["has_run_summary"] for task in server.get(f"/runs/{run_id}")["tasks"])
+            or len(server.get(f"/runs/{run_id}/summary")["sections"]) == len(tasks)
+        ),
+        60,
+        lambda: f"all sections, but {server.get(f'/runs/{run_id}')['tasks']}",
+    )
+    return list(server.get(f"/runs/{run_id}/summary")["sections"])
+
+
+def test_a_server_killed_ten_times_submits_everything_once(server: Server, slurm: Cluster) -> None:
+    chance = random.Random(20260301)
+    sims = [
+        {"id": f"sim.{i}", "command": WRITES + "sleep 1", "time_limit": "5", "memory": "50M"}
+        for i in range(18)
+    ]
+    last = {"id": "merge", "command": WRITES, "deps": ["sim.*"], "memory": "50M"}
+    report = {"id": "report", "command": WRITES, "deps": ["merge"], "memory": "50M"}
+    run_id = server.run([*sims, last, report])
+    for _ in range(10):
+        # A random moment is the point here: submissions, polls and collections are all hit.
+        time.sleep(chance.uniform(0.2, 1.5))
+        server.kill()
+        server.start()
+    assert server.await_end(run_id, 300) == "completed"
+    assert len(await_sections(server, run_id)) == 20
+    submitted = job_names(slurm, run_id)
+    assert len(submitted) == 20
+    assert set(submitted.values()) == {1}
+
+
+def test_every_bad_ending_shows_outputs_exit_code_and_a_reason_in_words(
+    server: Server,
+) -> None:
+    run_id = server.run(
+        [
+            {"id": "fails", "command": WRITES + "exit 7", "memory": "50M"},
+            {"id": "long", "command": WRITES + "sleep 600", "memory": "50M", "time_limit": "1"},
+            {"id": "doomed", "command": WRITES + "sleep 600", "memory": "50M"},
+            {"id": "after", "command": "true", "deps": ["fails"], "memory": "50M"},
+        ]
+    )
+    server.await_states(run_id, {"doomed": "running"})
+    server.post(f"/runs/{run_id}/tasks/doomed/cancel")
+    assert server.await_end(run_id, 240) == "failed"
+    tasks = {task["id"]: task for task in server.get(f"/runs/{run_id}")["tasks"]}
+    assert (tasks["fails"]["status"], tasks["fails"]["exit_code"]) == ("failed", 7)
+    assert "7" in tasks["fails"]["reason"]
+    assert tasks["long"]["status"] == "failed"
+    assert "time limit" in tasks["long"]["reason"].lower()
+    assert tasks["doomed"]["status"] == "cancelled"
+    assert "ancelled" in tasks["doomed"]["reason"]
+    assert tasks["after"]["status"] == "dep_failed"
+    for key in ("fails", "long", "doomed"):
+        until(
+            lambda key=key: len(server.get(f"/runs/{run_id}/tasks/{key}/outputs")["files"]) == 2,
+            30,
+            f"outputs of {key}",
+        )
+
+
+FAULTS = {"ssh-stop": None, "ctld-stop": None, "ctld-hang": "ctld-cont"}  # None: start it again
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_cluster_that_stops_answering_moves_no_task(
+    server: Server, slurm: Cluster, fault: str
+) -> None:
+    run_id = server.run(
+        [
+            {"id": "short", "command": WRITES + "sleep 8", "memory": "50M"},
+            {"id": "bad", "command": WRITES + "sleep 8; exit 3", "memory": "50M"},
+            {"id": "next", "command": WRITES, "deps": ["short"], "memory": "50M"},
+        ]
+    )
+    before = {"short": "running", "bad": "running", "next": "pending"}
+    server.await_states(run_id, before)
+    slurm.fault(fault)
+    if fault == "ssh-stop":
+        slurm.fault("ssh-kill-sessions")  # the listener is gone; the open connection would live on
+    until(lambda: server.backend("hpc")["failing_since"] is not None, 60, "the card says so")
+    assert server.states(run_id) == before
+    assert "has not answered since" in server.page(f"/runs/{run_id}")
+    time.sleep(10)  # long enough for the jobs to end unseen, which is the point
+    assert server.states(run_id) == before
+    if FAULTS[fault] is None:
+        slurm.up()
+    else:
+        slurm.fault(FAULTS[fault])
+    assert server.await_end(run_id, 180) == "failed"
+    assert server.states(run_id) == {"short": "completed", "bad": "failed", "next": "completed"}
+    assert server.backend("hpc")["failing_since"] is None
+    assert set(job_names(slurm, run_id).values()) == {1}
+
+
+def test_the_commands_of_a_cycle_do_not_grow_with_the_tasks(server: Server) -> None:
+    costs = []
+    for count in (10, 500):
+        sleepers = [
+            {"id": f"t.{i}", "command": "sleep 3000", "memory": "1M", "time_limit": "1:00:00"}
+            for i in range(count)
+        ]
+        run_id = server.run(sleepers)
+        until(lambda n=count: server.backend("hpc")["watched"] == n, 240, f"{count} live tasks")
+        assert server.backend("hpc")["submit_commands"] <= 3  # of at most 100 tasks a submission
+        costs.append(busiest_cycle(server))
+        server.post(f"/runs/{run_id}/cancel")
+        assert server.await_end(run_id, 240) == "cancelled"
+    assert costs[0] == costs[1] <= 3
+
+
+def busiest_cycle(server: Server) -> int:
+    """The most commands that any of the next cycles needed."""
+    seen: dict[str, int] = {}
+
+    def enough() -> bool:
+        backend = server.backend("hpc")
+        seen[backend["answered_at"]] = backend["commands"]
+        return len(seen) >= 3
+
+    until(enough, 120, "three cycles")
+    return max(list(seen.values())[1:])
