@@ -81,6 +81,15 @@ def upgrade() -> None:
     )
     op.create_index("ix_tasks_run_id_state", "tasks", ["run_id", "state"], unique=False)
     op.create_index("ix_tasks_run_id_version", "tasks", ["run_id", "version"], unique=False)
+    op.create_index("ix_tasks_state", "tasks", ["state"], unique=False)
+    op.create_index(
+        "ix_tasks_uncollected",
+        "tasks",
+        ["finished_at"],
+        unique=False,
+        sqlite_where=sa.text("collected_at IS NULL"),
+        postgresql_where=sa.text("collected_at IS NULL"),
+    )
     op.create_index("uq_tasks_run_id_key", "tasks", ["run_id", "key"], unique=True)
     op.create_index("uq_tasks_run_id_n", "tasks", ["run_id", "n"], unique=True)
     op.create_table(

@@ -77,7 +77,7 @@ class Engine:
         if not self._cycles:
             self._build()
         with self.database.reading() as session:
-            news = tasks.news(session)
+            news = tasks.news(session, now)
         for name, cycle in self._cycles.items():
             self._reap(name)
             pace = self._paces[name]

@@ -4,7 +4,17 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy import DateTime as SADateTime
 from sqlalchemy import Enum as SAEnum
 from sqlalchemy.engine import Dialect
@@ -117,6 +127,13 @@ class Task(Base):
         Index("uq_tasks_run_id_key", "run_id", "key", unique=True),
         Index("ix_tasks_run_id_state", "run_id", "state"),
         Index("ix_tasks_run_id_version", "run_id", "version"),
+        Index("ix_tasks_state", "state"),  # the live ones, among all tasks that ever were
+        Index(
+            "ix_tasks_uncollected",
+            "finished_at",
+            sqlite_where=text("collected_at IS NULL"),
+            postgresql_where=text("collected_at IS NULL"),
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session, contains_eager
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -82,22 +82,26 @@ def _close_run(session: Session, run_id: str, now: datetime) -> None:
     session.connection().execute(statement)
 
 
+def _uncollected(now: datetime) -> ColumnElement[bool]:
+    """Ended not long ago, and not everything it wrote has been fetched."""
+    return (
+        Task.collected_at.is_(None)
+        & (Task.finished_at > now - COLLECT_FOR)
+        & Task.state.in_(TERMINAL)
+        & Task.token.is_not(None)
+    )
+
+
 def to_watch(session: Session, backend: str, now: datetime) -> Sequence[Task]:
     """The tasks a cycle asks a backend about: live, lost, or ended and not yet collected.
 
     Each comes with its run, the oldest first.
     """
-    uncollected = (
-        Task.state.in_(TERMINAL)
-        & Task.collected_at.is_(None)
-        & Task.token.is_not(None)
-        & (Task.finished_at > now - COLLECT_FOR)
-    )
     statement = (
         select(Task)
         .join(Task.run)
         .where(Run.backend == backend)
-        .where(or_(Task.state.in_([*LIVE, State.LOST]), uncollected))
+        .where(or_(Task.state.in_([*LIVE, State.LOST]), _uncollected(now)))
         .options(contains_eager(Task.run))
         .order_by(Task.id)
     )
@@ -152,12 +156,12 @@ def mark_cancel_sent(session: Session, ids: Collection[int], now: datetime) -> N
     session.connection().execute(update(Task).where(Task.id.in_(ids)).values(cancel_sent_at=now))
 
 
-def news(session: Session) -> dict[str, int]:
+def news(session: Session, now: datetime) -> dict[str, int]:
     """Backend -> the sum of the versions of its runs: it grows whenever any of them changes.
 
     Only runs that are not over, and those whose last outputs are not collected yet.
     """
-    uncollected = select(Task.run_id).where(Task.collected_at.is_(None), Task.token.is_not(None))
+    uncollected = select(Task.run_id).where(_uncollected(now))
     statement = (
         select(Run.backend, func.sum(Run.version + 1))
         .where(or_(Run.ended_at.is_(None), Run.id.in_(uncollected)))
