@@ -77,11 +77,13 @@ class Engine:
         if not self._cycles:
             self._build()
         with self.database.reading() as session:
-            news = tasks.news(session, now)
+            news, ordered = tasks.news(session, now), tasks.ordered(session)
         for name, cycle in self._cycles.items():
             self._reap(name)
             pace = self._paces[name]
-            if name not in self._running and pace.is_due(time.monotonic(), news.get(name)):
+            if name in self._running:
+                continue
+            if pace.is_due(time.monotonic(), news.get(name), name in ordered):
                 self._running[name] = self._pool.submit(self._cycle, cycle, pace, now)
         self._clean(now)
         return True

@@ -25,16 +25,20 @@ class Pace:
     failures: int = 0
     known: int | None = None
 
-    def is_due(self, now: float, news: int | None) -> bool:
-        """Whether a cycle should start; `news` is None while the backend has nothing to do."""
+    def is_due(self, now: float, news: int | None, is_ordered: bool = False) -> bool:
+        """Whether a cycle should start; `news` is None while the backend has nothing to do.
+
+        `is_ordered`: somebody waits for an order to be sent, and it does not wait for the pace.
+        """
         if news is None:
             self.known = None
             return False
-        # An outage is not shortened by wishing.
-        if news != self.known and (now >= self.earliest if not self.failures else now >= self.due):
+        if self.failures:
+            return now >= self.due  # an outage is not shortened by wishing
+        if news != self.known and now >= self.earliest:
             self.known, self.stirred = news, now
             return True
-        return now >= self.due
+        return is_ordered or now >= self.due
 
     def took(self, now: float, seconds: float, report: Report) -> None:
         """Note how a cycle went, and from that when the next one is due."""

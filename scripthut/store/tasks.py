@@ -168,3 +168,14 @@ def news(session: Session, now: datetime) -> dict[str, int]:
         .group_by(Run.backend)
     )
     return {backend: int(versions) for backend, versions in session.execute(statement)}
+
+
+def ordered(session: Session) -> set[str]:
+    """The backends that have an order to cancel which was not sent yet."""
+    statement = (
+        select(Run.backend)
+        .join(Task, Task.run_id == Run.id)
+        .where(Task.state.in_(LIVE), Task.job_id.is_not(None))
+        .where(Task.cancel_asked_at.is_not(None), Task.cancel_sent_at.is_(None))
+    )
+    return set(session.scalars(statement.distinct()))

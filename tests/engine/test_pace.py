@@ -1,0 +1,58 @@
+"""How often a backend is asked."""
+
+import pytest
+
+from scripthut.engine.cycle import Report
+from scripthut.engine.pace import Pace
+
+CALM, BUSY, SILENT = Report(True), Report(True, is_stirring=True), Report(answered=False)
+
+
+def settled(seconds: float = 0.1) -> Pace:
+    """A pace whose news are known and whose last cycle ended at 0, taking `seconds`."""
+    pace = Pace(quick=2, slow=60)
+    assert pace.is_due(0, 1)
+    pace.took(0, seconds, BUSY)
+    return pace
+
+
+def test_nothing_to_do_is_nothing_asked() -> None:
+    assert not settled().is_due(1e6, None)
+
+
+def test_while_something_happens_the_pace_is_quick() -> None:
+    assert not settled().is_due(1.9, 1)
+    assert settled().is_due(2.0, 1)
+
+
+def test_news_are_not_kept_waiting_but_the_machine_is_left_alone() -> None:
+    assert settled(0.1).is_due(0.6, 2)
+    assert not settled(0.3).is_due(0.6, 2)
+    assert settled(0.3).is_due(1.6, 2)
+
+
+def test_an_order_waits_for_nothing() -> None:
+    assert settled(10).is_due(0.1, 1, is_ordered=True)
+
+
+@pytest.mark.parametrize(("calm_for", "pause"), [(10, 2), (100, 10), (3000, 60)])
+def test_the_longer_nothing_happens_the_rarer_it_asks(calm_for: float, pause: float) -> None:
+    pace = settled()
+    pace.took(calm_for, 0.1, CALM)
+    assert pace.due - calm_for == pause
+
+
+def test_a_slow_answer_is_asked_for_at_most_a_fifth_of_the_time() -> None:
+    assert settled(30).due == 150
+
+
+def test_silence_is_met_with_longer_and_longer_pauses_that_news_do_not_shorten() -> None:
+    pace = settled()
+    pauses = []
+    for _ in range(7):
+        pace.took(0, 1, SILENT)
+        pauses.append(pace.due)
+    assert pauses == [4, 8, 16, 32, 60, 60, 60]
+    assert not pace.is_due(59, 99, is_ordered=True)
+    pace.took(60, 0.1, BUSY)
+    assert pace.due == 62
