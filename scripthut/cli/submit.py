@@ -2,9 +2,13 @@
 
 import json
 import sys
+from base64 import b64encode
+from http import HTTPStatus
 from http.client import HTTPException
+from netrc import NetrcParseError, netrc
 from pathlib import Path
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from scripthut.core.errors import Invalid, Refused, Unreachable
@@ -41,9 +45,8 @@ def post(base: str, backend: str, name: str, document: object) -> str:
     if not base.startswith(("http://", "https://")):
         raise Refused(f"{base!r} is not a server's address: it begins with http:// or https://")
     body = json.dumps({"backend": backend, "name": name, "document": document}).encode()
-    request = Request(  # noqa: S310 - the scheme was looked at
-        f"{base}/api/v1/runs", data=body, headers={"Content-Type": "application/json"}
-    )
+    headers = {"Content-Type": "application/json", **_password(base)}
+    request = Request(f"{base}/api/v1/runs", data=body, headers=headers)  # noqa: S310 - see above
     try:
         with urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
             run = _id(response.read())
@@ -60,11 +63,27 @@ def post(base: str, backend: str, name: str, document: object) -> str:
     return f"{base}/runs/{run}"
 
 
+def _password(base: str) -> dict[str, str]:
+    """The header that a proxy which asks for a name wants, from ~/.netrc; none without an entry."""
+    try:
+        known = netrc().authenticators(urlsplit(base).hostname or "")
+    except OSError:
+        return {}
+    except NetrcParseError as error:
+        raise Invalid("~/.netrc", [f"cannot be read: {error}"]) from error
+    if known is None:
+        return {}
+    words = f"{known[0]}:{known[2]}".encode()
+    return {"Authorization": f"Basic {b64encode(words).decode('ascii')}"}
+
+
 def _refusal(base: str, error: HTTPError) -> Refused | Unreachable:
     said = _object(error.read())
     problems = said.get("problems")
     if isinstance(problems, list) and problems:
         return Invalid(str(said.get("error", "the server refused")), [str(p) for p in problems])
+    if error.code == HTTPStatus.UNAUTHORIZED:
+        return Refused(f"{base} asks for a name and a password: put them in ~/.netrc")
     if "error" in said:
         return Refused(f"the server at {base} refused: {said['error']}")
     return Unreachable(f"what answers at {base} is not a scripthut server (HTTP {error.code})")
