@@ -1,0 +1,276 @@
+"""The two ends of a conversation with a login node: requests out, records in.
+
+The node runs one constant script (node_script and its siblings), whatever is asked: the script and
+the request travel on standard input, so the command itself never holds anything of a user's.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias
+
+from scripthut.backends import node_files, node_list, node_script
+from scripthut.core.errors import BadAnswer, Unreachable
+from scripthut.core.jobs import (
+    Answer,
+    Area,
+    Chunk,
+    ExitNote,
+    Job,
+    Listing,
+    OutputLimits,
+    RemoteFile,
+    Token,
+    Watch,
+)
+from scripthut.transports.base import MIB, Transport
+
+Record: TypeAlias = Mapping[str, Any]
+
+# Constant: it reads a first line of Python, which takes the modules and then runs the last one.
+_LOADER = "import sys;exec(eval(sys.stdin.buffer.readline()))"
+# Where no `python3` is in the path, the one of the system itself often is (RHEL 8).
+_FIND = (
+    'for p in python3 /usr/libexec/platform-python /usr/bin/python3; do command -v "$p" >/dev/null'
+    ' 2>&1 && exec "$p" -I -S -c "$1"; done; exit 127'
+)
+_BOOT = """\
+import json, types
+source = sys.stdin.buffer
+for name, length in json.loads(source.readline().decode()):
+    module = sys.modules[name] = types.ModuleType(name)
+    exec(compile(source.read(length), name, "exec"), module.__dict__)
+module.main()
+"""
+_MODULES = (node_files, node_list, node_script)
+FETCH_BYTES = 32 * MIB  # of listed files in one command; base64 makes them 43 MiB on the wire
+
+
+def _program() -> bytes:
+    sources = [(module.__name__, Path(module.__file__).read_bytes()) for module in _MODULES]
+    head = json.dumps([[name, len(source)] for name, source in sources])
+    return b"\n".join([repr(_BOOT).encode(), head.encode(), b"".join(s for _, s in sources)])
+
+
+PROGRAM = _program()
+
+
+def ask(transport: Transport, request: Record, timeout: float) -> list[Record]:
+    """One command on the node. Unreachable unless its end was seen."""
+    argv = ["sh", "-c", _FIND, "scripthut", _LOADER]
+    answer = transport.run(argv, PROGRAM + json.dumps(request).encode(), timeout)
+    return records(answer)
+
+
+def records(answer: Answer) -> list[Record]:
+    """The records of an answer. BadAnswer when it is not whole."""
+    if answer.code == 127:
+        raise Unreachable(
+            "python3 was not found on the login node: install it there, or put it in the PATH of "
+            "the login shell"
+        )
+    found: list[Record] = []
+    for line in answer.out.splitlines():
+        if line.startswith(node_script.SIGN):
+            try:
+                found.append(json.loads(line[len(node_script.SIGN) :]))
+            except json.JSONDecodeError:
+                break
+    if not found or found[-1].get("end") != len(found) - 1:
+        words = answer.err.strip().splitlines()[-1:] or ["its answer was cut off"]
+        raise BadAnswer(f"the login node did not answer to the end: {words[0]}")
+    return found[:-1]
+
+
+def states(jobs: Collection[Job]) -> list[Record]:
+    """Where to look for the notes and claims of jobs, a record for each directory."""
+
+    def place(job: Job) -> tuple[str, str]:
+        return str(job.paths.logs), str(job.paths.state)
+
+    return [
+        {"base": base, "path": _below(base, state), "tokens": [job.token for job in some]}
+        for (base, state), some in groupby(sorted(jobs, key=place), place)
+    ]
+
+
+def outputs(watches: Collection[Watch]) -> list[Record]:
+    """Whose output directories to list, a record for each run."""
+
+    def place(watch: Watch) -> tuple[str, str, str]:
+        paths = watch.job.paths
+        return str(paths.logs), str(paths.outputs.parent), str(paths.fragment.parent)
+
+    def task(watch: Watch) -> list[str | None]:
+        paths = watch.job.paths
+        return [watch.job.token, paths.outputs.name, paths.fragment.name, watch.mark]
+
+    listed = sorted((w for w in watches if w.list_outputs), key=place)
+    return [
+        {
+            "base": base,
+            "path": _below(base, run),
+            "fragments": _below(base, fragments),
+            "jobs": [task(watch) for watch in some],
+        }
+        for (base, run, fragments), some in groupby(listed, place)
+    ]
+
+
+def logs(watches: Collection[Watch]) -> list[list[object]]:
+    """Which pieces of which logs are wanted."""
+    places = [(w, {"output": w.job.paths.out, "error": w.job.paths.err}) for w in watches]
+    return [
+        [watch.job.token, stream, str(paths[stream]), offset]
+        for watch, paths in places
+        for stream, offset in watch.tails.items()
+    ]
+
+
+def limits(of: OutputLimits) -> dict[str, int]:
+    """Limits as the script takes them."""
+    return {"file_bytes": of.file_bytes, "files": of.files, "depth": of.depth, "listed": of.listed}
+
+
+def _below(base: str, place: str) -> list[str]:
+    return list(PurePosixPath(place).relative_to(base).parts)
+
+
+@dataclass
+class Seen:
+    """What the records of one answer say."""
+
+    ran: dict[str, Answer] = field(default_factory=dict)
+    notes: dict[Token, ExitNote] = field(default_factory=dict)
+    claims: dict[Token, str] = field(default_factory=dict)
+    unread: dict[Token, str] = field(default_factory=dict)  # token -> why nobody can say
+    listings: dict[Token, Listing] = field(default_factory=dict)
+    contents: dict[tuple[Token, Area, bytes], bytes] = field(default_factory=dict)
+    logs: dict[tuple[Token, str], Chunk] = field(default_factory=dict)
+
+
+def understand(told: Sequence[Record]) -> Seen:
+    """Put records in their places. BadAnswer when one makes no sense."""
+    seen = Seen()
+    try:
+        for record in told:
+            _place(record, seen)
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise BadAnswer(f"the login node said something that makes no sense: {error!r}") from error
+    return seen
+
+
+def _place(record: Record, seen: Seen) -> None:
+    match record:
+        case {"ran": key}:
+            seen.ran[key] = answer_of(record)
+        case {"note": token, "text": text}:
+            if (note := read_note(token, text)) is not None:
+                seen.notes[token] = note
+        case {"claim": token, "text": str(text)} if text.startswith("job:"):
+            seen.claims[token] = text.removeprefix("job:")
+        case {"unread": tokens, "why": why}:
+            seen.unread.update(dict.fromkeys(tokens, why))
+        case {"listing": token}:
+            seen.listings[token] = _listing(record)
+        case {"content": token, "area": area, "path": path, "data": data}:
+            seen.contents[token, Area(area), bytes_of(path)] = bytes_of(data)
+        case {"log": token, "stream": stream}:
+            chunk = Chunk(int(record["start"]), bytes_of(record["data"]), int(record["size"]))
+            seen.logs[token, stream] = chunk
+
+
+def answer_of(record: Record) -> Answer:
+    """What a command on the node said."""
+    out, err = (bytes_of(record[key]).decode("utf-8", "replace") for key in ("out", "err"))
+    return Answer(int(record["code"]), out, err)
+
+
+def bytes_of(text: str) -> bytes:
+    """Bytes as they travel."""
+    return base64.b64decode(text, validate=True)
+
+
+def _listing(record: Record) -> Listing:
+    files = tuple(
+        RemoteFile(record["listing"], Area(area), bytes_of(path), int(size), int(mtime), note)
+        for area, path, size, mtime, note in record["files"]
+    )
+    return Listing(record["mark"], files, int(record["more"]), record["problem"])
+
+
+def read_note(token: Token, text: str) -> ExitNote | None:
+    """An exit note; None when it is not whole, or not of this token.
+
+    >>> text = "token=a.0.1\\njob=7\\ncode=3\\nstart=1\\nend=2\\nnode=n1\\nwhole\\n"
+    >>> note = read_note("a.0.1", text)
+    >>> note.job_id, note.code, note.node, read_note("a.0.1", text[:-2]), read_note("a.0.2", text)
+    ('7', 3, 'n1', None, None)
+    """
+    *lines, last = text.splitlines() or [""]
+    said = dict(line.split("=", 1) for line in lines if "=" in line)
+    if last != "whole" or said.get("token") != token:
+        return None
+    try:
+        return ExitNote(
+            token=token,
+            job_id=said["job"],
+            code=int(said["code"]),
+            started_at=datetime.fromtimestamp(int(said["start"]), UTC),
+            ended_at=datetime.fromtimestamp(int(said["end"]), UTC),
+            node=said["node"],
+        )
+    except (KeyError, ValueError, OverflowError, OSError):
+        return None
+
+
+def wanted(
+    files: Collection[tuple[Job, RemoteFile]], most: int
+) -> Iterator[list[tuple[Job, RemoteFile]]]:
+    """Files in parts that one command each can bring; those with a note are left out."""
+    part: list[tuple[Job, RemoteFile]] = []
+    held = 0
+    for job, file in files:
+        if file.note is not None or file.size > most:
+            continue
+        if part and held + file.size > FETCH_BYTES:
+            yield part
+            part, held = [], 0
+        part.append((job, file))
+        held += file.size
+    if part:
+        yield part
+
+
+def fetching(part: Sequence[tuple[Job, RemoteFile]], most: int) -> Record:
+    """The request that brings some files, none larger than `most` bytes by now."""
+    return {"files": [_file(job, file, most) for job, file in part]}
+
+
+def _file(job: Job, file: RemoteFile, most: int) -> Record:
+    paths = job.paths
+    place = paths.outputs if file.area is Area.OUTPUT else paths.fragment.parent
+    base = str(paths.logs)
+    path = base64.b64encode(file.path).decode()
+    return {"base": base, "place": _below(base, str(place)), "path": path, "most": most}
+
+
+def fetched(
+    part: Sequence[tuple[Job, RemoteFile]], told: Sequence[Record]
+) -> Iterator[tuple[RemoteFile, bytes]]:
+    """The files that came, each with the size and time that belong to its bytes."""
+    for record in told:
+        if "file" in record:
+            file = part[int(record["file"])][1]
+            data = bytes_of(record["data"])
+            if len(data) != record["size"]:
+                raise BadAnswer("the login node sent less of a file than it said")
+            yield (
+                RemoteFile(file.token, file.area, file.path, len(data), int(record["mtime"])),
+                data,
+            )

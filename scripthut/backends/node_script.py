@@ -1,0 +1,169 @@
+"""What runs on the login node: a constant script that answers a whole request at once.
+
+It is sent over standard input with its siblings node_files and node_list, and uses the standard
+library of Python 3.4 and later, alone.
+"""
+# For older Pythons, and with file descriptors instead of paths:
+# ruff: noqa: UP028, UP031, UP032, UP035, UP036, PTH103, PTH208, RUF005
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from scripthut.backends.node_files import (
+    Refusal,
+    descend,
+    pack,
+    read_whole,
+    unpack,
+    words_of,
+)
+from scripthut.backends.node_list import fetch, listings, logs
+
+MYPY = False
+if MYPY:  # Python 3.4 has no typing module
+    from typing import Any, Callable
+
+SUBMIT_SECONDS = 240.0  # spent on all submissions of a request
+NOTE = 4096  # bytes; no note is longer
+SIGN = "@scripthut "  # begins each record, so that other noise on the line does no harm
+
+
+def main() -> None:
+    """Answer the request on standard input with records on standard output."""
+    told = [0]
+
+    def say(record: "dict[str, Any]") -> None:
+        told[0] += 1
+        sys.stdout.write(SIGN + json.dumps(record) + "\n")
+        sys.stdout.flush()
+
+    answer(json.loads(sys.stdin.buffer.read().decode("utf-8")), say)
+    say({"end": told[0]})
+
+
+def answer(request: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") -> None:
+    """Do what the request asks, one record at a time."""
+    submit(request.get("submits", []), say)
+    if not run_all(request.get("commands", []), say):
+        return  # the queue did not answer: nothing else may count
+    for group in request.get("states", []):
+        notes(group, say)
+    listings(request, say)
+    logs(request.get("logs", []), say)
+    fetch(request.get("files", []), say)
+
+
+def execute(argv: "list[str]", stdin: bytes, timeout: float) -> "tuple[int, bytes, bytes]":
+    """Run a command; code -1 when it had to be killed, 127 when there is no such program."""
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        missing = error.errno in (errno.ENOENT, errno.EACCES)
+        return 127 if missing else -1, b"", ("%s: %s" % (argv[0], error.strerror)).encode()
+    try:
+        out, err = process.communicate(stdin, timeout)
+        return process.returncode, out, err
+    except subprocess.TimeoutExpired:
+        kill(process)
+        return -1, b"", ("%s: timed out after %d s" % (argv[0], timeout)).encode()
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """End a command and what it started, without waiting for those that cannot end."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=2)
+    except (OSError, subprocess.TimeoutExpired):
+        pass
+
+
+def run_all(commands: "list[dict[str, Any]]", say: "Callable[[dict[str, Any]], None]") -> bool:
+    """Run commands side by side; False when one that was needed failed."""
+    results = {}  # type: dict[int, tuple[int, bytes, bytes]]
+
+    def one(at: int) -> None:
+        command = commands[at]
+        results[at] = execute(command["argv"], b"", command["timeout"])
+
+    threads = [threading.Thread(target=one, args=(at,)) for at in range(len(commands))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for at, command in enumerate(commands):
+        code, out, err = results[at]
+        say({"ran": command["key"], "code": code, "out": pack(out), "err": pack(err[:8192])})
+    return all(results[at][0] == 0 for at, c in enumerate(commands) if c.get("needed"))
+
+
+def submit(jobs: "list[dict[str, Any]]", say: "Callable[[dict[str, Any]], None]") -> None:
+    """Hand jobs to the scheduler one after another, in order."""
+    until = time.monotonic() + SUBMIT_SECONDS
+    for job in jobs:
+        token = job["token"]
+        left = until - time.monotonic()
+        if left <= 0:
+            say({"skipped": token})
+            continue
+        try:
+            for directory in job["directories"]:
+                os.makedirs(directory, exist_ok=True)
+            os.makedirs(job["state"], 0o700, exist_ok=True)
+        except OSError as error:
+            words = "cannot make the directory %s: %s" % (error.filename, error.strerror)
+            say({"submitted": token, "code": 1, "out": "", "err": pack(words.encode())})
+            continue
+        script = unpack(job["script"])
+        code, out, err = execute(job["argv"], script, min(left, job["timeout"]))
+        say({"submitted": token, "code": code, "out": pack(out[:8192]), "err": pack(err[:8192])})
+
+
+def notes(group: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") -> None:
+    """Exit notes and claims of many tokens in one state directory."""
+    try:
+        here = descend(group["base"], group["path"])
+    except (OSError, Refusal) as error:
+        if getattr(error, "errno", None) != errno.ENOENT:  # missing: nothing has begun yet
+            say({"unread": group["tokens"], "why": words_of(error)})
+        return
+    try:
+        there = set(os.listdir(here))
+        for token in group["tokens"]:
+            one_note(here, there, token, say)
+    except OSError as error:
+        say({"unread": group["tokens"], "why": words_of(error)})
+    finally:
+        os.close(here)
+
+
+def one_note(
+    here: int, there: "set[str]", token: str, say: "Callable[[dict[str, Any]], None]"
+) -> None:
+    """The claim and the note of one token, where they stand."""
+    if token + ".claim" in there:
+        try:
+            say({"claim": token, "text": os.readlink(token + ".claim", dir_fd=here)})
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.EINVAL):
+                raise
+    if token + ".exit" in there:
+        try:
+            data, _ = read_whole(here, token + ".exit", NOTE)
+            say({"note": token, "text": data.decode("utf-8", "replace")})
+        except Refusal:
+            pass  # a requeued job replaces its note; one that is no file is no note
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise

@@ -1,0 +1,63 @@
+"""The seam to a scheduler's language: commands out, text in. Pure."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from scripthut.core.jobs import Accepted, Answer, Job, Rejected, Sighting, Token
+
+
+@dataclass(frozen=True)
+class Row:
+    """A job as the queue or the accounting listed it.
+
+    `tokens`: the words in its name and comment by which it may be ours. An ending in a row is
+    final: rows that claim an end without a time for it are not handed out.
+    """
+
+    sighting: Sighting
+    tokens: frozenset[Token]
+    submitted_at: datetime | None = None
+
+
+class Dialect(Protocol):
+    """How to speak to one scheduler. Commands are words, never a line for a shell."""
+
+    def directives(self, job: Job) -> list[str]:
+        """Lines for the head of the job script."""
+        ...
+
+    def submit(self, job: Job) -> list[str]:
+        """The command that reads the job script on its standard input."""
+        ...
+
+    def parse_submit(self, answer: Answer) -> Accepted | Rejected | None:
+        """What became of a submission; None: nobody knows, it may have been taken."""
+        ...
+
+    def queue(self, user: str) -> list[str]:
+        """The command that lists all of a user's jobs."""
+        ...
+
+    def parse_queue(self, answer: Answer) -> list[Row]:
+        """The jobs in the queue. Unreachable when the scheduler did not answer."""
+        ...
+
+    def accounting(
+        self, user: str, ids: Collection[str], jobs: Sequence[Job], since: datetime
+    ) -> list[list[str]]:
+        """Commands that look for jobs by id, and for `jobs`, whose id is not known, by name."""
+        ...
+
+    def parse_accounting(self, answer: Answer) -> list[Row] | None:
+        """The jobs that ended; None: this cluster keeps no accounts. Unreachable: no answer."""
+        ...
+
+    def cancel(self, ids: Collection[str]) -> list[str]:
+        """The command that ends jobs."""
+        ...
+
+    def parse_cancel(self, answer: Answer) -> None:
+        """Unreachable when the scheduler did not take the order."""
+        ...
