@@ -1,4 +1,4 @@
-"""The only reader of chance: run ids and tokens."""
+"""The only reader of chance: run ids, tokens, nonces."""
 
 import secrets
 
@@ -42,3 +42,8 @@ def base36(n: int) -> str:
         digits = _BASE36[rest] + digits
         if not n:
             return digits
+
+
+def new_nonce() -> str:
+    """A word that nobody can guess: names the scripts that one response allows."""
+    return secrets.token_urlsafe(16)

@@ -1,0 +1,293 @@
+"""Runs and their tasks as the pages show them: reads alone."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy.orm import Session
+
+from scripthut.core.errors import NotFound
+from scripthut.core.states import TERMINAL, RunState, State, run_state
+from scripthut.store.models import EventRow, Log, Run, Task
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run as it stands; `counts` holds no zeros."""
+
+    id: str
+    name: str
+    backend: str
+    created_at: datetime
+    ended_at: datetime | None  # None: not over
+    version: int
+    cancel_asked_at: datetime | None
+    counts: Mapping[State, int]
+
+    @property
+    def state(self) -> RunState:
+        return run_state(self.counts)
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def done(self) -> int:
+        return sum(self.counts.get(state, 0) for state in TERMINAL)
+
+    @property
+    def is_over(self) -> bool:
+        return self.done == self.total
+
+    @property
+    def is_cancelling(self) -> bool:
+        return self.cancel_asked_at is not None and not self.is_over
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """A task as a line of a table. Memory in bytes, time limit in seconds."""
+
+    id: int
+    run_id: str
+    n: int
+    key: str
+    name: str
+    state: State
+    version: int
+    attempt: int
+    job_id: str | None
+    exit_code: int | None
+    signal: int | None
+    submitted_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    reason: str | None
+    cancel_asked_at: datetime | None
+    has_outputs: bool
+    has_run_summary: bool
+    cpus: int
+    memory: int | None
+    time_limit: int | None
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in TERMINAL
+
+    @property
+    def is_cancelling(self) -> bool:
+        return self.cancel_asked_at is not None and not self.is_over
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tasks whose ids agree up to the last dot, or neighbours that have none (`prefix` empty).
+
+    `first` is the place of its first task: the group's name in addresses and on the page.
+    """
+
+    first: int
+    prefix: str
+    ids: tuple[int, ...]  # row ids, in the document's order
+    counts: Mapping[State, int]
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """The least that tells whether a run's page is out of date."""
+
+    version: int
+    backend: str
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far a page has seen a run: a version, and the last task of it. 0: all of its tasks."""
+
+    version: int
+    task_id: int = 0
+
+
+_RUN = (
+    Run.id,
+    Run.name,
+    Run.backend,
+    Run.created_at,
+    Run.ended_at,
+    Run.version,
+    Run.cancel_asked_at,
+)
+_TASK = (
+    Task.id,
+    Task.run_id,
+    Task.n,
+    Task.key,
+    Task.name,
+    Task.state,
+    Task.version,
+    Task.attempt,
+    Task.job_id,
+    Task.exit_code,
+    Task.signal,
+    Task.submitted_at,
+    Task.started_at,
+    Task.finished_at,
+    Task.reason,
+    Task.cancel_asked_at,
+    Task.has_outputs,
+    Task.has_run_summary,
+    Task.spec["cpus"].as_integer(),
+    Task.spec["memory"].as_integer(),
+    Task.spec["time_limit"].as_integer(),
+)
+
+
+def newest(session: Session, limit: int, before: str | None = None) -> list[RunRow]:
+    """Runs, the newest first; `before` is the id of the run that they follow in that order."""
+    statement = select(*_RUN).order_by(Run.created_at.desc(), Run.id.desc()).limit(limit)
+    if before is not None:
+        last = find_run(session, before)
+        older = tuple_(Run.created_at, Run.id) < (last.created_at, last.id)
+        statement = statement.where(older)
+    return _with_counts(session, session.execute(statement).all())
+
+
+def one(session: Session, run_id: str) -> RunRow:
+    """A run with its counts; NotFound."""
+    found = session.execute(select(*_RUN).where(Run.id == run_id)).all()
+    if not found:
+        raise _no_run(run_id)
+    return _with_counts(session, found)[0]
+
+
+def find_run(session: Session, run_id: str) -> Run:
+    """A run as the writers take it; NotFound."""
+    run = session.get(Run, run_id)
+    if run is None:
+        raise _no_run(run_id)
+    return run
+
+
+def find_task(session: Session, run_id: str, key: str) -> Task:
+    """A task by its id in the document; NotFound."""
+    statement = select(Task).where(Task.run_id == run_id, Task.key == key)
+    task = session.scalars(statement).one_or_none()
+    if task is None:
+        find_run(session, run_id)
+        raise NotFound(f"The run {run_id} has no task {key}. Its page lists those it has.")
+    return task
+
+
+def _no_run(run_id: str) -> NotFound:
+    return NotFound(f"There is no run {run_id}. The list of runs shows those that exist.")
+
+
+def _with_counts(session: Session, found: Sequence[Row[*tuple[object, ...]]]) -> list[RunRow]:
+    counts = _counts(session, [str(row[0]) for row in found])
+    return [RunRow(*row, counts=counts.get(str(row[0]), {})) for row in found]  # type: ignore[arg-type]
+
+
+def _counts(session: Session, run_ids: Collection[str]) -> dict[str, dict[State, int]]:
+    statement = (
+        select(Task.run_id, Task.state, func.count())
+        .where(Task.run_id.in_(run_ids))
+        .group_by(Task.run_id, Task.state)
+    )
+    counts: dict[str, dict[State, int]] = {}
+    for run_id, state, count in session.execute(statement):
+        counts.setdefault(run_id, {})[State(state)] = count
+    return counts
+
+
+def pulse(session: Session, run_id: str) -> Pulse:
+    """What tells whether a run's page is out of date: one indexed read. NotFound."""
+    statement = select(Run.version, Run.backend, Run.ended_at).where(Run.id == run_id)
+    found = session.execute(statement).one_or_none()
+    if found is None:
+        raise _no_run(run_id)
+    return Pulse(*found)
+
+
+def is_settled(session: Session, run_id: str) -> bool:
+    """Whether nothing about a run will change by itself: all has ended and was collected."""
+    restless = select(Task.id).where(
+        Task.run_id == run_id,
+        Task.state.not_in(TERMINAL) | (Task.token.is_not(None) & Task.collected_at.is_(None)),
+    )
+    return session.execute(restless.limit(1)).first() is None
+
+
+def tasks(session: Session, run_id: str) -> list[TaskRow]:
+    """All tasks of a run, in the document's order."""
+    return _rows(session, select(*_TASK).where(Task.run_id == run_id).order_by(Task.n))
+
+
+def tasks_by_id(session: Session, ids: Collection[int]) -> list[TaskRow]:
+    """Tasks by their row ids, in the document's order."""
+    return _rows(session, select(*_TASK).where(Task.id.in_(ids)).order_by(Task.n))
+
+
+def tasks_by_key(session: Session, run_id: str, keys: Collection[str]) -> list[TaskRow]:
+    """Tasks by their ids in the document, in its order."""
+    statement = select(*_TASK).where(Task.run_id == run_id, Task.key.in_(keys))
+    return _rows(session, statement.order_by(Task.n))
+
+
+def _rows(session: Session, statement: Select[*tuple[object, ...]]) -> list[TaskRow]:
+    return [TaskRow(*row) for row in session.execute(statement)]  # type: ignore[arg-type]
+
+
+def changed(session: Session, run_id: str, since: Mark) -> list[Mark]:
+    """The marks of the tasks that changed after `since`, in the order in which they did."""
+    later = Task.version > since.version
+    if since.task_id:
+        later |= (Task.version == since.version) & (Task.id > since.task_id)
+    statement = select(Task.version, Task.id).where(Task.run_id == run_id, later)
+    found = session.execute(statement.order_by(Task.version, Task.id))
+    return [Mark(*row) for row in found]
+
+
+def groups(session: Session, run_id: str) -> list[Group]:
+    """A run's tasks by the part of their ids before the last dot, in the document's order."""
+    statement = select(Task.id, Task.n, Task.key, Task.state).where(Task.run_id == run_id)
+    return group(session.execute(statement.order_by(Task.n)).tuples())
+
+
+def group(found: Iterable[tuple[int, int, str, State]]) -> list[Group]:
+    """Groups of (row id, n, key, state). Ids without a dot keep their place between the others."""
+    members: dict[int, list[int]] = {}
+    counts: dict[int, Counter[State]] = {}
+    prefixes: dict[int, str] = {}
+    opened: dict[str, int] = {}
+    for row_id, n, key, state in found:
+        prefix = key.rpartition(".")[0]
+        if prefix and prefix not in opened:
+            opened.pop("", None)  # those without a dot that follow are another group
+        first = opened.setdefault(prefix, n)
+        prefixes.setdefault(first, prefix)
+        members.setdefault(first, []).append(row_id)
+        counts.setdefault(first, Counter())[State(state)] += 1
+    return [Group(n, prefix, tuple(members[n]), counts[n]) for n, prefix in prefixes.items()]
+
+
+def history(session: Session, task_id: int) -> Sequence[EventRow]:
+    """What happened to a task, the oldest first."""
+    statement = select(EventRow).where(EventRow.task_id == task_id).order_by(EventRow.id)
+    return session.scalars(statement).all()
+
+
+def log(session: Session, task: Task, stream: str) -> Log | None:
+    """Which part of a task's log is kept, `stream` being output or error; None: nothing yet."""
+    statement = select(Log).where(
+        Log.task_id == task.id, Log.attempt == task.attempt, Log.stream == stream
+    )
+    return session.scalars(statement).one_or_none()
+
+
+def is_done(task: Task) -> bool:
+    """Whether a task has ended and all that it left was collected: nothing more will come."""
+    return task.state in TERMINAL and (task.token is None or task.collected_at is not None)

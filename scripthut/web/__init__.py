@@ -1,0 +1,44 @@
+"""HTTP in, HTML or JSON out. It reads and writes the database and never touches a cluster."""
+
+from flask import Flask, g
+from flask.typing import ResponseReturnValue
+
+from scripthut import __version__
+from scripthut.config import Config
+from scripthut.places import STATIC, TEMPLATES
+from scripthut.store.db import Database
+from scripthut.store.kept import Kept
+from scripthut.web import api, auth, backends, errors, filters, outputs, runs, tasks
+from scripthut.web.htmx import htmx
+
+LARGEST = 64 * 1024 * 1024  # bytes of a request's body
+A_DAY = 86400  # seconds; the addresses of static files carry their content's hash
+
+
+class Hut(Flask):
+    """The application: every view runs inside one reading transaction, `g.session`."""
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        database: Database = self.extensions["database"]
+        with database.reading() as g.session:
+            return super().dispatch_request()
+
+
+def create_app(config: Config) -> Flask:
+    """Make the WSGI application; connections to the database are opened when first needed."""
+    app = Hut("scripthut", template_folder=str(TEMPLATES), static_folder=str(STATIC))
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = A_DAY
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.extensions["hut"] = config
+    app.extensions["database"] = Database(config.database_url)
+    app.extensions["kept"] = Kept(config.data_dir / "kept")
+    app.jinja_env.globals["version"] = __version__
+    auth.init_app(app, config.settings)
+    errors.init_app(app)
+    filters.init_app(app)
+    htmx.init_app(app)
+    for part in (runs, tasks, outputs, backends, api):
+        app.register_blueprint(part.bp)
+    return app

@@ -1,0 +1,212 @@
+"""JSON /api/v1: the contract that the command line and other programs use."""
+
+import json
+import time
+from datetime import datetime
+
+from flask import Blueprint, g, request, url_for
+from flask.typing import ResponseReturnValue
+
+from scripthut import __version__
+from scripthut.clock import utcnow
+from scripthut.core import document
+from scripthut.core.errors import Invalid, Refused
+from scripthut.ids import new_run_id
+from scripthut.store import backends, orders, runs, watches
+from scripthut.store.create import create_run
+from scripthut.store.lease import leader
+from scripthut.store.models import BackendRow, Task
+from scripthut.store.runs import RunRow, TaskRow
+from scripthut.web.extensions import config, database, kept
+from scripthut.web.filters import plain
+from scripthut.web.outputs import outputs_json, summary_json
+
+bp = Blueprint("api", __name__, url_prefix="/api/v1")
+
+NAME_LENGTH = 200
+MOST_RUNS = 500
+STREAMS = ("output", "error")
+PATIENCE = 3.0  # seconds that a question for a log waits for the engine to fetch it
+LOG_BYTES = 1024 * 1024
+
+
+@bp.get("/health")
+def health() -> ResponseReturnValue:
+    """Say whether an engine acts and which backends answer."""
+    leads = leader(g.session)
+    rows = {row.name: row for row in backends.every(g.session)}
+    listed = [_backend(b.name, b.type, rows.get(b.name)) for b in config().backends]
+    well = leads is not None and not any(b["failing_since"] for b in listed)
+    engine = {"holder": leads[0], "lease_seconds": round(leads[1], 1)} if leads else None
+    status = "ok" if well else "degraded"
+    return {"status": status, "version": __version__, "engine": engine, "backends": listed}
+
+
+def _backend(name: str, kind: str, row: BackendRow | None) -> dict[str, object]:
+    return {
+        "name": name,
+        "type": kind,
+        "answered_at": _time(row.answered_at) if row else None,
+        "failing_since": _time(row.failing_since) if row else None,
+        "message": row.message if row else None,
+        "notice": row.notice if row else None,
+        "commands": row.commands if row else 0,
+        "submit_commands": row.submit_commands if row else 0,
+        "watched": row.watched if row else 0,
+    }
+
+
+@bp.post("/runs")
+def create() -> ResponseReturnValue:
+    """Create a run of `{"backend", "name", "document"}`, or say everything that is wrong."""
+    asked = _body()
+    problems = []
+    names = [backend.name for backend in config().backends]
+    backend = asked.get("backend") or (names[0] if len(names) == 1 else None)
+    if backend not in names:
+        problems.append(f"backend: {backend!r} is not one of {', '.join(names)}")
+    parsed = None
+    try:
+        parsed = document.parse(asked.get("document"))
+    except Invalid as error:
+        problems += error.problems
+    name = asked.get("name") or (parsed.title if parsed else None) or "untitled"
+    if not isinstance(name, str) or len(name) > NAME_LENGTH or not name.isprintable():
+        problems.append(f"name: is not one line of at most {NAME_LENGTH} characters")
+    if problems or parsed is None:
+        raise Invalid("The document", problems)
+    with database().writing() as session:
+        run_id = create_run(session, new_run_id(), str(name), str(backend), parsed, utcnow()).id
+    location = url_for("api.run", run_id=run_id)
+    return _whole(run_id), 201, {"Location": location}
+
+
+def _body() -> dict[str, object]:
+    try:
+        asked = json.loads(request.get_data(cache=False))
+    except RecursionError:
+        raise Refused("The body is nested too deeply to be a document.") from None
+    except ValueError as error:
+        raise Invalid("The body", [f"is not JSON: {error}"]) from None
+    if not isinstance(asked, dict):
+        raise Invalid("The body", ['is not a mapping {"backend", "name", "document"}'])
+    return asked
+
+
+@bp.get("/runs")
+def list_runs() -> ResponseReturnValue:
+    """List runs, the newest first; `before` continues after the run of that id."""
+    limit = min(max(request.args.get("limit", 50, int), 1), MOST_RUNS)
+    found = runs.newest(g.session, limit + 1, request.args.get("before") or None)
+    following = found[limit - 1].id if len(found) > limit else None
+    return {"runs": [_run(run) for run in found[:limit]], "next": following}
+
+
+@bp.get("/runs/<run_id>")
+def run(run_id: str) -> ResponseReturnValue:
+    """Give a run with all its tasks."""
+    return _whole(run_id)
+
+
+def _whole(run_id: str) -> dict[str, object]:
+    return _run(runs.one(g.session, run_id)) | {
+        "tasks": [_task(task) for task in runs.tasks(g.session, run_id)]
+    }
+
+
+def _run(run: RunRow) -> dict[str, object]:
+    return {
+        "id": run.id,
+        "name": run.name,
+        "backend": run.backend,
+        "status": run.state,
+        "created_at": _time(run.created_at),
+        "ended_at": _time(run.ended_at),
+        "cancel_asked_at": _time(run.cancel_asked_at),
+        "url": url_for("runs.show", run_id=run.id),
+        "counts": {state.value: count for state, count in run.counts.items()},
+    }
+
+
+def _task(task: TaskRow) -> dict[str, object]:
+    return {
+        "id": task.key,
+        "name": task.name,
+        "status": task.state,
+        "attempt": task.attempt,
+        "job_id": task.job_id,
+        "exit_code": task.exit_code,
+        "signal": task.signal,
+        "submitted_at": _time(task.submitted_at),
+        "started_at": _time(task.started_at),
+        "finished_at": _time(task.finished_at),
+        "cancel_asked_at": _time(task.cancel_asked_at),
+        "reason": task.reason,
+        "has_outputs": task.has_outputs,
+        "has_run_summary": task.has_run_summary,
+    }
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.isoformat().replace("+00:00", "Z") if at else None
+
+
+@bp.get("/runs/<run_id>/summary")
+def summary(run_id: str) -> ResponseReturnValue:
+    """Give what the tasks wrote for the run as a whole, in the order of submission."""
+    return summary_json(g.session, runs.find_run(g.session, run_id))
+
+
+@bp.get("/runs/<run_id>/tasks/<key>/outputs")
+def outputs(run_id: str, key: str) -> ResponseReturnValue:
+    """List the files that a task wrote."""
+    run = runs.find_run(g.session, run_id)
+    return outputs_json(g.session, run, runs.find_task(g.session, run_id, key))
+
+
+@bp.get("/runs/<run_id>/tasks/<key>/logs")
+def logs(run_id: str, key: str) -> ResponseReturnValue:
+    """Give a task's log; `tail` is the number of lines, counted from its end."""
+    stream = request.args.get("type", "output")
+    tail = request.args.get("tail", "")
+    if stream not in STREAMS:
+        raise Refused(f"type={stream} is no log of a task: ask for output or error.")
+    if tail and not tail.isdecimal():
+        raise Refused(f"tail={tail} is not a number of lines.")
+    content = plain(_log(runs.find_task(g.session, run_id, key), stream).decode("utf-8", "replace"))
+    if tail:
+        content = "".join(content.splitlines(keepends=True)[-int(tail) or len(content) :])
+    return {"run_id": run_id, "task_id": key, "type": stream, "content": content}
+
+
+def _log(task: Task, stream: str) -> bytes:
+    """What is kept of a log; if nothing is yet, the engine gets a moment to fetch it."""
+    if task.token is None:
+        return b""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with database().reading() as session:
+            log = runs.log(session, task, stream)
+        if log is not None:
+            return kept().read_log(task.token, stream, log.start, min(log.size, LOG_BYTES))
+        if runs.is_done(task) or time.monotonic() > deadline:
+            return b""
+        watches.renew(database(), task.run_id, task.id, stream, utcnow())
+        time.sleep(0.1)
+
+
+@bp.post("/runs/<run_id>/cancel")
+def cancel_run(run_id: str) -> ResponseReturnValue:
+    """Order the cancellation of all tasks that have not ended."""
+    with database().writing() as session:
+        asked = orders.ask_cancel_run(session, runs.find_run(session, run_id), utcnow())
+    return {"run_id": run_id, "cancelling": asked, "status": runs.one(g.session, run_id).state}
+
+
+@bp.post("/runs/<run_id>/tasks/<key>/cancel")
+def cancel_task(run_id: str, key: str) -> ResponseReturnValue:
+    """Order the cancellation of one task."""
+    with database().writing() as session:
+        asked = orders.ask_cancel_task(session, runs.find_task(session, run_id, key), utcnow())
+    (task,) = runs.tasks_by_key(g.session, run_id, [key])
+    return {"run_id": run_id, "task_id": key, "cancelling": asked, "status": task.state}

@@ -1,0 +1,132 @@
+"""How templates say things: times, durations, sizes, states, and logs as plain text."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+from flask import Flask, url_for
+
+from scripthut.clock import utcnow
+from scripthut.core.states import State
+from scripthut.core.units import size
+
+WORDS: Mapping[str, str] = {
+    State.SUBMITTING: "submitting",
+    State.SETTLING: "finishing",
+    State.DEP_FAILED: "dependency failed",
+}
+# From what is certain to what is to come: the order of bars and of counts.
+ORDER = (
+    State.COMPLETED,
+    State.FAILED,
+    State.DEP_FAILED,
+    State.CANCELLED,
+    State.LOST,
+    State.SETTLING,
+    State.RUNNING,
+    State.QUEUED,
+    State.SUBMITTED,
+    State.SUBMITTING,
+    State.PENDING,
+)
+UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
+# Colours and cursor moves (CSI), titles (OSC), and other escapes of two characters.
+ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
+OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\r\n])")
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+CUT_ESCAPE = re.compile(rb"\x1b[^A-Za-z\x07]{0,64}$")
+
+
+def init_app(app: Flask) -> None:
+    """Give the templates these words."""
+    for name, function in {
+        "size": size,
+        "duration": duration,
+        "iso": iso,
+        "plain": plain,
+        "words": words,
+    }.items():
+        app.add_template_filter(function, name)
+    folder = Path(app.static_folder or "")
+    marks = {
+        path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest()[:8]
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+    def asset(name: str) -> str:
+        return url_for("static", filename=name, v=marks[name])
+
+    app.add_template_global(asset)
+    app.add_template_global(counted)
+    app.add_template_global(segments)
+    app.add_template_global(utcnow, "now")
+
+
+def words(state: str) -> str:
+    """A state as people say it."""
+    return WORDS.get(state, str(state).replace("_", " "))
+
+
+def counted(counts: Mapping[State, int]) -> list[tuple[State, int]]:
+    """The states that occur, in the order of ORDER, with how often they do."""
+    return [(state, counts[state]) for state in ORDER if counts.get(state)]
+
+
+def segments(counts: Mapping[State, int]) -> list[tuple[State, int, int]]:
+    """The pieces of a progress bar: state, where it begins, how long it is, all in tasks."""
+    start, pieces = 0, []
+    for state, count in counted(counts):
+        pieces.append((state, start, count))
+        start += count
+    return pieces
+
+
+def iso(at: datetime) -> str:
+    """A time for <time datetime>: UTC, whole seconds."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def duration(span: timedelta | float | None) -> str:
+    """A duration in its two largest units.
+
+    >>> [duration(s) for s in (0, 59, 61, 3600, 90061)]
+    ['0s', '59s', '1m 01s', '1h 00m', '1d 01h']
+    """
+    if span is None:
+        return "no limit"
+    seconds = max(0, int(span.total_seconds() if isinstance(span, timedelta) else span))
+    for size, name, part, part_name in UNITS:
+        if seconds >= size:
+            return f"{seconds // size}{name} {seconds % size // part:02d}{part_name}"
+    return f"{seconds}s"
+
+
+def plain(text: str) -> str:
+    r"""A terminal's text without colours, cursor moves and what was written over.
+
+    >>> plain("\x1b[31mred\x1b[0m\r\n10%\r99%\rdone\n")
+    'red\ndone\n'
+    """
+    text = ESCAPES.sub("", text).replace("\r\n", "\n")
+    return CONTROLS.sub("", OVERWRITTEN.sub("", text))
+
+
+def whole(data: bytes) -> int:
+    """How many of these bytes end neither in a character nor in an escape that is still to come.
+
+    >>> whole("naï".encode()[:-1]), whole(b"a\x1b[3"), whole(b"abc")
+    (2, 1, 3)
+    """
+    cut = CUT_ESCAPE.search(data)
+    end = cut.start() if cut else len(data)
+    for back in range(1, min(4, end) + 1):
+        byte = data[end - back]
+        if byte < 0x80:
+            break
+        if byte >= 0xC0:  # leads a character of 2, 3 or 4 bytes
+            length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return end - back if length > back else end
+    return end

@@ -1,0 +1,159 @@
+"""A task's panel: what it is, what it runs, what it says, and how it came to be so."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from flask import Blueprint, g, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from scripthut.clock import utcnow
+from scripthut.core.states import State
+from scripthut.store import orders, runs, watches
+from scripthut.store.models import Task
+from scripthut.web import runs as run_pages
+from scripthut.web.errors import wants_json
+from scripthut.web.extensions import database, kept
+from scripthut.web.filters import plain, whole
+from scripthut.web.htmx import htmx
+
+bp = Blueprint("tasks", __name__, url_prefix="/runs/<run_id>/tasks/<key>")
+
+TABS = ("details", "script", "output", "error", "outputs")
+TAIL = 64 * 1024  # bytes of a log that a page begins with
+PIECE = 256 * 1024  # bytes that one answer adds to it at most
+SILENCE: Mapping[State, str] = {
+    State.PENDING: "The task has not been submitted yet.",
+    State.SUBMITTING: "The task is being submitted.",
+    State.SUBMITTED: "The task waits in the queue; it has written nothing yet.",
+    State.QUEUED: "The task waits in the queue; it has written nothing yet.",
+    State.RUNNING: "Nothing has arrived yet; what the task writes appears here within seconds.",
+    State.SETTLING: "Nothing has arrived yet.",
+    State.LOST: "Nothing had arrived when the task was lost.",
+    State.DEP_FAILED: "The task did not run, because a task that it depends on did not complete.",
+}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a log for the page: `after` is the byte that follows it."""
+
+    stream: str
+    text: str
+    start: int
+    after: int
+    size: int
+    is_live: bool  # more may come
+    is_new: bool  # it does not continue what the page has
+    note: str | None  # a sentence, when there is nothing to show
+
+
+@bp.get("")
+def show(run_id: str, key: str) -> str:
+    """Show a run with this task's panel open; to htmx, the panel alone."""
+    panel = _panel(runs.find_task(g.session, run_id, key), request.args.get("tab", TABS[0]))
+    if htmx.targets("panel"):
+        return render_template("tasks/_panel.html", **panel)
+    return run_pages.page(run_id, panel)
+
+
+def _panel(task: Task, tab: str) -> dict[str, object]:
+    tab = tab if tab in TABS and (tab != "outputs" or task.has_outputs) else TABS[0]
+    row = runs.tasks_by_id(g.session, [task.id])[0]
+    return {"task": row, "tab": tab, **(CONTEXTS[tab](task) if tab in CONTEXTS else {})}
+
+
+@bp.get("/detail/<any(details, script, output, error):tab>")
+def detail(run_id: str, key: str, tab: str) -> ResponseReturnValue:
+    """Answer with one subtab: a fragment, or JSON where the client asks for it."""
+    task = runs.find_task(g.session, run_id, key)
+    if wants_json():
+        return jsonify(AS_JSON[tab](task))
+    if "from" in request.args:
+        return _more(task, tab)
+    row = runs.tasks_by_id(g.session, [task.id])[0]
+    return render_template(f"tasks/_{VIEWS[tab]}.html", task=row, **CONTEXTS[tab](task))
+
+
+def _more(task: Task, stream: str) -> ResponseReturnValue:
+    """What a log has grown by since byte `from` of the given attempt; 204: nothing yet."""
+    start, attempt = request.args.get("from", 0, int), request.args.get("attempt", 1, int)
+    piece = _piece(task, stream, start if attempt == task.attempt else None)
+    if piece.is_live and not piece.text and not piece.is_new and piece.after == start:
+        return "", 204
+    return render_template("tasks/_log_more.html", task=task, piece=piece)
+
+
+def _details(task: Task) -> dict[str, object]:
+    return {
+        "full": task,
+        "spec": task.spec,
+        "deps": runs.tasks_by_key(g.session, task.run_id, task.deps),
+        "events": runs.history(g.session, task.id),
+    }
+
+
+def _script(task: Task) -> dict[str, object]:
+    return {"spec": task.spec}
+
+
+def _log(stream: str) -> Callable[[Task], dict[str, object]]:
+    return lambda task: {"piece": _piece(task, stream, None)}
+
+
+def _piece(task: Task, stream: str, start: int | None) -> Piece:
+    """A log from byte `start`, or its tail; whoever reads it is somebody who looks."""
+    is_live = not runs.is_done(task)
+    if is_live:
+        watches.renew(database(), task.run_id, task.id, stream, utcnow())
+    log = runs.log(g.session, task, stream)
+    if log is None or task.token is None or not log.size:
+        note = SILENCE.get(task.state, "The task wrote nothing here.")
+        return Piece(stream, "", 0, 0, 0, is_live, start != 0, note)
+    is_new = start is None or not log.start <= start <= log.end
+    begin = max(log.start, log.end - TAIL) if start is None or is_new else start
+    data = kept().read_log(task.token, stream, begin, min(log.end - begin, PIECE))
+    if is_live:
+        data = data[: whole(data)]
+    text, after = plain(data.decode("utf-8", "replace")), begin + len(data)
+    return Piece(stream, text, begin, after, log.size, is_live or after < log.end, is_new, None)
+
+
+def _details_json(task: Task) -> dict[str, object]:
+    events = [
+        {"at": e.at.isoformat(), "what": e.what, "old": e.old, "new": e.new, "note": e.note}
+        for e in runs.history(g.session, task.id)
+    ]
+    return {"task_id": task.key, "status": task.state, "reason": task.reason, "events": events}
+
+
+def _log_json(stream: str) -> Callable[[Task], dict[str, object]]:
+    return lambda task: {"task_id": task.key, "content": _piece(task, stream, None).text}
+
+
+VIEWS = {"details": "details", "script": "script", "output": "log", "error": "log"}
+CONTEXTS: Mapping[str, Callable[[Task], dict[str, object]]] = {
+    "details": _details,
+    "script": _script,
+    "output": _log("output"),
+    "error": _log("error"),
+}
+AS_JSON: Mapping[str, Callable[[Task], dict[str, object]]] = {
+    "details": _details_json,
+    "script": lambda task: {"task_id": task.key, "spec": task.spec},
+    "output": _log_json("output"),
+    "error": _log_json("error"),
+}
+
+
+@bp.post("/cancel")
+def cancel(run_id: str, key: str) -> ResponseReturnValue:
+    """Order a task's cancellation; answer with its row, and its panel's head if that is open."""
+    with database().writing() as session:
+        task = runs.find_task(session, run_id, key)
+        orders.ask_cancel_task(session, task, utcnow())
+    if wants_json():
+        return {"run_id": run_id, "task_id": key}, 202
+    if not htmx:
+        return redirect(url_for("tasks.show", run_id=run_id, key=key), 303)
+    rows = runs.tasks_by_key(g.session, run_id, [key])
+    return render_template("tasks/_changed.html", tasks=rows, opened=rows)

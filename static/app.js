@@ -1,0 +1,97 @@
+// What HTML cannot do by itself: local times, folds, logs that follow, users' HTML, lost answers.
+(() => {
+  "use strict";
+  const $$ = (selector, root = document) => root.querySelectorAll(selector);
+
+  // Times: the page carries UTC; people read their own.
+  const long = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+  const isToday = (at) => at.toDateString() === new Date().toDateString();
+  const localise = (root) => {
+    for (const element of $$("time:not([title])", root)) {
+      const at = new Date(element.dateTime);
+      element.textContent = (isToday(at) ? clock : long).format(at);
+      element.title = element.dateTime;
+    }
+  };
+  const two = (n, unit) => String(n).padStart(2, "0") + unit;
+  const span = (s) => {
+    if (s < 60) return `${s}s`;
+    if (s < 3600) return `${Math.floor(s / 60)}m ${two(s % 60, "s")}`;
+    if (s < 86400) return `${Math.floor(s / 3600)}h ${two(Math.floor((s % 3600) / 60), "m")}`;
+    return `${Math.floor(s / 86400)}d ${two(Math.floor((s % 86400) / 3600), "h")}`;
+  };
+  setInterval(() => {
+    for (const element of $$("[data-since]")) {
+      const seconds = Math.floor((Date.now() - new Date(element.dataset.since)) / 1000);
+      element.textContent = span(Math.max(0, seconds));
+    }
+  }, 1000);
+
+  // HTML that a user wrote never stands in a page or fragment as markup: it comes as text.
+  customElements.define("hut-html", class extends HTMLElement {
+    static observedAttributes = ["data-html"];
+    attributeChangedCallback(_name, before, now) {
+      if (before === now) return;
+      const open = [...$$("details", this)].map((details) => details.open);
+      this.innerHTML = now;
+      if (before !== null) $$("details", this).forEach((d, i) => { d.open = open[i] ?? d.open; });
+    }
+  });
+
+  // Groups of tasks fold; a page remembers how.
+  const remembered = (button) => `fold ${button.dataset.fold}`;
+  const fold = (button, isOpen) => {
+    button.setAttribute("aria-expanded", String(isOpen));
+    const rows = document.getElementById(button.getAttribute("aria-controls"));
+    if (rows) rows.hidden = !isOpen;
+  };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-fold]");
+    if (!button) return;
+    const isOpen = button.getAttribute("aria-expanded") !== "true";
+    fold(button, isOpen);
+    sessionStorage.setItem(remembered(button), isOpen ? "open" : "closed");
+  });
+  const refold = () => {
+    for (const button of $$("[data-fold]")) {
+      const wish = sessionStorage.getItem(remembered(button));
+      const isOpen = button.getAttribute("aria-expanded") === "true";
+      if (wish && (wish === "open") !== isOpen) button.click();
+    }
+  };
+
+  // A log follows its end while the reader is there; the task of the open panel is marked.
+  const atEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  let pinned = new Set();
+  const mark = () => {
+    for (const link of $$("#tasks a[href]")) {
+      if (link.pathname === location.pathname) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
+  };
+  const settle = () => {
+    localise(document);
+    mark();
+    for (const log of $$("[data-pin]")) {
+      if (!log.dataset.seen || pinned.has(log)) log.scrollTop = log.scrollHeight;
+      log.dataset.seen = "true";
+    }
+  };
+
+  // An answer that is no fragment of ours (a proxy's page, say) must not land in the page.
+  const say = (text) => { document.getElementById("lost").hidden = !text; };
+  document.addEventListener("htmx:before:swap", (event) => {
+    const { response } = event.detail.ctx;
+    const isOurs = !response || response.status < 400 || response.headers.has("HX-Retarget");
+    say(!isOurs);
+    if (!isOurs) event.preventDefault();
+    pinned = new Set([...$$("[data-pin]")].filter(atEnd));
+  });
+  document.addEventListener("htmx:error", (event) => { if (event.detail.ctx) say(true); });
+  document.addEventListener("htmx:after:request", (event) => say(event.detail.ctx.response.status >= 500));
+  document.addEventListener("htmx:after:swap", settle);
+
+  settle();
+  document.addEventListener("DOMContentLoaded", refold);
+})();

@@ -1,0 +1,191 @@
+"""An application on a database of its own, and rows as the engine would have left them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import insert, update
+from werkzeug.serving import make_server
+
+from scripthut.config import Config, parse
+from scripthut.core.states import State
+from scripthut.store.db import Database
+from scripthut.store.models import BackendRow, Base, EventRow, Lease, Run, Task
+from scripthut.store.versions import next_version
+from scripthut.web import create_app
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+SPEC: Mapping[str, object] = {
+    "command": "echo hello",
+    "deps": [],
+    "working_dir": "~",
+    "partition": None,
+    "cpus": 2,
+    "memory": 4 * 1024**3,
+    "time_limit": 3600,
+    "gres": None,
+    "output_file": None,
+    "error_file": None,
+    "env": {"GREETING": "<b>hi</b>"},
+}
+
+
+class Hut:
+    """The database behind the pages, written as the engine and its users would."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def run(
+        self,
+        states: Mapping[str, str] | list[str],
+        run_id: str = "abcdefgh",
+        name: str = "study",
+        age: timedelta = timedelta(minutes=5),
+    ) -> str:
+        """A run with these tasks: ids, or ids and states."""
+        states = states if isinstance(states, Mapping) else dict.fromkeys(states, "pending")
+        created = NOW - age
+        rows = [
+            _row(run_id, n, key, State(state), created)
+            for n, (key, state) in enumerate(states.items())
+        ]
+        over = all(row["finished_at"] for row in rows)
+        with self.database.writing() as session:
+            session.add(
+                Run(
+                    id=run_id,
+                    name=name,
+                    backend="cluster",
+                    created_at=created,
+                    ended_at=NOW if over else None,
+                    version=1,
+                )
+            )
+            session.flush()
+            session.execute(insert(Task), rows)
+        return run_id
+
+    def change(self, run_id: str, key: str, **facts: object) -> None:
+        """Change a task's columns, under the run's next version."""
+        with self.database.writing() as session:
+            version = next_version(session, run_id)
+            statement = update(Task).where(Task.run_id == run_id, Task.key == key)
+            session.execute(statement.values(**facts, version=version))
+
+    def end(self, run_id: str) -> None:
+        """Complete every task of a run, all collected."""
+        with self.database.writing() as session:
+            facts = {"state": State.COMPLETED, "finished_at": NOW, "collected_at": NOW}
+            version = next_version(session, run_id)
+            session.execute(
+                update(Task).where(Task.run_id == run_id).values(**facts, version=version)
+            )
+            session.execute(update(Run).where(Run.id == run_id).values(ended_at=NOW))
+
+    def task_id(self, run_id: str, key: str) -> int:
+        with self.database.reading() as session:
+            return session.query(Task.id).filter_by(run_id=run_id, key=key).scalar()
+
+    def add(self, *rows: object) -> None:
+        with self.database.writing() as session:
+            session.add_all(rows)
+
+    def event(self, run_id: str, key: str, what: str, new: str | None = None) -> None:
+        task_id = self.task_id(run_id, key)
+        self.add(EventRow(run_id=run_id, task_id=task_id, at=NOW, what=what, new=new))
+
+    def backend(self, **facts: object) -> None:
+        """What the engine knows of the backend named `cluster`."""
+        values = {"name": "cluster", "type": "local", "answered_at": NOW, **facts}
+        with self.database.writing() as session:
+            session.merge(
+                BackendRow(**{"commands": 1, "submit_commands": 0, "watched": 0} | values)
+            )
+
+    def engine(self, is_acting: bool) -> None:
+        until = datetime.now(UTC).timestamp() + (3600 if is_acting else -3600)
+        with self.database.writing() as session:
+            session.merge(Lease(name="engine", holder="somebody", epoch=1, until=until))
+
+
+def _row(run_id: str, n: int, key: str, state: State, created: datetime) -> dict[str, object]:
+    is_over = state in (State.COMPLETED, State.FAILED, State.CANCELLED, State.DEP_FAILED)
+    has_started = state in (State.RUNNING, State.COMPLETED, State.FAILED)
+    return {
+        "run_id": run_id,
+        "n": n,
+        "key": key,
+        "name": key,
+        "spec": {"id": key, "name": key, **SPEC},
+        "deps": [],
+        "state": state,
+        "version": 1,
+        "token": f"{run_id}.{n}.1" if has_started else None,
+        "job_id": str(1000 + n) if has_started else None,
+        "submitted_at": created + timedelta(seconds=2) if has_started else None,
+        "started_at": created + timedelta(seconds=10) if has_started else None,
+        "finished_at": NOW if is_over else None,
+        "collected_at": NOW if is_over else None,
+        "exit_code": {State.COMPLETED: 0, State.FAILED: 3}.get(state),
+    }
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return parse(
+        {
+            "backends": [{"type": "local", "name": "cluster"}],
+            "settings": {
+                "data_dir": str(tmp_path / "data"),
+                "allowed_hosts": ["hut.example.org"],
+                "trusted_proxies": ["10.0.0.1"],
+            },
+        }
+    )
+
+
+@pytest.fixture
+def app(config: Config) -> Iterator[Flask]:
+    app = create_app(config)
+    app.testing = True
+    database: Database = app.extensions["database"]
+    Base.metadata.create_all(database.engine)
+    yield app
+    database.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def hut(app: Flask) -> Hut:
+    hut = Hut(app.extensions["database"])
+    hut.backend()
+    hut.engine(is_acting=True)
+    return hut
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Flask], str]]:
+    """Serve an application on loopback; gives its address."""
+    running = []
+
+    def start(app: Flask) -> str:
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        running.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server, thread in running:
+        server.shutdown()
+        thread.join()
+        server.server_close()
