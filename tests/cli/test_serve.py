@@ -1,0 +1,78 @@
+"""The processes of `scripthut serve` and `scripthut engine`: start, share the work, stop."""
+
+import os
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import psutil
+
+from tests.serving import HUT, ended, local, serving, until
+
+HELLO = [{"id": "a", "command": "true"}]
+
+
+def leader(site: object) -> str | None:
+    health = site.get("/api/v1/health").json  # type: ignore[attr-defined]
+    found = health["engine"].get("holder")
+    return found if isinstance(found, str) else None
+
+
+def test_a_socket_file_is_for_its_owner_and_group_alone(tmp_path: Path) -> None:
+    path = tmp_path / "web.sock"
+    with serving(tmp_path, "--bind", f"unix:{path}"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o770
+    assert not path.exists()
+
+
+def test_a_killed_worker_is_replaced_and_another_engine_leads(tmp_path: Path) -> None:
+    with serving(tmp_path) as site:
+        first = until(lambda: leader(site))
+        master = next(
+            p for p in psutil.Process().children() if "scripthut.cli" in " ".join(p.cmdline())
+        )
+        for worker in master.children():
+            worker.kill()
+        second = until(lambda: (found := leader(site)) != first and found)
+        assert second != first
+        run = site.run(HELLO)
+        assert ended(site, run)["status"] == "completed"
+
+
+def test_without_an_engine_runs_wait_for_one(tmp_path: Path) -> None:
+    config = local(tmp_path, engine=False)
+    with serving(tmp_path, config=config) as site:
+        run = site.run(HELLO)
+        assert site.get("/api/v1/health").json["engine"].get("holder") is None
+        assert site.get(f"/api/v1/runs/{run}").json["status"] == "pending"
+        words = [*HUT, "engine", "--config", str(tmp_path / "scripthut.yaml")]
+        env = {**os.environ, "HOME": str(tmp_path / "home")}
+        with (tmp_path / "engine.log").open("wb") as log:
+            engine = subprocess.Popen(words, stderr=log, env=env)
+        try:
+            assert ended(site, run)["status"] == "completed"
+        finally:
+            engine.send_signal(signal.SIGTERM)
+        assert engine.wait(timeout=30) == 0
+        assert "engine stopped" in (tmp_path / "engine.log").read_text()
+        assert until(lambda: leader(site) is None)  # the lease was given back
+
+
+def test_stopping_gives_the_lease_back_and_leaves_no_process(tmp_path: Path) -> None:
+    before = {p.pid for p in psutil.Process().children(recursive=True)}
+    with serving(tmp_path) as site:
+        until(lambda: leader(site))
+    after = {p.pid for p in psutil.Process().children(recursive=True)}
+    assert after <= before
+    with serving(tmp_path, config=local(tmp_path, engine=False)) as site:
+        assert leader(site) is None
+
+
+def test_the_log_is_one_line_an_event(tmp_path: Path) -> None:
+    with serving(tmp_path) as site:
+        site.get("/")
+    lines = (tmp_path / "server.log").read_text().splitlines()
+    assert lines
+    strange = [line for line in lines if not line[:4].isdigit() or "Z " not in line[:22]]
+    assert strange == []
