@@ -15,7 +15,9 @@ class Transport(Protocol):
     `run` passes words, never a line for a shell, and answers only when the command's end was seen
     (an exit status alone is not enough: a cut connection looks like one). `timeout` in seconds
     covers the whole call; at most `limit` bytes of standard output are taken, more is Unreachable.
-    Connects when first used, keeps the connection, makes it anew after it broke.
+    Connects when first used, keeps the connection, makes it anew after it broke; a command is
+    never sent twice. One thread at a time may use a transport. `close` is for good, may come from
+    any thread and ends a running call. ValueError: the words are too long or hold a NUL.
     """
 
     @property
