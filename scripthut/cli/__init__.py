@@ -71,7 +71,7 @@ def engine_command(config_file: Path | None, verbose: bool) -> None:
 @commands.command("submit")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--backend", required=True, metavar="NAME", help="Where the tasks run.")
-@click.option("--name", help="The run's name; else the file's.")
+@click.option("--name", help="The run's name; else the document's title, else the file's name.")
 @click.option(
     "--server",
     "base",
@@ -84,4 +84,4 @@ def engine_command(config_file: Path | None, verbose: bool) -> None:
 def submit_command(file: Path, backend: str, name: str | None, base: str) -> None:
     """Start a run of a workflow FILE (JSON) and print the link of its page."""
     document = submit.read(file)
-    click.echo(submit.post(base, backend, name or submit.name_of(file), document))
+    click.echo(submit.post(base, backend, name or submit.name_of(file, document), document))

@@ -31,8 +31,11 @@ def read(file: Path) -> object:
     return document
 
 
-def name_of(file: Path) -> str:
-    """What a run is called when nobody says: its file's name without the ending."""
+def name_of(file: Path, document: object) -> str:
+    """What a run is called when nobody says: its document's title, else its file's name."""
+    title = document.get("title") if isinstance(document, dict) else None
+    if isinstance(title, str) and title:
+        return title
     return "workflow" if str(file) == "-" else file.stem
 
 

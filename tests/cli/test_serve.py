@@ -8,15 +8,14 @@ from pathlib import Path
 
 import psutil
 
-from tests.serving import HUT, ended, local, serving, until
+from tests.serving import HUT, Site, ended, local, serving, until
 
 HELLO = [{"id": "a", "command": "true"}]
 
 
-def leader(site: object) -> str | None:
-    health = site.get("/api/v1/health").json  # type: ignore[attr-defined]
-    found = health["engine"].get("holder")
-    return found if isinstance(found, str) else None
+def leader(site: Site) -> str | None:
+    engine = site.get("/api/v1/health").json["engine"]
+    return engine["holder"] if engine else None
 
 
 def test_a_socket_file_is_for_its_owner_and_group_alone(tmp_path: Path) -> None:
@@ -44,7 +43,7 @@ def test_without_an_engine_runs_wait_for_one(tmp_path: Path) -> None:
     config = local(tmp_path, engine=False)
     with serving(tmp_path, config=config) as site:
         run = site.run(HELLO)
-        assert site.get("/api/v1/health").json["engine"].get("holder") is None
+        assert leader(site) is None
         assert site.get(f"/api/v1/runs/{run}").json["status"] == "pending"
         words = [*HUT, "engine", "--config", str(tmp_path / "scripthut.yaml")]
         env = {**os.environ, "HOME": str(tmp_path / "home")}
