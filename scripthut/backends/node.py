@@ -10,8 +10,9 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from inspect import getsource
 from itertools import groupby
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 from scripthut.backends import node_files, node_list, node_script
@@ -52,7 +53,7 @@ FETCH_BYTES = 32 * MIB  # of listed files in one command; base64 makes them 43 M
 
 
 def _program() -> bytes:
-    sources = [(module.__name__, Path(module.__file__).read_bytes()) for module in _MODULES]
+    sources = [(module.__name__, getsource(module).encode()) for module in _MODULES]
     head = json.dumps([[name, len(source)] for name, source in sources])
     return b"\n".join([repr(_BOOT).encode(), head.encode(), b"".join(s for _, s in sources)])
 

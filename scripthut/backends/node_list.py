@@ -3,7 +3,7 @@
 Sent to the node, like its siblings: the standard library of Python 3.4 and later, alone.
 """
 # For older Pythons, and with file descriptors instead of paths:
-# ruff: noqa: UP028, UP031, UP032, UP035, UP036, PTH103, PTH208, RUF005
+# ruff: noqa: UP028, UP031, UP035, UP036, RUF005
 
 import errno
 import hashlib

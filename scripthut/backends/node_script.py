@@ -4,7 +4,7 @@ It is sent over standard input with its siblings node_files and node_list, and u
 library of Python 3.4 and later, alone.
 """
 # For older Pythons, and with file descriptors instead of paths:
-# ruff: noqa: UP028, UP031, UP032, UP035, UP036, PTH103, PTH208, RUF005
+# ruff: noqa: UP031, UP035, PTH103, PTH208
 
 import errno
 import json

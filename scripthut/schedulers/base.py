@@ -24,6 +24,9 @@ class Row:
 class Dialect(Protocol):
     """How to speak to one scheduler. Commands are words, never a line for a shell."""
 
+    @property
+    def login_shell(self) -> bool: ...  # job scripts run in a login shell
+
     def directives(self, job: Job) -> list[str]:
         """Lines for the head of the job script."""
         ...

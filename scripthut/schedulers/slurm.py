@@ -37,6 +37,7 @@ class Slurm:
     account: str | None = None
     partitions: Mapping[str, str] = field(default_factory=dict)
     default_partition: str | None = None
+    login_shell: bool = False
 
     def directives(self, job: Job) -> list[str]:
         """Comment lines that show how the job is submitted.

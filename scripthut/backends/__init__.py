@@ -1,0 +1,39 @@
+"""Places where jobs run."""
+
+from pathlib import Path
+
+from scripthut import config
+from scripthut.backends.base import Backend
+from scripthut.backends.cluster import ClusterBackend
+from scripthut.backends.local import LocalBackend
+from scripthut.config import AnyBackend, Settings
+from scripthut.schedulers.slurm import Slurm
+from scripthut.transports.ssh import SSH
+from scripthut.transports.ssh_config import Target
+
+
+def build(part: AnyBackend, settings: Settings) -> Backend:
+    """Make the backend that a part of the configuration describes; connects to nothing yet."""
+    limits = settings.outputs.limits()
+    match part:
+        case config.Slurm():
+            dialect = Slurm(
+                part.account, part.partition_map, part.default_partition, part.login_shell
+            )
+            return ClusterBackend(part.name, dialect, SSH(_target(part.ssh)), limits)
+        case config.Local():
+            return LocalBackend(part.name, limits, part.login_shell)
+
+
+def _target(ssh: config.SSH) -> Target:
+    def own(path: Path | None) -> Path | None:
+        return path.expanduser() if path else None
+
+    return Target(
+        host=ssh.host,
+        port=ssh.port,
+        user=ssh.user,
+        key_path=own(ssh.key_path),
+        cert_path=own(ssh.cert_path),
+        known_hosts=own(ssh.known_hosts),
+    )

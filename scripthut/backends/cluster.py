@@ -1,0 +1,312 @@
+"""A cluster: a scheduler's dialect and a transport to its login node, together a backend."""
+
+import base64
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+from scripthut.backends import node
+from scripthut.backends.match import choose
+from scripthut.core.errors import Refused, Unreachable
+from scripthut.core.jobs import (
+    Accepted,
+    Job,
+    Observation,
+    OutputLimits,
+    Phase,
+    Rejected,
+    RemoteFile,
+    Sighting,
+    Token,
+    Watch,
+)
+from scripthut.core.script import script
+from scripthut.schedulers.base import Dialect, Row
+from scripthut.transports.base import MIB, Transport
+
+QUEUE_SECONDS = 25  # Slurm's own limit for a controller that hangs is 10
+ACCOUNTING_SECONDS = 20  # sacct has none of its own
+SUBMIT_SECONDS = 60  # for one job
+OBSERVE_SECONDS = 90  # for all of a look, listings included
+BATCH_SECONDS = 300  # for all submissions of one command
+UNHEARD = 30.0  # a job without an id, absent for so long, is looked for in the accounting
+PAUSE = 30.0  # accounting that did not answer is left alone for so long
+NO_ACCOUNTING = 600.0  # "there is none" is believed for so long
+BATCH_JOBS, BATCH_BYTES = 200, 8 * MIB
+KILLED = 128  # above it, an exit code tells of a signal, and the scheduler knows why
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the accounting said."""
+
+    sightings: Mapping[Token, Sighting] = field(default_factory=dict)
+    unanswered: frozenset[Token] = frozenset()
+    notice: str | None = None
+
+
+class ClusterBackend:
+    """Jobs of one scheduler behind one login node. One thread at a time."""
+
+    def __init__(
+        self,
+        name: str,
+        dialect: Dialect,
+        transport: Transport,
+        limits: OutputLimits | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`now`: seconds that only ever grow."""
+        self._name = name
+        self._dialect = dialect
+        self._transport = transport
+        self._limits = limits or OutputLimits()
+        self._now = now
+        self._turn = 0
+        self._queued: dict[Token, frozenset[str]] = {}  # ids in the queue, when last looked
+        self._absent_since: dict[Token, float] = {}  # jobs without an id
+        self._accounting_pause: tuple[float, str | None] = (0.0, None)
+
+    @property
+    def name(self) -> str:
+        """The backend's name in the configuration."""
+        return self._name
+
+    @property
+    def commands(self) -> int:
+        """Commands run on the login node since the start."""
+        return self._transport.commands
+
+    def home(self) -> PurePosixPath:
+        """The home directory on the cluster."""
+        return self._transport.home
+
+    def close(self) -> None:
+        """Give the connection up."""
+        self._transport.close()
+
+    def submit(self, jobs: Sequence[Job]) -> Mapping[Token, Accepted | Rejected]:
+        """See backends/base.py. One command for up to 200 jobs."""
+        answers: dict[Token, Accepted | Rejected] = {}
+        requests = []
+        for job in jobs:
+            try:
+                requests.append(self._submission(job))
+            except Refused as error:
+                answers[job.token] = Rejected(str(error))
+        for part in _batches(requests):
+            try:
+                told = node.ask(self._transport, {"submits": part}, BATCH_SECONDS)
+            except Unreachable:
+                if not answers:
+                    raise
+                return answers  # nobody knows of this part; what is known must not be lost
+            answers |= self._submitted(told)
+        return answers
+
+    def _submission(self, job: Job) -> node.Record:
+        text = script(job, self._dialect.directives(job), self._dialect.login_shell)
+        return {
+            "token": job.token,
+            "argv": self._dialect.submit(job),
+            "script": base64.b64encode(text.encode("utf-8", "replace")).decode(),
+            "directories": sorted({str(job.paths.out.parent), str(job.paths.err.parent)}),
+            "state": str(job.paths.state),
+            "timeout": SUBMIT_SECONDS,
+        }
+
+    def _submitted(self, told: Sequence[node.Record]) -> dict[Token, Accepted | Rejected]:
+        answers: dict[Token, Accepted | Rejected] = {}
+        for record in told:
+            if "skipped" in record:
+                why = "the scheduler takes submissions too slowly for all at once"
+                answers[record["skipped"]] = Rejected(why, wait=True)
+            elif "submitted" in record:
+                answer = self._dialect.parse_submit(node.answer_of(record))
+                if answer is not None:
+                    answers[record["submitted"]] = answer
+                if isinstance(answer, Accepted):
+                    self._queued[record["submitted"]] = frozenset({answer.job_id})
+        return answers
+
+    def observe(self, watches: Sequence[Watch]) -> Observation:
+        """See backends/base.py. One command; a second when jobs are in neither queue nor notes."""
+        if not watches:
+            return Observation()
+        live = [watch.job for watch in watches if watch.live]
+        told = node.ask(self._transport, self._look(watches, live), OBSERVE_SECONDS)
+        seen = node.understand(told)
+        rows = self._dialect.parse_queue(seen.ran["queue"]) if live else []
+        sightings = self._match(live, rows, seen.claims)
+        self._remember(live, rows, sightings, seen)
+        asked = self._account(live, sightings, seen)
+        found = {**asked.sightings, **sightings}
+        unread = {token for token in seen.unread if token not in found}
+        why = next((f"The state of jobs cannot be read: {w}" for w in seen.unread.values()), None)
+        return Observation(
+            sightings=found,
+            notes=seen.notes,
+            claims=seen.claims,
+            listings=seen.listings,
+            contents=seen.contents,
+            logs=seen.logs,
+            unanswered=asked.unanswered | frozenset(unread),
+            notice=why or asked.notice,
+        )
+
+    def _look(self, watches: Sequence[Watch], live: Sequence[Job]) -> node.Record:
+        # Listings may run out of time; whose turn it is first moves on from look to look.
+        self._turn = (self._turn + 17) % len(watches)
+        turned = [*watches[self._turn :], *watches[: self._turn]]
+        queue = self._dialect.queue(self._transport.user) if live else []
+        command = {"key": "queue", "argv": queue, "timeout": QUEUE_SECONDS, "needed": True}
+        return {
+            "commands": [command] if live else [],
+            "states": node.states(live),
+            "outputs": node.outputs(turned),
+            "limits": node.limits(self._limits),
+            "logs": node.logs(watches),
+        }
+
+    @staticmethod
+    def _match(
+        jobs: Sequence[Job], rows: Sequence[Row], claims: Mapping[Token, str]
+    ) -> dict[Token, Sighting]:
+        by_token: dict[Token, list[Row]] = {}
+        for row in rows:
+            for token in row.tokens:
+                by_token.setdefault(token, []).append(row)
+        chosen = {
+            job.token: choose(job, by_token.get(job.token, []), claims.get(job.token))
+            for job in jobs
+        }
+        return {token: row.sighting for token, row in chosen.items() if row is not None}
+
+    def _remember(
+        self,
+        live: Sequence[Job],
+        rows: Sequence[Row],
+        sightings: Mapping[Token, Sighting],
+        seen: node.Seen,
+    ) -> None:
+        """Which ids may be cancelled, and since when jobs without an id have been absent."""
+        ids: dict[Token, set[str]] = {job.token: set() for job in live}
+        for row in rows:
+            if row.sighting.phase in (Phase.WAITING, Phase.RUNNING):
+                for token in row.tokens & ids.keys():
+                    ids[token].add(row.sighting.job_id)
+        self._queued = {token: frozenset(some) for token, some in ids.items()}
+        now = self._now()
+        unheard = {j.token for j in live if j.job_id is None and j.token not in seen.claims}
+        self._absent_since = {
+            token: self._absent_since.get(token, now) for token in unheard - sightings.keys()
+        }
+
+    def _account(
+        self, live: Sequence[Job], sightings: Mapping[Token, Sighting], seen: node.Seen
+    ) -> Asked:
+        """Ask the accounting about what queue and notes leave open."""
+        now = self._now()
+        ids: dict[Token, str] = {}
+        unnamed: list[Job] = []
+        for job in live:
+            note = seen.notes.get(job.token)
+            if job.token in sightings or (note is not None and note.code <= KILLED):
+                continue
+            job_id = seen.claims.get(job.token) or job.job_id
+            if job_id is not None:
+                ids[job.token] = job_id
+            elif now - self._absent_since.get(job.token, now) >= UNHEARD:
+                unnamed.append(job)
+        open_ = [job for job in live if job.token in ids] + unnamed
+        if not open_:
+            return Asked()
+        until, why = self._accounting_pause
+        if now < until:
+            return _unanswered(open_, why) if why else Asked()
+        return self._ask_accounting(open_, ids, unnamed, seen.claims)
+
+    def _ask_accounting(
+        self,
+        open_: Sequence[Job],
+        ids: Mapping[Token, str],
+        unnamed: Sequence[Job],
+        claims: Mapping[Token, str],
+    ) -> Asked:
+        since = min((j.submitted_at for j in open_ if j.submitted_at), default=datetime.min)
+        since = since if since.tzinfo else datetime(2000, 1, 1, tzinfo=UTC)
+        user = self._transport.user
+        argvs = self._dialect.accounting(user, set(ids.values()), unnamed, since)
+        commands = [
+            {"key": f"accounting {n}", "argv": argv, "timeout": ACCOUNTING_SECONDS}
+            for n, argv in enumerate(argvs)
+        ]
+        told = node.ask(self._transport, {"commands": commands}, OBSERVE_SECONDS)
+        rows: list[Row] = []
+        why: str | None = None
+        for answer in node.understand(told).ran.values():
+            try:
+                found = self._dialect.parse_accounting(answer)
+            except Unreachable as error:
+                why = f"{error} (endings that only it knows of wait)"
+                self._accounting_pause = (self._now() + PAUSE, why)
+                continue
+            if found is None:
+                self._accounting_pause = (self._now() + NO_ACCOUNTING, None)
+            rows += found or []
+        sightings = self._match(open_, rows, {**ids, **claims})
+        if why is None:
+            return Asked(sightings)
+        rest = _unanswered([job for job in open_ if job.token not in sightings], why)
+        return Asked(sightings, rest.unanswered, why)
+
+    def cancel(self, jobs: Collection[Job]) -> None:
+        """See backends/base.py. Only ids that the queue showed with our token are named."""
+        if any(job.token not in self._queued for job in jobs):
+            watches = [Watch(job, list_outputs=False) for job in jobs]
+            told = node.ask(
+                self._transport, self._look(watches, [w.job for w in watches]), OBSERVE_SECONDS
+            )
+            rows = self._dialect.parse_queue(node.understand(told).ran["queue"])
+            ours = {job.token for job in jobs}
+            ids = {row.sighting.job_id for row in rows if row.tokens & ours and _is_live(row)}
+        else:
+            ids = {job_id for job in jobs for job_id in self._queued[job.token]}
+        if not ids:
+            return
+        command = {"key": "cancel", "argv": self._dialect.cancel(ids), "timeout": QUEUE_SECONDS}
+        told = node.ask(self._transport, {"commands": [command]}, OBSERVE_SECONDS)
+        self._dialect.parse_cancel(node.understand(told).ran["cancel"])
+
+    def fetch(
+        self, files: Collection[tuple[Job, RemoteFile]]
+    ) -> Iterator[tuple[RemoteFile, bytes]]:
+        """See backends/base.py. One command for every 32 MiB."""
+        most = self._limits.file_bytes
+        for part in node.wanted(files, most):
+            told = node.ask(self._transport, node.fetching(part, most), BATCH_SECONDS)
+            yield from node.fetched(part, told)
+
+
+def _is_live(row: Row) -> bool:
+    return row.sighting.phase in (Phase.WAITING, Phase.RUNNING)
+
+
+def _unanswered(jobs: Sequence[Job], why: str) -> Asked:
+    return Asked(unanswered=frozenset(job.token for job in jobs), notice=why)
+
+
+def _batches(requests: Sequence[node.Record]) -> Iterator[list[node.Record]]:
+    """Submissions in parts that one command each can carry."""
+    part: list[node.Record] = []
+    held = 0
+    for request in requests:
+        if part and (len(part) >= BATCH_JOBS or held + len(request["script"]) > BATCH_BYTES):
+            yield part
+            part, held = [], 0
+        part.append(request)
+        held += len(request["script"])
+    if part:
+        yield part

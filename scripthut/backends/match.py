@@ -1,0 +1,32 @@
+"""Which of the scheduler's rows is a job of ours."""
+
+from collections.abc import Sequence
+
+from scripthut.core.jobs import Job, Phase
+from scripthut.schedulers.base import Row
+
+_LIVE = (Phase.WAITING, Phase.RUNNING)
+
+
+def choose(job: Job, rows: Sequence[Row], claimed_by: str | None) -> Row | None:
+    """The row of the job that runs the command, or will; None when there is none.
+
+    A row is ours only with our token in it: after a scheduler's reset, ids are used again. When a
+    submission was repeated there may be two jobs with one token; the one that claimed it counts,
+    and the other ran nothing, however it ended.
+    """
+    mine = [row for row in rows if job.token in row.tokens]
+    if claimed_by is not None:
+        return _newest([row for row in mine if row.sighting.job_id == claimed_by])
+    known = [row for row in mine if row.sighting.job_id == job.job_id]
+    live = [row for row in mine if row.sighting.phase in _LIVE]
+    return _newest(known) or _first(live) or _first(mine)
+
+
+def _newest(rows: Sequence[Row]) -> Row | None:
+    dated = [row for row in rows if row.submitted_at is not None]
+    return max(dated, key=lambda row: str(row.submitted_at)) if dated else next(iter(rows), None)
+
+
+def _first(rows: Sequence[Row]) -> Row | None:
+    return min(rows, key=lambda row: int(row.sighting.job_id), default=None)

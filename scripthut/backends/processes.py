@@ -1,0 +1,104 @@
+"""Processes of this machine that outlive the server: named so that no other is taken for one."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+# The process waits to be told its own name, which holds its start time; it is then replaced by the
+# job. When the server dies before it could tell, nothing has happened.
+_LAUNCH = 'read -r SCRIPTHUT_JOB_ID && export SCRIPTHUT_JOB_ID && exec "$@" </dev/null'
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot() -> str:
+    """What tells this start of the machine from all others."""
+    try:
+        return _BOOT.read_text().strip().replace("-", "")[:12]
+    except OSError:
+        return str(int(psutil.boot_time()))
+
+
+def launch(
+    argv: Sequence[str], env: Mapping[str, str], out: Path, err: Path
+) -> tuple[str, "subprocess.Popen[bytes]"]:
+    """Start a program in a session of its own, its outputs appended to files; its name.
+
+    The name is `<pid>-<start>-<boot>`, which is also its $SCRIPTHUT_JOB_ID. OSError when it
+    cannot be started.
+    """
+    with out.open("ab") as stdout, err.open("ab") as stderr:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", _LAUNCH, "scripthut", *argv],
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
+            env=dict(env),
+            cwd=Path.home(),
+            start_new_session=True,
+        )
+    name = f"{process.pid}-{_start(process.pid)}-{boot()}"
+    if process.stdin is not None:
+        with process.stdin as pipe, suppress(BrokenPipeError):
+            pipe.write(f"{name}\n".encode())
+    return name, process
+
+
+def find(name: str) -> psutil.Process | None:
+    """The live process of that name; None when it has ended, whoever has its number now."""
+    pid, _, rest = name.partition("-")
+    start, _, booted = rest.partition("-")
+    if not pid.isdigit() or booted != boot():
+        return None
+    try:
+        process = psutil.Process(int(pid))
+        if process.status() == psutil.STATUS_ZOMBIE or _start(process.pid) != start:
+            return None
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+        return None
+    return process
+
+
+def started_at(process: psutil.Process) -> datetime:
+    """When a process began."""
+    return datetime.fromtimestamp(process.create_time(), UTC)
+
+
+def end(process: psutil.Process) -> None:
+    """Ask a process and its group to end."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGTERM)
+
+
+def kill(process: psutil.Process | None, mark: str) -> None:
+    """Kill a process, all that descends from it, and all whose environment holds the mark."""
+    doomed = list(_marked(mark))
+    if process is not None:
+        with suppress(psutil.NoSuchProcess):
+            doomed += [process, *process.children(recursive=True)]
+    for each in doomed:
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            each.kill()
+
+
+def _marked(mark: str) -> Iterator[psutil.Process]:
+    """Processes of a job that has lost its own: a session, even a daemon's, keeps the variables."""
+    name, _, value = mark.partition("=")
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+            if process.uids().real == os.getuid() and process.environ().get(name) == value:
+                yield process
+
+
+def _start(pid: int) -> str:
+    """When a process began; in ticks where the machine counts them: no clock moves those."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return str(int(psutil.Process(pid).create_time()))
+    return text.rpartition(")")[2].split()[19]
