@@ -5,9 +5,12 @@ An allow-list throughout: what is not named here is gone. Values come decoded an
 
 import re
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from types import MappingProxyType
 from urllib.parse import quote, unquote, urlsplit
 
+VERSION = "1"
+"""Of the renderer and this policy: what an older one made is never shown by a newer one."""
 BASE = "\ue000"
 """Stands where the address of the task's files goes; the page puts it in."""
 ANCHOR = "\ue001"
@@ -60,6 +63,11 @@ def filtered(element: str, attributes: Attributes, folder: str) -> dict[str, str
     if element == "a" and not kept.get("href", "#").startswith("#"):
         kept["rel"] = REL
     return None if element == "img" and "src" not in kept else kept
+
+
+def key(sha: str, folder: str) -> str:
+    """The name under which the HTML made of a document is kept: 64 hexadecimal digits."""
+    return sha256(f"{VERSION}\n{sha}\n{folder}".encode()).hexdigest()
 
 
 def address(text: str, folder: str) -> str | None:

@@ -3,7 +3,6 @@
 import re
 import xml.etree.ElementTree as etree
 from collections.abc import Iterator
-from hashlib import sha256
 from html import escape, unescape
 from typing import TypeAlias
 
@@ -26,9 +25,6 @@ from pymdownx.tilde import DeleteSubExtension
 
 from scripthut.core import policy
 from scripthut.core.layout import layout
-
-VERSION = "1"
-"""Part of every key: what an older renderer or sanitiser made is never shown by a newer one."""
 
 ROWS = 200  # a table of more rows is cleaned cell by cell
 DEPTH = 60  # elements nested deeper are shown without their tags
@@ -59,11 +55,6 @@ def render(text: str, folder: str = "") -> str:
         return _table(markdown, cleaner, tables.found[number])
 
     return _TABLES.sub(table, html)
-
-
-def key(sha: str, folder: str) -> str:
-    """Under which name the HTML of a file with these contents is kept: 64 hexadecimal digits."""
-    return sha256(f"{VERSION}\n{sha}\n{folder}".encode()).hexdigest()
 
 
 class _Layout(Preprocessor):

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import IO
 
+from scripthut.core.policy import without_signs
 from scripthut.core.render import render
+from scripthut.core.units import size
 
 CPU = 2.0  # seconds of a processor for one document
 WALL = 5.0  # seconds until the child is ended whatever it does
@@ -22,22 +23,14 @@ MEMORY = 512 * 1024 * 1024  # bytes of address space
 TEXT = 1024 * 1024  # bytes of a document that are shown
 TURNS = 500  # documents after which a new child takes over
 
-TRUNCATED = "Only the first {shown} of this document's {size} bytes are shown; download it for all."
-TOO_HARD = "This document could not be rendered within the server's limits: this is its text."
+TRUNCATED = "Only the first {shown} of this document’s {size} are shown."
+TOO_HARD = "This document could not be rendered within the server’s limits: this is its text."
 
 _HEAD = struct.Struct(">II")  # lengths of the folder's and of the text's bytes
 _SIZE = struct.Struct(">I")
 _ROOT = Path(__file__).resolve().parents[2]  # where the package is imported from
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A document's HTML, and a sentence when it is not the whole or not rendered."""
-
-    html: str
-    notice: str | None = None
 
 
 class Renderer:
@@ -50,18 +43,20 @@ class Renderer:
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
-    def render(self, data: bytes, folder: str = "") -> Rendered:
-        """A Markdown document's HTML; its text, escaped, when it cannot be had in time."""
+    def render(self, data: bytes, folder: str = "") -> str:
+        """A Markdown document’s HTML; its text, escaped, when it cannot be had in time.
+
+        It begins with a sentence when it is not the whole document, or not rendered.
+        """
         shown = data[:TEXT].decode("utf-8", "ignore" if len(data) > TEXT else "replace")
         notices = []
         if len(data) > TEXT:
-            notices.append(TRUNCATED.format(shown=f"{TEXT:,}", size=f"{len(data):,}"))
+            notices.append(TRUNCATED.format(shown=size(TEXT), size=size(len(data))))
         html = self._ask(shown, folder)
         if html is None:
             notices.append(TOO_HARD)
-            html = f"<pre>{escape(shown)}</pre>"
-        notice = " ".join(notices) or None
-        return Rendered(f"<p><em>{escape(notice)}</em></p>\n{html}" if notice else html, notice)
+            html = f"<pre>{escape(without_signs(shown))}</pre>"
+        return "".join(f"<p><em>{notice}</em></p>\n" for notice in notices) + html
 
     def close(self) -> None:
         """End the child."""

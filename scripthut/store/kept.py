@@ -23,7 +23,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class NoRoom(HutError):
-    """The disk that holds what is kept is full."""
+    """Nothing can be kept now: the disk is full, or cannot be written."""
 
 
 class Kept:
@@ -152,10 +152,13 @@ def _room(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
-            raise
+        if error.errno in _FULL:
+            raise NoRoom(
+                f"The disk that holds {directory} is full: outputs and logs are not collected "
+                "until there is room again. Delete what is not needed, or set settings.data_dir "
+                "to a larger disk."
+            ) from error
         raise NoRoom(
-            f"The disk that holds {directory} is full: outputs and logs are not collected until "
-            "there is room again. Delete what is not needed, or set settings.data_dir to a "
-            "larger disk."
+            f"{directory} cannot be written ({error.strerror}): outputs and logs are not "
+            "collected until it can be. Check its owner, its mode and its disk."
         ) from error

@@ -1,0 +1,240 @@
+"""From a cycle's listings to kept files, rendered Markdown and rows; and logs likewise."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from scripthut.core.errors import Unreachable
+from scripthut.core.jobs import Area, Listing, Observation, RemoteFile, Token
+from scripthut.core.policy import key
+from scripthut.core.previews import Kind
+from scripthut.engine.base import Hands, Watched
+from scripthut.engine.rendering import Renderer
+from scripthut.store import outputs
+from scripthut.store.db import Session
+from scripthut.store.kept import Kept, NoRoom
+from scripthut.store.models import Output, Task
+from scripthut.store.outputs import Found, KeptLog, Place
+from scripthut.store.versions import next_version
+
+LATE = timedelta(seconds=5)  # a job's children may write a little longer than the job
+NO_LOG = timedelta(minutes=1)  # a log that is not there by then was never written
+PATIENCE = timedelta(minutes=10)  # with what cannot be read after the end
+
+UNREAD = "could not be read"
+RENDERER = Renderer()
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Gathered:
+    """What was had of one task in this cycle. `is_whole`: everything that was wanted."""
+
+    listing: Listing | None = None  # None: as before, or not looked at
+    found: list[Found] = field(default_factory=list)
+    logs: list[KeptLog] = field(default_factory=list)
+    is_whole: bool = True
+    problem: str | None = None
+
+
+def collect(
+    hands: Hands, watched: Mapping[Token, Watched], seen: Observation, now: datetime
+) -> str | None:
+    """Keep what the observation shows that tasks wrote, and write the rows: one run, one write.
+
+    What cannot be had now is tried again in the next cycle; nothing of it raises. The answer is a
+    sentence when collecting pauses as a whole. Fenced goes through.
+    """
+    gathered = {token: _Gathered(seen.listings.get(token)) for token in watched}
+    notice = None
+    try:
+        _gather(hands, watched, seen, gathered, now)
+    except NoRoom as error:
+        notice = str(error)
+        log.warning("collecting pauses backend=%s: %s", hands.backend.name, error)
+        for token in gathered.keys() & {*seen.listings, *(token for token, _ in seen.logs)}:
+            gathered[token].is_whole, gathered[token].problem = False, notice
+    by_run: dict[str, list[Token]] = {}
+    for token, task in watched.items():
+        if _is_news(task, gathered[token], now):
+            by_run.setdefault(task.run_id, []).append(token)
+    for tokens in by_run.values():
+        with hands.writing() as session:
+            for token in tokens:
+                _write(session, watched[token], gathered[token], now)
+    return notice
+
+
+def refresh(hands: Hands) -> int:
+    """Render again what an older version rendered; how many documents that were."""
+    with hands.reading() as session:
+        rows = outputs.documents(session, hands.backend.name)
+    done = 0
+    for row in rows:
+        wanted = key(row.sha256 or "", outputs.folder_of(row.area, row.raw))
+        if row.sha256 is None or row.html == wanted or not hands.kept.has(row.sha256):
+            continue
+        _rendered(hands.kept, row.area, row.raw, row.sha256)
+        with hands.writing() as session:
+            outputs.set_html(session, row.id, row.sha256, wanted)
+        done += 1
+    return done
+
+
+def _gather(
+    hands: Hands,
+    watched: Mapping[Token, Watched],
+    seen: Observation,
+    gathered: Mapping[Token, _Gathered],
+    now: datetime,
+) -> None:
+    """Fetch and keep. What was had before an error is in `gathered` then."""
+    for (token, stream), chunk in seen.logs.items():
+        if token in gathered:
+            start, end = hands.kept.append_log(token, stream, chunk.start, chunk.data)
+            gathered[token].logs.append(KeptLog(stream, start, end, chunk.size))
+    with hands.reading() as session:
+        listed = [watched[token].task_id for token in seen.listings if token in watched]
+        known = outputs.known(session, listed) if listed else {}
+    wanted = []
+    for token, one in gathered.items():
+        for file in one.listing.files if one.listing else ():
+            found = _had(hands.kept, known, watched[token].task_id, file)
+            if found is not None:
+                one.found.append(found)
+            else:
+                wanted.append(file)
+    missing = {(f.token, f.area, f.path): f for f in wanted}
+    for file, data in _contents(hands, watched, seen, wanted):
+        sha = hands.kept.put(data)
+        html = _rendered(hands.kept, file.area, file.path, sha, data)
+        gathered[file.token].found.append(Found(file, sha, html))
+        missing.pop((file.token, file.area, file.path), None)
+    for file in missing.values():
+        task, one = watched[file.token], gathered[file.token]
+        is_hopeless = task.finished_at is not None and now > task.finished_at + PATIENCE
+        one.found.append(Found(file, note=UNREAD if is_hopeless else None))
+        one.is_whole = one.is_whole and is_hopeless
+
+
+def _had(kept: Kept, known: Mapping[Place, Output], task_id: int, file: RemoteFile) -> Found | None:
+    """What need not be fetched: it will not be, or is kept as it is now. None: it is wanted."""
+    if file.note is not None:
+        return Found(file, note=file.note)
+    row = known.get((task_id, file.area, file.path))
+    if row is None or row.sha256 is None or not kept.has(row.sha256):
+        return None
+    if (row.size, row.mtime_ns) != (file.size, file.mtime_ns):
+        return None
+    return Found(file, row.sha256, _rendered(kept, file.area, file.path, row.sha256))
+
+
+def _contents(
+    hands: Hands,
+    watched: Mapping[Token, Watched],
+    seen: Observation,
+    wanted: list[RemoteFile],
+) -> Iterator[tuple[RemoteFile, bytes]]:
+    """The files' bytes: those that came with the listing, then the others, in one stream."""
+    to_fetch = []
+    for file in wanted:
+        data = seen.contents.get((file.token, file.area, file.path))
+        if data is None or len(data) != file.size:
+            to_fetch.append((watched[file.token].job, file))
+        else:
+            yield file, data
+    if not to_fetch:
+        return
+    try:
+        yield from hands.backend.fetch(to_fetch)
+    except Unreachable as error:
+        log.warning("outputs not fetched backend=%s: %s", hands.backend.name, error)
+
+
+def _rendered(
+    kept: Kept, area: Area, path: bytes, sha: str, data: bytes | None = None
+) -> str | None:
+    """Where a document's HTML is kept, made now if it is not; None for what is no Markdown."""
+    if outputs.kind_of(area, path) is not Kind.MARKDOWN:
+        return None
+    folder = outputs.folder_of(area, path)
+    name = key(sha, folder)
+    if not kept.has(name):
+        try:
+            html = RENDERER.render(kept.read(sha) if data is None else data, folder)
+        except OSError as error:  # no process to be had; refresh() comes back to it
+            log.warning("not rendered document=%s: %s", sha, error)
+            return None
+        kept.put_as(name, html.encode("utf-8", "replace"))
+    return name
+
+
+def _is_news(task: Watched, one: _Gathered, now: datetime) -> bool:
+    return bool(one.listing or one.logs or one.problem) or _is_over(task, one, now)
+
+
+def _is_over(task: Watched, one: _Gathered, now: datetime) -> bool:
+    """Whether all that an ended task left is kept, and nobody writes any more."""
+    if task.finished_at is None or now < task.finished_at + LATE or not one.is_whole:
+        return False
+    if one.listing is None and task.listing_mark is None:
+        return False  # not looked at yet
+    is_patient = now < task.finished_at + PATIENCE
+    if one.listing is not None and one.listing.problem and is_patient:
+        return False
+    return len(one.logs) == 2 or now > task.finished_at + NO_LOG
+
+
+def _write(session: Session, watched: Watched, one: _Gathered, now: datetime) -> None:
+    task = outputs.task_of(session, watched.task_id, watched.job.attempt)
+    if task is None:
+        return
+    for kept_log in one.logs:
+        outputs.record_log(session, task, kept_log, now)
+    has_changed = _write_listing(session, task, one, watched.finished_at is not None)
+    facts: dict[str, object] = {}
+    if one.problem is not None:
+        facts |= {"outputs_problem": one.problem, "listing_mark": None}  # to be told again
+    if (
+        task.collected_at is None
+        and _is_over(watched, one, now)
+        and not _is_unsure(task, watched, now)
+    ):
+        facts["collected_at"] = now
+    if _set(task, facts) or has_changed:
+        task.version = next_version(session, task.run_id)
+
+
+def _is_unsure(task: Task, watched: Watched, now: datetime) -> bool:
+    """Whether what could not be looked into may yet be, so that it pays to look again."""
+    ended = watched.finished_at
+    return task.outputs_problem is not None and ended is not None and now < ended + PATIENCE
+
+
+def _write_listing(session: Session, task: Task, one: _Gathered, has_ended: bool) -> bool:
+    """Whether anything that a page shows has changed."""
+    if one.listing is None:
+        return False
+    listing = one.listing
+    keep_vanished = has_ended or listing.problem is not None
+    has_changed = outputs.record(session, task, one.found, keep_vanished or not one.is_whole)
+    if one.is_whole:
+        task.listing_mark = listing.mark
+    presence = outputs.presence(session, task)
+    facts = {
+        "has_outputs": presence[Area.OUTPUT],
+        "has_run_summary": presence[Area.FRAGMENT],
+        "outputs_more": listing.more,
+        "outputs_problem": one.problem or listing.problem,
+    }
+    return _set(task, facts) or has_changed
+
+
+def _set(task: Task, facts: Mapping[str, object]) -> bool:
+    """Write facts that are new; whether any was."""
+    news = {name: value for name, value in facts.items() if getattr(task, name) != value}
+    for name, value in news.items():
+        setattr(task, name, value)
+    return bool(news)

@@ -1,0 +1,241 @@
+"""What tasks wrote, as rows: files, fragments of the run's summary, and the kept part of logs."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+from typing import TypeAlias
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from scripthut.core.errors import NotFound
+from scripthut.core.jobs import Area, RemoteFile
+from scripthut.core.previews import Kind, kind
+from scripthut.store.models import Log, Output, Run, Task
+
+SUMMARY = b"task-summary.md"
+FRESH = timedelta(seconds=10)  # a log's row that says nothing new is not written more often
+
+Place: TypeAlias = tuple[int, Area, bytes]
+"""Which file of which task: the task's row, the area, the path's bytes."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A listed file, and what is kept of it. `sha256` None: nothing, because (see `note`), or yet.
+
+    `html` names the kept HTML of a Markdown document; None for anything else.
+    """
+
+    file: RemoteFile
+    sha256: str | None = None
+    html: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """One task's part of the run's summary."""
+
+    key: str
+    name: str
+    file: Output
+
+
+def shown_path(raw: bytes) -> str:
+    r"""A path for people: bytes that are not UTF-8, and controls, are written as \xNN.
+
+    >>> shown_path(b"caf\xe9.png"), shown_path("größe\n".encode())
+    ('caf\\xe9.png', 'größe\\x0a')
+    """
+    text = raw.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8"))
+
+
+def kind_of(area: Area, raw: bytes) -> Kind:
+    """How a file is shown; a fragment of the run's summary is Markdown whatever its name."""
+    return Kind.MARKDOWN if area is Area.FRAGMENT else kind(shown_path(raw))
+
+
+def folder_of(area: Area, raw: bytes) -> str:
+    """The folder in which a document's relative addresses begin; "" for the output directory.
+
+    Those of a fragment begin there too: it stands beside no other files.
+    """
+    if area is Area.FRAGMENT:
+        return ""
+    return str(PurePosixPath(raw.decode("utf-8", "replace")).parent).removeprefix(".")
+
+
+def known(session: Session, task_ids: Collection[int]) -> dict[Place, Output]:
+    """The rows of the tasks' present attempts, by place."""
+    statement = (
+        select(Output)
+        .join(Task, Task.id == Output.task_id)
+        .where(Task.id.in_(task_ids), Output.attempt == Task.attempt)
+    )
+    return {(row.task_id, row.area, row.raw): row for row in session.scalars(statement)}
+
+
+def task_of(session: Session, task_id: int, attempt: int) -> Task | None:
+    """A task for writing; None when it has gone on to another attempt."""
+    task = session.get(Task, task_id, with_for_update=True)
+    return task if task is not None and task.attempt == attempt else None
+
+
+def record(
+    session: Session, task: Task, found: Iterable[Found], keep_vanished: bool = False
+) -> bool:
+    """Make a task's rows say what was found; whether anything a page shows has changed.
+
+    A file that was not listed any more goes, unless `keep_vanished`. One that is listed and could
+    not be had yet keeps what is kept of it.
+    """
+    rows = {(row.area, row.raw): row for row in known(session, [task.id]).values()}
+    changed = False
+    for one in found:
+        row = rows.pop((one.file.area, one.file.path), None)
+        if row is None:
+            session.add(_row(task, one))
+            changed = True
+        elif one.sha256 is not None or one.note is not None:
+            changed |= _update(row, one)
+    for row in rows.values() if not keep_vanished else ():
+        session.delete(row)
+        changed = True
+    session.flush()
+    return changed
+
+
+def _row(task: Task, one: Found) -> Output:
+    file = one.file
+    return Output(
+        task_id=task.id,
+        attempt=task.attempt,
+        area=file.area,
+        raw=file.path,
+        path=shown_path(file.path),
+        size=file.size,
+        mtime_ns=file.mtime_ns,
+        kind=kind_of(file.area, file.path),
+        sha256=one.sha256,
+        html=one.html,
+        note=one.note,
+    )
+
+
+def _update(row: Output, one: Found) -> bool:
+    news = {
+        "size": one.file.size,
+        "sha256": one.sha256,
+        "html": one.html,
+        "note": one.note,
+    }
+    changed = any(getattr(row, name) != value for name, value in news.items())
+    for name, value in {**news, "mtime_ns": one.file.mtime_ns}.items():
+        setattr(row, name, value)
+    return changed
+
+
+def presence(session: Session, task: Task) -> Mapping[Area, bool]:
+    """In which areas the present attempt has written anything; an empty fragment is nothing."""
+    rows = known(session, [task.id]).values()
+    return {
+        Area.OUTPUT: any(row.area is Area.OUTPUT for row in rows),
+        Area.FRAGMENT: any(row.area is Area.FRAGMENT and row.size > 0 for row in rows),
+    }
+
+
+def files(session: Session, task: Task) -> list[Output]:
+    """The files of a task's present attempt: its summary, then the others by their paths."""
+    statement = select(Output).where(
+        Output.task_id == task.id, Output.attempt == task.attempt, Output.area == Area.OUTPUT
+    )
+    return sorted(session.scalars(statement), key=lambda row: (row.raw != SUMMARY, row.path))
+
+
+def file(session: Session, run_id: str, key: str, raw: bytes) -> Output:
+    """A listed file by its path's bytes, exactly. NotFound for anything else, all alike."""
+    return _one(session, _of_task(run_id, key).where(Output.raw == raw))
+
+
+def file_by_row(session: Session, run_id: str, key: str, row: int) -> Output:
+    """A listed file by its row. NotFound as for file()."""
+    return _one(session, _of_task(run_id, key).where(Output.id == row))
+
+
+def _of_task(run_id: str, key: str) -> Select[Output]:
+    return (
+        select(Output)
+        .join(Task, Task.id == Output.task_id)
+        .where(Task.run_id == run_id, Task.key == key, Output.attempt == Task.attempt)
+        .where(Output.area == Area.OUTPUT, Output.sha256.is_not(None))
+    )
+
+
+def _one(session: Session, statement: Select[Output]) -> Output:
+    found = session.scalars(statement).one_or_none()
+    if found is None:
+        raise NotFound("There is no such file among what this task wrote and the server has kept.")
+    return found
+
+
+def sections(session: Session, run_id: str) -> list[Section]:
+    """The parts of a run's summary, in the order in which their tasks were submitted."""
+    statement = (
+        select(Task.key, Task.name, Output)
+        .join(Output, Output.task_id == Task.id)
+        .where(Task.run_id == run_id, Output.attempt == Task.attempt, Output.size > 0)
+        .where(Output.area == Area.FRAGMENT)
+        .order_by(Task.submitted_at, Task.n)
+    )
+    return [Section(*row) for row in session.execute(statement).tuples()]
+
+
+def documents(session: Session, backend: str) -> list[Output]:
+    """All kept Markdown of a backend's runs."""
+    statement = (
+        select(Output)
+        .join(Task, Task.id == Output.task_id)
+        .join(Run, Run.id == Task.run_id)
+        .where(Run.backend == backend, Output.kind == Kind.MARKDOWN, Output.sha256.is_not(None))
+    )
+    return list(session.scalars(statement))
+
+
+def set_html(session: Session, row_id: int, sha256: str, html: str) -> None:
+    """Say where a document's HTML is kept, if the row still has those contents."""
+    row = session.get(Output, row_id)
+    if row is not None and row.sha256 == sha256:
+        row.html = html
+
+
+@dataclass(frozen=True)
+class KeptLog:
+    """Bytes `start` to `end` of a log are kept; the log is `size` bytes long by now."""
+
+    stream: str
+    start: int
+    end: int
+    size: int
+
+
+def record_log(session: Session, task: Task, log: KeptLog, now: datetime) -> None:
+    """Make a log's row say what is kept of it."""
+    statement = select(Log).where(
+        Log.task_id == task.id, Log.attempt == task.attempt, Log.stream == log.stream
+    )
+    row = session.scalars(statement).one_or_none()
+    facts = {"start": log.start, "end": log.end, "size": log.size}
+    if row is None:
+        key = {"task_id": task.id, "attempt": task.attempt, "stream": log.stream}
+        session.add(Log(**key, **facts, at=now))
+    elif row.at < now - FRESH or any(getattr(row, n) != v for n, v in facts.items()):
+        for name, value in facts.items():
+            setattr(row, name, value)
+        row.at = now
