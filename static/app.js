@@ -82,10 +82,10 @@
   // An answer that is no fragment of ours (a proxy's page, say) must not land in the page.
   const say = (text) => { document.getElementById("lost").hidden = !text; };
   document.addEventListener("htmx:before:swap", (event) => {
-    const { response } = event.detail.ctx;
+    const { request, response } = event.detail.ctx;
     const isOurs = !response || response.status < 400 || response.headers.has("HX-Retarget");
-    say(!isOurs);
-    if (!isOurs) event.preventDefault();
+    if (!isOurs) { say(true); event.preventDefault(); }
+    if (request?.method === "POST") document.getElementById("notice").replaceChildren();
     pinned = new Set([...$$("[data-pin]")].filter(atEnd));
   });
   document.addEventListener("htmx:error", (event) => { if (event.detail.ctx) say(true); });

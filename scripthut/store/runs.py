@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from scripthut.core.errors import NotFound
 from scripthut.core.states import TERMINAL, RunState, State, run_state
-from scripthut.store.models import EventRow, Log, Run, Task
+from scripthut.store.models import EventRow, Run, Task
 
 
 @dataclass(frozen=True)
@@ -153,15 +153,15 @@ def newest(session: Session, limit: int, before: str | None = None) -> list[RunR
         last = find_run(session, before)
         older = tuple_(Run.created_at, Run.id) < (last.created_at, last.id)
         statement = statement.where(older)
-    return _with_counts(session, session.execute(statement).all())
+    return _with_counts(session, statement)
 
 
 def one(session: Session, run_id: str) -> RunRow:
     """A run with its counts; NotFound."""
-    found = session.execute(select(*_RUN).where(Run.id == run_id)).all()
+    found = _with_counts(session, select(*_RUN).where(Run.id == run_id))
     if not found:
         raise _no_run(run_id)
-    return _with_counts(session, found)[0]
+    return found[0]
 
 
 def find_run(session: Session, run_id: str) -> Run:
@@ -186,9 +186,10 @@ def _no_run(run_id: str) -> NotFound:
     return NotFound(f"There is no run {run_id}. The list of runs shows those that exist.")
 
 
-def _with_counts(session: Session, found: Sequence[Row[*tuple[object, ...]]]) -> list[RunRow]:
+def _with_counts(session: Session, statement: Select[*tuple[object, ...]]) -> list[RunRow]:
+    found = session.execute(statement).all()
     counts = _counts(session, [str(row[0]) for row in found])
-    return [RunRow(*row, counts=counts.get(str(row[0]), {})) for row in found]  # type: ignore[arg-type]
+    return [RunRow(*row, counts.get(str(row[0]), {})) for row in found]  # type: ignore[call-arg, arg-type]
 
 
 def _counts(session: Session, run_ids: Collection[str]) -> dict[str, dict[State, int]]:
@@ -254,7 +255,7 @@ def changed(session: Session, run_id: str, since: Mark) -> list[Mark]:
 def groups(session: Session, run_id: str) -> list[Group]:
     """A run's tasks by the part of their ids before the last dot, in the document's order."""
     statement = select(Task.id, Task.n, Task.key, Task.state).where(Task.run_id == run_id)
-    return group(session.execute(statement.order_by(Task.n)).tuples())
+    return group(session.execute(statement.order_by(Task.n)))
 
 
 def group(found: Iterable[tuple[int, int, str, State]]) -> list[Group]:
@@ -278,14 +279,6 @@ def history(session: Session, task_id: int) -> Sequence[EventRow]:
     """What happened to a task, the oldest first."""
     statement = select(EventRow).where(EventRow.task_id == task_id).order_by(EventRow.id)
     return session.scalars(statement).all()
-
-
-def log(session: Session, task: Task, stream: str) -> Log | None:
-    """Which part of a task's log is kept, `stream` being output or error; None: nothing yet."""
-    statement = select(Log).where(
-        Log.task_id == task.id, Log.attempt == task.attempt, Log.stream == stream
-    )
-    return session.scalars(statement).one_or_none()
 
 
 def is_done(task: Task) -> bool:

@@ -77,7 +77,9 @@ def _answer(status: int, said: str, problems: list[str] | None = None) -> Respon
         page = render_template("errors/_notice.html", said=said, problems=problems)
         response = _with(status, make_response(page))
         response.headers["HX-Retarget"] = "#notice"
-        response.headers["HX-Reswap"] = "innerHTML"
+        # A page that only asks for news says by itself that no answer came (static/app.js).
+        is_news = status >= 500 and request.method == "GET"
+        response.headers["HX-Reswap"] = "none" if is_news else "innerHTML"
         return response
     title = HTTPStatus(status).phrase
     page = render_template("errors/page.html", title=title, said=said, problems=problems)

@@ -41,14 +41,7 @@ CUT_ESCAPE = re.compile(rb"\x1b[^A-Za-z\x07]{0,64}$")
 
 def init_app(app: Flask) -> None:
     """Give the templates these words."""
-    for name, function in {
-        "size": size,
-        "duration": duration,
-        "iso": iso,
-        "plain": plain,
-        "words": words,
-    }.items():
-        app.add_template_filter(function, name)
+    app.jinja_env.filters |= {"size": size, "duration": duration, "iso": iso, "words": words}
     folder = Path(app.static_folder or "")
     marks = {
         path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest()[:8]
@@ -98,9 +91,9 @@ def duration(span: timedelta | float | None) -> str:
     if span is None:
         return "no limit"
     seconds = max(0, int(span.total_seconds() if isinstance(span, timedelta) else span))
-    for size, name, part, part_name in UNITS:
-        if seconds >= size:
-            return f"{seconds // size}{name} {seconds % size // part:02d}{part_name}"
+    for unit, name, part, part_name in UNITS:
+        if seconds >= unit:
+            return f"{seconds // unit}{name} {seconds % unit // part:02d}{part_name}"
     return f"{seconds}s"
 
 

@@ -2,13 +2,13 @@
 
 from zlib import crc32
 
-from flask import Blueprint, Response, g, redirect, render_template, request, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
 from scripthut.core.errors import NotFound
 from scripthut.store import backends, orders, runs, watches
-from scripthut.store.runs import Group, Mark, RunRow, TaskRow
+from scripthut.store.runs import Group, Mark, RunRow
 from scripthut.web.errors import wants_json
 from scripthut.web.extensions import config, database
 from scripthut.web.htmx import htmx
@@ -16,7 +16,7 @@ from scripthut.web.htmx import htmx
 bp = Blueprint("runs", __name__)
 
 PAGE = 50  # runs on a page
-WHOLE = 300  # tasks up to which a run's page holds every row from the start
+WHOLE = 250  # tasks up to which a run's page holds every row from the start
 CHUNK = 100  # rows, or groups, that arrive at a time beyond that
 NEWS = 300  # rows that one answer about changes carries at most
 
@@ -57,31 +57,31 @@ def page(run_id: str, panel: dict[str, object] | None) -> str:
     """A run's page, with a task's panel open or without."""
     run = runs.one(g.session, run_id)
     watches.renew(database(), run_id, 0, "run", utcnow())
-    grouped = runs.groups(g.session, run_id)
-    rows: dict[int, TaskRow] = {}
+    context = _live(run, Mark(run.version)) | _groups(run, 0)
+    return render_template("runs/show.html", **context, panel=panel)
+
+
+def _groups(run: RunRow, start: int) -> dict[str, object]:
+    """A run's groups: all of a small run's, with their rows; else some at a time, folded."""
+    found = runs.groups(g.session, run.id)
     if run.total <= WHOLE:
-        rows = {task.id: task for task in runs.tasks(g.session, run_id)}
-    return render_template(
-        "runs/show.html",
-        **_live(run, Mark(run.version)),
-        groups=grouped[:CHUNK] if run.total > WHOLE else grouped,
-        next_group=CHUNK if run.total > WHOLE and len(grouped) > CHUNK else None,
-        rows=rows,
-        panel=panel,
-    )
+        rows = {task.id: task for task in runs.tasks(g.session, run.id)}
+        return {"groups": found, "rows": rows, "shown": None, "next_group": None}
+    end = start + CHUNK
+    return {
+        "groups": found[start:end],
+        "rows": {},
+        "shown": min(end, len(found)),
+        "next_group": end if end < len(found) else None,
+    }
 
 
 @bp.get("/runs/<run_id>/groups")
 def more_groups(run_id: str) -> str:
     """Answer with the next groups of a run that has too many for one page."""
-    start = request.args.get("from", 0, int)
     run = runs.one(g.session, run_id)
-    found = runs.groups(g.session, run_id)
-    following = start + CHUNK if len(found) > start + CHUNK else None
-    shown = found[start : start + CHUNK]
-    return render_template(
-        "runs/_groups.html", run=run, groups=shown, next_group=following, rows={}
-    )
+    context = _groups(run, request.args.get("from", 0, int))
+    return render_template("runs/_groups.html", run=run, **context)
 
 
 @bp.get("/runs/<run_id>/groups/<int:first>")
@@ -121,12 +121,13 @@ def _news(run: RunRow, since: Mark) -> str:
     changed = runs.changed(g.session, run.id, since)
     ids = {mark.task_id for mark in changed}
     grouped = runs.groups(g.session, run.id) if ids else []
+    on_page = grouped[: max(request.args.getlist("shown", int), default=len(grouped))]
     shown = _shown(run, changed, grouped)
     mark = shown[NEWS - 1] if len(shown) > NEWS else Mark(run.version)
     opened = request.args.get("task", 0, int)
     context = _live(run, mark) | {
         "tasks": runs.tasks_by_id(g.session, [m.task_id for m in shown[:NEWS]]),
-        "groups": [group for group in grouped if not ids.isdisjoint(group.ids)],
+        "groups": [group for group in on_page if not ids.isdisjoint(group.ids)],
         "opened": runs.tasks_by_id(g.session, {opened} & ids),
         "tab": request.args.get("tab", ""),
     }
@@ -158,6 +159,6 @@ def cancel(run_id: str) -> ResponseReturnValue:
         return {"run_id": run_id}, 202
     if not htmx:
         return redirect(url_for("runs.show", run_id=run_id), 303)
-    return Response(
-        render_template("runs/_head.html", **_live(runs.one(g.session, run_id), Mark(0)))
-    )
+    if not htmx.targets("run-head"):
+        return render_template("runs/_row.html", run=runs.one(g.session, run_id))
+    return render_template("runs/_head.html", **_live(runs.one(g.session, run_id), Mark(0)))

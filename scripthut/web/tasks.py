@@ -7,6 +7,7 @@ from flask import Blueprint, g, jsonify, redirect, render_template, request, url
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
+from scripthut.core.jobs import Chunk
 from scripthut.core.states import State
 from scripthut.store import orders, runs, watches
 from scripthut.store.models import Task
@@ -78,7 +79,7 @@ def _more(task: Task, stream: str) -> ResponseReturnValue:
     """What a log has grown by since byte `from` of the given attempt; 204: nothing yet."""
     start, attempt = request.args.get("from", 0, int), request.args.get("attempt", 1, int)
     piece = _piece(task, stream, start if attempt == task.attempt else None)
-    if piece.is_live and not piece.text and not piece.is_new and piece.after == start:
+    if piece.is_live and not piece.is_new and piece.after == start:
         return "", 204
     return render_template("tasks/_log_more.html", task=task, piece=piece)
 
@@ -105,17 +106,24 @@ def _piece(task: Task, stream: str, start: int | None) -> Piece:
     is_live = not runs.is_done(task)
     if is_live:
         watches.renew(database(), task.run_id, task.id, stream, utcnow())
-    log = runs.log(g.session, task, stream)
-    if log is None or task.token is None or not log.size:
-        note = SILENCE.get(task.state, "The task wrote nothing here.")
-        return Piece(stream, "", 0, 0, 0, is_live, start != 0, note)
-    is_new = start is None or not log.start <= start <= log.end
-    begin = max(log.start, log.end - TAIL) if start is None or is_new else start
-    data = kept().read_log(task.token, stream, begin, min(log.end - begin, PIECE))
-    if is_live:
-        data = data[: whole(data)]
-    text, after = plain(data.decode("utf-8", "replace")), begin + len(data)
-    return Piece(stream, text, begin, after, log.size, is_live or after < log.end, is_new, None)
+    chunk = Chunk(0, b"", 0)
+    if task.token is not None:
+        chunk = kept().read_log(task.token, stream, -TAIL if start is None else start, PIECE)
+        if start is not None and chunk.start != start:  # begun anew, or its head is not kept
+            return _piece(task, stream, None)
+    data = chunk.data[: whole(chunk.data)] if is_live else chunk.data
+    after = chunk.start + len(data)
+    note = None if chunk.size else SILENCE.get(task.state, "The task wrote nothing here.")
+    return Piece(
+        stream=stream,
+        text=plain(data.decode("utf-8", "replace")),
+        start=chunk.start,
+        after=after,
+        size=chunk.size,
+        is_live=is_live or after < chunk.size,
+        is_new=start is None,
+        note=note,
+    )
 
 
 def _details_json(task: Task) -> dict[str, object]:

@@ -37,6 +37,8 @@ SPEC: Mapping[str, object] = {
 class Hut:
     """The database behind the pages, written as the engine and its users would."""
 
+    now = NOW
+
     def __init__(self, database: Database) -> None:
         self.database = database
 

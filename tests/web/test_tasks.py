@@ -1,0 +1,211 @@
+"""A task's panel and its subtabs."""
+
+import re
+
+import pytest
+
+from scripthut.core.states import State
+from scripthut.store.models import WatchRow
+from scripthut.web.filters import plain, whole
+
+PANEL = {"HX-Request": "true", "HX-Target": "section#panel"}
+ACT = {"HX-Request": "true", "Sec-Fetch-Site": "same-origin"}
+TASK = "/runs/abcdefgh/tasks/a"
+
+
+def polls(fragment: str) -> str:
+    (url,) = re.findall(r'<div id="log-poll" hx-get="([^"]+)"', fragment)
+    return url.replace("&amp;", "&")
+
+
+@pytest.fixture
+def log(app, hut):
+    """Append to the kept log of a running task `a`."""
+    hut.run({"a": "running", "b": "pending"})
+
+    def append(data: bytes, stream: str = "output", at: int | None = None) -> None:
+        kept = app.extensions["kept"]
+        start = kept.read_log("abcdefgh.0.1", stream).size if at is None else at
+        kept.append_log("abcdefgh.0.1", stream, start, data)
+
+    return append
+
+
+def test_a_link_to_a_task_shows_the_run_with_the_panel_open(client, hut):
+    hut.run({"a": "failed"})
+    page = client.get(TASK).text
+    assert 'id="run-head"' in page and '<div class="panel">' in page
+    assert "<dt>Exit code</dt><dd>3</dd>" in page
+
+
+def test_htmx_gets_the_panel_alone(client, hut):
+    hut.run({"a": "failed"})
+    panel = client.get(TASK, headers=PANEL).text
+    assert '<div class="panel">' in panel and "<html" not in panel
+
+
+def test_closing_the_panel_empties_it(client, hut):
+    hut.run({"a": "failed"})
+    closed = client.get("/runs/abcdefgh", headers=PANEL)
+    assert (closed.status_code, closed.data) == (200, b"")
+
+
+def test_details_say_how_it_came_to_be_so(client, hut):
+    hut.run({"a": "failed", "b": "dep_failed"})
+    hut.change("abcdefgh", "a", reason="Ended by signal 9 (killed)", signal=9, node="n042")
+    hut.change("abcdefgh", "b", deps=["a"])
+    hut.event("abcdefgh", "a", "accepted", "submitted")
+    hut.event("abcdefgh", "a", "exited_bad", "failed")
+    details = client.get(TASK).text
+    for words in ("Ended by signal 9 (killed)", "<dt>Signal</dt><dd>9</dd>", "n042"):
+        assert words in details
+    assert details.index('data-state="submitted"') < details.rindex('data-state="failed"')
+    assert f'href="{TASK}">a</a>' in client.get("/runs/abcdefgh/tasks/b").text
+
+
+def test_the_script_shows_command_environment_and_resources(client, hut):
+    hut.run({"a": "pending"})
+    script = client.get(f"{TASK}?tab=script").text
+    assert "echo hello</pre>" in script
+    assert "GREETING" in script and "&lt;b&gt;hi&lt;/b&gt;" in script
+    assert "4.0 GiB" in script and "1h 00m" in script
+
+
+def test_outputs_have_a_tab_only_when_there_are_any(client, hut):
+    hut.run({"a": "running"})
+    assert "tab=outputs" not in client.get(TASK, headers=PANEL).text
+    assert client.get(f"{TASK}?tab=outputs", headers=PANEL).status_code == 200
+    hut.change("abcdefgh", "a", has_outputs=True)
+    panel = client.get(f"{TASK}?tab=outputs", headers=PANEL).text
+    assert f'hx-get="{TASK}/detail/outputs" hx-trigger="load"' in panel
+
+
+def test_the_outputs_tab_appears_in_an_open_panel(client, hut):
+    hut.run({"a": "running"})
+    hut.change("abcdefgh", "a", has_outputs=True)
+    task_id = hut.task_id("abcdefgh", "a")
+    news = client.get(f"/runs/abcdefgh/changes?since=1&task={task_id}&tab=details").text
+    assert f'hx-target="#task-tabs-{task_id}"' in news and "?tab=outputs" in news
+    assert f'hx-target="#task-head-{task_id}"' in news
+    assert f'{TASK}/detail/details" hx-trigger="load"' in news
+
+
+def test_a_log_begins_with_its_tail_and_goes_on_from_there(client, log):
+    log(b"one\ntwo\n")
+    page = client.get(f"{TASK}?tab=output").text
+    assert "one\ntwo\n</pre>" in page
+    assert client.get(polls(page)).status_code == 204
+    log(b"three\n")
+    more = client.get(polls(page)).text
+    assert "three\n" in more and "two" not in more and 'hx-swap="beforeend"' in more
+    assert client.get(polls(more)).status_code == 204
+
+
+def test_a_long_log_says_that_its_beginning_is_not_shown(client, log):
+    log(b"".join(b"line %d\n" % i for i in range(20_000)))
+    page = client.get(f"{TASK}?tab=output").text
+    assert "line 19999\n</pre>" in page and "line 1\n" not in page
+    assert "what came before is not shown" in page
+
+
+def test_a_log_that_was_begun_anew_replaces_what_is_shown(client, log):
+    log(b"old\n" * 10)
+    asks = polls(client.get(f"{TASK}?tab=output").text)
+    log(b"new\n", at=0)
+    more = client.get(asks).text
+    assert 'hx-swap="textContent"' in more and "new\n" in more
+
+
+def test_a_character_that_is_cut_waits_for_its_rest(client, log):
+    log(b"na" + "ï".encode()[:1])
+    page = client.get(f"{TASK}?tab=output").text
+    assert "\nna</pre>" in page
+    log("ï".encode()[1:] + b"ve\n", at=3)
+    assert "ïve\n" in client.get(polls(page)).text
+
+
+def test_colours_and_markup_in_a_log_are_plain_text(client, log):
+    log(b"\x1b[31mred\x1b[0m <script>alert(1)</script> \xff\n", "error")
+    page = client.get(f"{TASK}?tab=error").text
+    assert "red &lt;script&gt;alert(1)&lt;/script&gt; \ufffd" in page
+
+
+def test_a_log_of_an_ended_task_is_not_asked_for_again(client, log, hut):
+    log(b"all\n")
+    asks = polls(client.get(f"{TASK}?tab=output").text)
+    hut.end("abcdefgh")
+    assert "hx-get" not in client.get(asks).text
+    assert 'id="log-poll"></div>' in client.get(f"{TASK}?tab=output").text
+
+
+def test_a_task_that_said_nothing_says_why(client, hut):
+    hut.run({"a": "pending", "b": "completed"})
+    assert "has not been submitted yet" in client.get(f"{TASK}?tab=output").text
+    assert "wrote nothing here" in client.get("/runs/abcdefgh/tasks/b?tab=output").text
+
+
+@pytest.mark.parametrize("stream", ["output", "error"])
+def test_whoever_reads_a_log_is_noted_for_the_engine(client, hut, stream):
+    hut.run({"a": "running"})
+    client.get(f"{TASK}?tab={stream}")
+    with hut.database.reading() as session:
+        key = ("abcdefgh", hut.task_id("abcdefgh", "a"), stream)
+        assert session.get(WatchRow, key) is not None
+
+
+@pytest.mark.parametrize("tab", ["details", "script", "output", "error"])
+def test_a_subtab_is_a_fragment_or_json(client, log, tab):
+    log(b"hello\n")
+    fragment = client.get(f"{TASK}/detail/{tab}")
+    assert fragment.status_code == 200 and "<html" not in fragment.text
+    asked = client.get(f"{TASK}/detail/{tab}", headers={"Accept": "application/json"})
+    assert asked.json["task_id"] == "a"
+
+
+def test_cancelling_a_task_answers_with_its_row(client, hut):
+    hut.run({"a": "running", "b": "pending"})
+    response = client.post(f"{TASK}/cancel", headers=ACT)
+    task_id = hut.task_id("abcdefgh", "a")
+    assert re.findall(r"<tr id=\"task-(\d+)\"", response.text) == [str(task_id)]
+    assert "cancelling…" in response.text and "formaction" not in response.text
+    client.post("/runs/abcdefgh/tasks/b/cancel", headers=ACT)
+    assert client.get("/api/v1/runs/abcdefgh").json["counts"] == {"cancelled": 1, "running": 1}
+
+
+def test_cancelling_a_task_by_a_plain_form_leads_to_its_page(client, hut):
+    hut.run({"a": "running"})
+    response = client.post(f"{TASK}/cancel", headers={"Sec-Fetch-Site": "same-origin"})
+    assert (response.status_code, response.location) == (303, TASK)
+
+
+def test_a_task_that_has_ended_keeps_its_state_when_it_is_cancelled(client, hut):
+    hut.run({"a": "completed"})
+    client.post(f"{TASK}/cancel", headers=ACT)
+    assert client.get("/api/v1/runs/abcdefgh").json["tasks"][0]["status"] == State.COMPLETED
+
+
+def test_a_task_that_does_not_exist_is_named(client, hut):
+    hut.run(["a"])
+    response = client.get("/runs/abcdefgh/tasks/nope")
+    assert response.status_code == 404
+    assert "has no task nope" in response.text
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("a\r\nb\r\n", "a\nb\n"),
+        ("10%\r50%\r100%\n", "100%\n"),
+        ("\x1b]0;title\x07text", "text"),
+        ("\x1b[1;32mok\x1b[0m\x1b[K", "ok"),
+        ("bell\x07 tab\t", "bell tab\t"),
+    ],
+)
+def test_terminal_text_becomes_plain(raw, shown):
+    assert plain(raw) == shown
+
+
+def test_a_cut_escape_is_kept_back():
+    assert whole(b"abc\x1b[31") == 3
+    assert whole(b"abc\x1b[31m") == 8
+    assert whole("€".encode()[:2]) == 0
