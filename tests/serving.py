@@ -81,7 +81,6 @@ def serving(
     *options: str,
     config: str = "",
     program: Sequence[str] = HUT,
-    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Site]:
     """A running server with its data in `directory`; stopped with SIGTERM, which must suffice."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -89,8 +88,7 @@ def serving(
     file.write_text(config or local(directory))
     log = directory / "server.log"
     words = [*program, "serve", "--config", str(file), *(options or ("--port", "0"))]
-    env = {**os.environ, "HOME": str(directory / "home"), **(environment or {})}
-    (directory / "home").mkdir(exist_ok=True)
+    env = surroundings(directory, "" if program is not HUT else str(ROOT))
     with log.open("wb") as out:
         process = subprocess.Popen(words, stderr=out, stdout=out, env=env, cwd=directory)
     try:
@@ -114,6 +112,13 @@ def local(directory: Path, **settings: object) -> str:
             "settings": {"data_dir": str(directory / "data"), **settings},
         }
     )
+
+
+def surroundings(directory: Path, python_path: str = str(ROOT)) -> dict[str, str]:
+    """The environment of a program under test: a home of its own below `directory`."""
+    (directory / "home").mkdir(parents=True, exist_ok=True)
+    inherited = {name: value for name, value in os.environ.items() if name[:9] != "SCRIPTHUT"}
+    return {**inherited, "HOME": str(directory / "home"), "PYTHONPATH": python_path}
 
 
 def until(look: Callable[[], Any], patience: float = PATIENCE) -> Any:

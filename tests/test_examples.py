@@ -62,7 +62,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def start(site: Site, name: str) -> str:
     words = [*HUT, "submit", str(EXAMPLES / name), "--backend", "local", "--server", site.url]
-    link = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
+    link = done.stdout.strip()
     assert link.startswith(f"{site.url}/runs/")
     return link.rsplit("/", 1)[1]
 

@@ -1,12 +1,13 @@
 """The commands as a shell runs them: what they print, where, and their exit codes."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from scripthut import __version__
-from tests.serving import HUT, free_port, serving
+from tests.serving import HUT, ROOT, free_port, serving
 
 WRONG = """
 backends:
@@ -15,9 +16,10 @@ settings: {server_port: eighty, server_host: 0.0.0.0}
 """
 
 
-def hut(*words: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+def hut(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [*HUT, *words], capture_output=True, text=True, cwd=cwd, timeout=60, check=False
+        [*HUT, *words], capture_output=True, text=True, cwd=cwd, env=env, timeout=60, check=False
     )
 
 

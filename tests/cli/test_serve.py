@@ -1,6 +1,5 @@
 """The processes of `scripthut serve` and `scripthut engine`: start, share the work, stop."""
 
-import os
 import signal
 import stat
 import subprocess
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.serving import HUT, Site, ended, local, serving, until
+from tests.serving import HUT, Site, ended, local, serving, surroundings, until
 
 HELLO = [{"id": "a", "command": "true"}]
 
@@ -46,9 +45,8 @@ def test_without_an_engine_runs_wait_for_one(tmp_path: Path) -> None:
         assert leader(site) is None
         assert site.get(f"/api/v1/runs/{run}").json["status"] == "pending"
         words = [*HUT, "engine", "--config", str(tmp_path / "scripthut.yaml")]
-        env = {**os.environ, "HOME": str(tmp_path / "home")}
         with (tmp_path / "engine.log").open("wb") as log:
-            engine = subprocess.Popen(words, stderr=log, env=env)
+            engine = subprocess.Popen(words, stderr=log, env=surroundings(tmp_path))
         try:
             assert ended(site, run)["status"] == "completed"
         finally:
