@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from _pytest.terminal import TerminalReporter
 
-pytest_plugins = ["tests.postgres"]
+pytest_plugins = ["tests.postgres", "tests.cluster.fixtures"]
 ALL_PARTS = os.environ.get("HUT_ALL_PARTS") == "1"
 
 
