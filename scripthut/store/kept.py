@@ -45,8 +45,9 @@ class Kept:
     def put_as(self, name: str, data: bytes) -> None:
         """Keep bytes under a name that says how they were made, as put() would."""
         path = self.path(name)
-        if self._size(path) != len(data):
-            self._write(path, data)
+        with _room(self.directory):
+            if self._size(path) != len(data):
+                self._write(path, data)
 
     def has(self, name: str) -> bool:
         """Whether anything is kept under the name."""
@@ -71,20 +72,19 @@ class Kept:
         begun anew, or is followed from a later point.
         """
         path = self._log(token, stream)
-        begin, end = self._span(path)
-        if path.exists() and begin <= start <= end and start + len(data) - begin <= LOG_BYTES:
-            with _room(self.directory), path.open("r+b") as file:
-                file.seek(_START.size + start - begin)
-                file.write(data)
-                file.truncate()
-            return begin, start + len(data)
-        joins = begin <= start <= end
-        whole = self.read_log(token, stream, begin, start - begin).data + data if joins else data
-        if len(whole) > LOG_BYTES:
-            whole = whole[-(LOG_BYTES * 3 // 4) :]
-        begin = start + len(data) - len(whole)
-        self._write(path, _START.pack(begin) + whole)
-        return begin, begin + len(whole)
+        with _room(self.directory):
+            begin, end = self._span(path)
+            joins = path.exists() and begin <= start <= end
+            if joins and start + len(data) - begin <= LOG_BYTES:
+                self._extend(path, start - begin, data)
+                return begin, start + len(data)
+            before = self.read_log(token, stream, begin, start - begin).data if joins else b""
+            whole = before + data
+            if len(whole) > LOG_BYTES:
+                whole = whole[-(LOG_BYTES * 3 // 4) :]
+            begin = start + len(data) - len(whole)
+            self._write(path, _START.pack(begin) + whole)
+            return begin, begin + len(whole)
 
     def read_log(self, token: Token, stream: str, start: int = 0, limit: int = LOG_BYTES) -> Chunk:
         """A piece of the kept part of a log; its `size` is where the kept part ends.
@@ -122,20 +122,32 @@ class Kept:
         except FileNotFoundError:
             return None
 
+    def _extend(self, path: Path, at: int, data: bytes) -> None:
+        with path.open("r+b") as file:
+            file.seek(_START.size + at)
+            file.write(data)
+            file.truncate()
+
     def _write(self, path: Path, data: bytes) -> None:
-        with _room(self.directory):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # 0600
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).replace(path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
-            _fsync(path.parent)
+        self._make(path.parent)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+        _fsync(path.parent)
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder and those above it, for nobody else to look into."""
+        if folder.is_dir():
+            return
+        if folder != self.directory:
+            self._make(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True, parents=folder == self.directory)
 
 
 def _fsync(directory: Path) -> None:
