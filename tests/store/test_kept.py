@@ -178,7 +178,7 @@ def test_a_full_disk_is_said_in_a_sentence(small_disk: Path) -> None:
     kept = Kept(small_disk / "kept")
     sha = kept.put(b"first")
 
-    with pytest.raises(NoRoom, match="is full.*Delete what is not needed"):
+    with pytest.raises(NoRoom, match=r"is full.*Delete what is not needed"):
         kept.put(os.urandom(100_000))
     with pytest.raises(NoRoom, match="is full"):
         kept.append_log(TOKEN, "output", 0, os.urandom(100_000))
