@@ -101,6 +101,11 @@ class TaskSpec(BaseModel):
     error_file: Line | None = None
     env: dict[str, Words | Annotated[str, Field(max_length=0)]] = {}
 
+    @classmethod
+    def stored(cls, spec: Mapping[str, Any]) -> "TaskSpec":
+        """A spec as it was kept: in bytes and seconds, and valid, so nothing is read anew."""
+        return cls.model_construct(**spec)
+
     @model_validator(mode="before")
     @classmethod
     def _old_spellings(cls, data: object) -> object:

@@ -1,6 +1,7 @@
 """One backend's cycle: orders, a look, what was written, and what may start next."""
 
 import logging
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,10 +22,13 @@ NOT_NOW = timedelta(seconds=30)  # after "too many jobs", claims pause
 
 @dataclass(frozen=True)
 class Report:
-    """How a cycle went. `is_stirring`: something moved, or somebody looks."""
+    """How a cycle went. `seconds`: the look's own time; `is_stirring`: something moved, or
+    somebody looks.
+    """
 
     answered: bool
     is_stirring: bool = False
+    seconds: float = 0.0
 
 
 class Cycle:
@@ -61,13 +65,15 @@ class Cycle:
         backend = self.hands.backend
         before = backend.commands
         self._cancel(now)
+        began = time.monotonic()
         seen = observe(self.hands, now, answering_since)
+        seconds = time.monotonic() - began
         collect(self.hands, seen.watched, seen.observation, now)
         asked = backend.commands
         started = self._start(now)
         self._record(seen, asked - before, backend.commands - asked, now)
         looked_at = any(w.is_looked_at for w in seen.watched.values())
-        return Report(True, bool(seen.moved or started or looked_at))
+        return Report(True, bool(seen.moved or started or looked_at), seconds)
 
     def _cancel(self, now: datetime) -> None:
         """Send the orders to cancel, all in one command."""

@@ -13,7 +13,7 @@ from scripthut.store.models import Run, Task
 
 def job_of(task: Task, home: PurePosixPath) -> Job:
     """The job of a task's present attempt. `task.run` is loaded; its log directory may be new."""
-    run, spec = task.run, TaskSpec.model_validate(task.spec)
+    run, spec = task.run, TaskSpec.stored(task.spec)
     logs = PurePosixPath(run.log_dir) if run.log_dir else paths.log_dir(home, run.name)
     token = task.token or ids.token(run.id, task.n, task.attempt)
     where = paths.for_task(

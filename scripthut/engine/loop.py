@@ -94,9 +94,8 @@ class Engine:
             future.exception(timeout)
 
     def _cycle(self, cycle: Cycle, pace: Pace, now: datetime) -> bool:
-        began = time.monotonic()
         report = cycle.run(now)
-        pace.took(time.monotonic(), time.monotonic() - began, report)
+        pace.took(time.monotonic(), report)
         return report.answered
 
     def _reap(self, name: str) -> None:

@@ -146,7 +146,7 @@ def _standing(row: Task) -> Standing:
         submitted_at=row.submitted_at,
         started_at=row.started_at,
         missing_since=row.missing_since,
-        time_limit=TaskSpec.model_validate(row.spec).time_limit,
+        time_limit=TaskSpec.stored(row.spec).time_limit,
         cancel_asked=row.cancel_asked_at is not None,
         cancel_sent=row.cancel_sent_at is not None,
     )

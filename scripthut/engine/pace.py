@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from scripthut.engine.cycle import Report
 
-SHARE = 5.0  # a cycle takes at most a fifth of a machine's time
+SHARE = 5.0  # pauses are at least so many times as long as the machine took to answer
 CALM = 10.0  # the pause grows to a tenth of the time since anything happened
 BREAK = 30.0  # seconds after a cycle broke on a defect
 
@@ -40,7 +40,7 @@ class Pace:
             return True
         return is_ordered or now >= self.due
 
-    def took(self, now: float, seconds: float, report: Report) -> None:
+    def took(self, now: float, report: Report) -> None:
         """Note how a cycle went, and from that when the next one is due."""
         if not report.answered:
             self.failures += 1
@@ -49,7 +49,7 @@ class Pace:
         self.failures = 0
         if report.is_stirring:
             self.stirred = now
-        self.earliest = now + seconds * SHARE
+        self.earliest = now + report.seconds * SHARE
         pause = min(max(self.quick, (now - self.stirred) / CALM), self.slow)
         self.due = max(now + pause, self.earliest)
 

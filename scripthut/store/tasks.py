@@ -83,12 +83,12 @@ def _close_run(session: Session, run_id: str, now: datetime) -> None:
 
 
 def _uncollected(now: datetime) -> ColumnElement[bool]:
-    """Ended not long ago, and not everything it wrote has been fetched."""
+    """Was a job, ended not long ago, and not everything it wrote has been fetched."""
     return (
         Task.collected_at.is_(None)
         & (Task.finished_at > now - COLLECT_FOR)
         & Task.state.in_(TERMINAL)
-        & Task.token.is_not(None)
+        & Task.job_id.is_not(None)
     )
 
 

@@ -1,8 +1,10 @@
 """Documents: what is understood, and what is refused and how."""
 
+import json
+
 import pytest
 
-from scripthut.core.document import parse
+from scripthut.core.document import TaskSpec, parse
 from scripthut.core.errors import Invalid
 
 
@@ -119,3 +121,8 @@ def test_ten_thousand_tasks_with_a_fan_in_are_a_document() -> None:
     tasks = [task(id=f"sim.{i}") for i in range(10_000)]
     document = parse([*tasks, task(id="merge", deps=["sim.*"])])
     assert len(document.deps[-1]) == 10_000
+
+
+def test_a_kept_spec_means_what_it_meant() -> None:
+    (spec,) = parse([task(memory="512M", time_limit="2:00:00", env={"A": "1"})]).tasks
+    assert TaskSpec.stored(json.loads(spec.model_dump_json())) == spec

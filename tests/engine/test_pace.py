@@ -5,14 +5,14 @@ import pytest
 from scripthut.engine.cycle import Report
 from scripthut.engine.pace import Pace
 
-CALM, BUSY, SILENT = Report(True), Report(True, is_stirring=True), Report(answered=False)
+CALM, SILENT = Report(True, seconds=0.1), Report(answered=False)
 
 
 def settled(seconds: float = 0.1) -> Pace:
     """A pace whose news are known and whose last cycle ended at 0, taking `seconds`."""
     pace = Pace(quick=2, slow=60)
     assert pace.is_due(0, 1)
-    pace.took(0, seconds, BUSY)
+    pace.took(0, Report(True, is_stirring=True, seconds=seconds))
     return pace
 
 
@@ -38,7 +38,7 @@ def test_an_order_waits_for_nothing() -> None:
 @pytest.mark.parametrize(("calm_for", "pause"), [(10, 2), (100, 10), (3000, 60)])
 def test_the_longer_nothing_happens_the_rarer_it_asks(calm_for: float, pause: float) -> None:
     pace = settled()
-    pace.took(calm_for, 0.1, CALM)
+    pace.took(calm_for, CALM)
     assert pace.due - calm_for == pause
 
 
@@ -50,9 +50,9 @@ def test_silence_is_met_with_longer_and_longer_pauses_that_news_do_not_shorten()
     pace = settled()
     pauses = []
     for _ in range(7):
-        pace.took(0, 1, SILENT)
+        pace.took(0, SILENT)
         pauses.append(pace.due)
     assert pauses == [4, 8, 16, 32, 60, 60, 60]
     assert not pace.is_due(59, 99, is_ordered=True)
-    pace.took(60, 0.1, BUSY)
+    pace.took(60, Report(True, is_stirring=True))
     assert pace.due == 62
