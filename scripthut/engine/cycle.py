@@ -22,8 +22,9 @@ NOT_NOW = timedelta(seconds=30)  # after "too many jobs", claims pause
 
 @dataclass(frozen=True)
 class Report:
-    """How a cycle went. `seconds`: the look's own time; `is_stirring`: something moved, or
-    somebody looks.
+    """How a cycle went.
+
+    `is_stirring`: something moved, or somebody looks; `seconds`: how long the look itself took.
     """
 
     answered: bool
