@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import psutil
 
 from scripthut.backends import node, node_script, processes
+from scripthut.clock import utcnow
 from scripthut.core.errors import Refused
 from scripthut.core.jobs import (
     Accepted,
@@ -168,7 +168,7 @@ class LocalBackend:
             asked = _cancel_file(job).lstat().st_mtime
         except FileNotFoundError:
             return
-        if time.time() - asked >= self._grace:
+        if utcnow().timestamp() - asked >= self._grace:
             processes.kill(process, _mark(job))
 
     def fetch(

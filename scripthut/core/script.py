@@ -42,27 +42,28 @@ if ! ln -sn -- "job:$hut_id" "$hut_claim" 2>/dev/null; then
     exit 0
   fi
 fi
-rm -f -- "$hut_note"
+rm -f -- "$hut_note" "$hut_note.stop"
 hut_start=$(date +%s)
-hut_code=1
+hut_code=
 hut_got=
+hut_child=
 hut_finish() {
   trap '' TERM INT HUP
-  [ "$hut_code" != 0 ] || hut_code=$1
+  [ -n "$hut_code" ] || hut_code=${hut_got:-$1}
   printf 'token=%s\njob=%s\ncode=%s\nstart=%s\nend=%s\nnode=%s\nwhole\n' "$hut_token" "$hut_id" \
     "$hut_code" "$hut_start" "$(date +%s)" "$hut_node" >"$hut_note.$hut_id.tmp" &&
     mv -f -- "$hut_note.$hut_id.tmp" "$hut_note"
+  rm -f -- "$hut_note.stop"
   exit "$hut_code"
 }
-hut_pass_on() {
+hut_told() {
   hut_got=$1
-  [ -z "$hut_child" ] || kill -s "$2" "$hut_child" 2>/dev/null
+  [ -n "$hut_child" ] || : >"$hut_note.stop"
 }
-hut_child=
 trap 'hut_finish $?' EXIT
-trap 'hut_pass_on 129 HUP' HUP
-trap 'hut_pass_on 130 INT' INT
-trap 'hut_pass_on 143 TERM' TERM
+trap 'hut_told 129' HUP
+trap 'hut_told 130' INT
+trap 'hut_told 143' TERM
 """
 
 _BANNER = r"""
@@ -72,19 +73,24 @@ mkdir -p -- "$hut_outputs" "$hut_fragments" || hut_die "cannot make the output d
 hut_bash=$BASH
 """
 
-# `wait` comes back when a signal arrived; the second `wait` answers with the command's own end.
-# A command that was told to end is never taken for one that completed.
+# A signal reaches all processes of the job at once, so it is not passed on: many programs take a
+# second TERM for "now, at once". But a shell that has just been forked loses signals until it has
+# reset its traps: hence the file that it looks for after that, and the one signal that follows.
+# `wait` comes back when a signal arrived; the second `wait` answers with the command's own end,
+# or not at all. A command that was told to end is never taken for one that completed.
 _WAIT = r"""
 hut_child=$!
-hut_ended=
-while [ -z "$hut_ended" ]; do
+[ -z "$hut_got" ] || kill "$hut_child" 2>/dev/null
+hut_before=.
+while [ "$hut_before" != "$hut_got" ]; do
   hut_before=$hut_got
-  wait "$hut_child"
+  wait "$hut_child" 2>/dev/null
   hut_code=$?
-  [ "$hut_before" != "$hut_got" ] || hut_ended=yes
 done
-[ "$hut_code" != 127 ] || [ -z "$hut_got" ] || hut_code=$hut_got
-[ "$hut_code" != 0 ] || hut_code=${hut_got:-0}
+case $hut_code:$hut_got in
+  0:?*|127:?*|-*:?*) hut_code=$hut_got ;;
+  -*) hut_code=1 ;;
+esac
 exit "$hut_code"
 """
 
@@ -139,6 +145,7 @@ def _body(job: Job) -> str:
         [
             "(",
             "  trap - EXIT TERM INT HUP",
+            '  [ ! -e "$hut_note.stop" ] || exit 143',
             *lines,
             '  cd -- "$hut_dir" ||',
             '    hut_die "cannot enter the working directory $hut_dir: make it, or correct it"',

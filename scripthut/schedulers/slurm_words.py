@@ -74,7 +74,9 @@ REASONS: Mapping[str, str] = {
     "JobArrayTaskLimit": "The array's limit of running tasks is reached",
     "JobHeldAdmin": "Held by the cluster's administrator",
     "JobHeldUser": "Held: release it with `scontrol release`",
-    "JobLaunchFailure": "Slurm could not launch it, or its script was killed",
+    "JobLaunchFailure": (
+        "Slurm could not launch it (is its log directory still there?), or its script was killed"
+    ),
     "Licenses": "Waits for a licence",
     "MaxCpuPerAccount": "The account's limit of processors is reached",
     "NodeDown": "Its node went down",

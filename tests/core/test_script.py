@@ -97,7 +97,7 @@ def until(claim: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
     while not claim():
         assert time.monotonic() < deadline, "waited for 20 s in vain"
-        time.sleep(0.02)
+        time.sleep(0.001)
 
 
 def test_a_command_runs_and_leaves_its_note(node: Node) -> None:
@@ -278,8 +278,32 @@ def test_a_command_told_to_end_is_never_taken_for_complete(node: Node) -> None:
     job = node.job("trap 'exit 0' TERM; touch started; while :; do sleep 0.05; done")
     process = node.start(job)
     until(lambda: (node.home / "started").exists())
-    os.kill(process.pid, signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     assert node.end(job, process).note["code"] == "143"
+
+
+def test_a_command_is_told_to_end_once_and_not_twice(node: Node) -> None:
+    job = node.job(
+        "trap 'echo told; sleep 0.2' TERM; touch started; until [ -e over ]; do sleep 0.05; done"
+    )
+    process = node.start(job)
+    until(lambda: (node.home / "started").exists())
+    os.killpg(process.pid, signal.SIGTERM)
+    time.sleep(0.5)  # a second word would come within this time
+    (node.home / "over").touch()
+    assert node.end(job, process).out.splitlines().count("told") == 1
+
+
+@pytest.mark.parametrize("after", range(24))
+def test_whenever_the_signal_comes_the_job_ends_at_once(node: Node, after: int) -> None:
+    job = node.job("sleep 300")
+    process = node.start(job)
+    until(lambda: Path(job.paths.claim).is_symlink())
+    time.sleep(after * 0.0004)  # from the claim, through the start, to the command
+    os.killpg(process.pid, signal.SIGTERM)
+    ended = node.end(job, process)
+    assert ended.code in (143, -signal.SIGTERM)
+    assert ended.note.get("code", "143") == "143"
 
 
 def test_a_command_that_tidies_up_when_told_to_end_may_say_its_own_code(node: Node) -> None:
