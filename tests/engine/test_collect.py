@@ -1,0 +1,516 @@
+"""What tasks write is kept, rendered and listed, whatever happens to the tasks."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
+
+import pytest
+
+from scripthut.backends.base import Backend
+from scripthut.core import paths, policy
+from scripthut.core.errors import Unreachable
+from scripthut.core.jobs import (
+    Area,
+    Chunk,
+    Job,
+    Listing,
+    Observation,
+    OutputLimits,
+    RemoteFile,
+    Resources,
+)
+from scripthut.core.states import State
+from scripthut.engine.base import Hands, Watched
+from scripthut.engine.collect import collect, refresh
+from scripthut.store import outputs
+from scripthut.store.db import Database
+from scripthut.store.kept import Kept
+from scripthut.store.models import Log, Output, Run, Task
+
+NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+RUN = "abcdefgh"
+Key = tuple[Area, bytes]
+
+
+@dataclass
+class Disk:
+    """What one task has written on a cluster, and the backend that brings it."""
+
+    token: str
+    files: dict[Key, bytes] = field(default_factory=dict)
+    notes: dict[Key, str] = field(default_factory=dict)
+    times: dict[Key, int] = field(default_factory=dict)
+    fetched: list[bytes] = field(default_factory=list)
+    fetches: int = 0
+    breaks_after: int | None = None  # files that come before the line is cut
+    unreadable: set[bytes] = field(default_factory=set)
+    name: str = "cluster"
+
+    def write(self, path: str | bytes, data: bytes = b"x", area: Area = Area.OUTPUT) -> None:
+        key = (area, path.encode() if isinstance(path, str) else path)
+        self.files[key] = data
+        self.times[key] = self.times.get(key, 0) + 1
+
+    def listing(self, more: int = 0, problem: str | None = None) -> Listing:
+        files = tuple(
+            RemoteFile(self.token, area, path, len(data), self.times[area, path], note)
+            for (area, path), data in sorted(self.files.items())
+            for note in [self.notes.get((area, path))]
+        )
+        return Listing(repr((files, more, problem)), files, more, problem)
+
+    def fetch(
+        self, files: Collection[tuple[Job, RemoteFile]]
+    ) -> Iterator[tuple[RemoteFile, bytes]]:
+        self.fetches += 1
+        for n, (_job, file) in enumerate(files):
+            if n == self.breaks_after:
+                raise Unreachable("the line was cut")
+            if file.path not in self.unreadable:
+                self.fetched.append(file.path)
+                yield file, self.files[file.area, file.path]
+
+
+@dataclass
+class Bench:
+    """One task, its disk, and the engine's hands."""
+
+    database: Database
+    hands: Hands
+    disk: Disk
+    task_id: int
+    job: Job
+    finished_at: datetime | None = None
+
+    def collect(
+        self, now: datetime = NOW, listing: Listing | None = None, **seen: Any
+    ) -> str | None:
+        mark = self.task.listing_mark
+        found = listing or self.disk.listing()
+        if found.mark != mark:
+            seen["listings"] = {self.disk.token: found}
+        watched = Watched(self.task_id, RUN, self.job, self.finished_at, mark)
+        return collect(self.hands, {self.disk.token: watched}, Observation(**seen), now)
+
+    def end(self) -> None:
+        self.finished_at = NOW
+        with self.database.writing() as session:
+            task = session.get(Task, self.task_id)
+            assert task
+            task.finished_at = NOW
+            task.state = State.FAILED
+
+    @property
+    def task(self) -> Task:
+        with self.database.reading() as session:
+            task = session.get(Task, self.task_id)
+            assert task
+            return task
+
+    @property
+    def version(self) -> int:
+        with self.database.reading() as session:
+            run = session.get(Run, RUN)
+            assert run
+            return run.version
+
+    @property
+    def rows(self) -> dict[str, Output]:
+        with self.database.reading() as session:
+            found = outputs.known(session, [self.task_id]).values()
+            return {row.path: row for row in found}
+
+    def html(self, path: str) -> str:
+        name = self.rows[path].html
+        assert name
+        return self.hands.kept.read(name).decode()
+
+    def data(self, path: str) -> bytes:
+        sha = self.rows[path].sha256
+        assert sha
+        return self.hands.kept.read(sha)
+
+    def logs(self) -> dict[str, Log]:
+        with self.database.reading() as session:
+            return {row.stream: row for row in session.query(Log).all()}
+
+
+@pytest.fixture
+def bench(database: Database, tmp_path: Path) -> Bench:
+    token = f"{RUN}.0.1"
+    with database.writing() as session:
+        session.add(Run(id=RUN, name="study", backend="cluster", created_at=NOW))
+        session.flush()
+        task = Task(
+            run_id=RUN, n=0, key="fit", name="fit", spec={}, deps=[], token=token,
+            state=State.RUNNING,
+        )  # fmt: skip
+        session.add(task)
+        session.flush()
+        task_id = task.id
+    where = paths.for_task(PurePosixPath("/logs"), RUN, "fit", 1, token)
+    job = Job(token, RUN, "study", "fit", "fit", 1, "true", "~", {}, Resources(), where, "7")
+    disk = Disk(token)
+    hands = Hands(
+        cast(Backend, disk),
+        database.reading,
+        database.writing,
+        Kept(tmp_path / "kept"),
+        OutputLimits(),
+    )
+    return Bench(database, hands, disk, task_id, job)
+
+
+def test_a_plot_is_kept_while_the_task_runs(bench: Bench) -> None:
+    bench.disk.write("plot.png", b"\x89PNG")
+
+    bench.collect()
+
+    row = bench.rows["plot.png"]
+    assert (row.size, row.kind, row.note) == (4, "image", None)
+    assert bench.data("plot.png") == b"\x89PNG"
+    assert bench.task.has_outputs
+    assert not bench.task.has_run_summary
+    assert bench.task.version == bench.version > 0
+
+
+def test_markdown_is_rendered_in_its_folder(bench: Bench) -> None:
+    bench.disk.write("sub/notes.md", b"![](plot.png)")
+
+    bench.collect()
+
+    assert f'src="{policy.BASE}sub/plot.png"' in bench.html("sub/notes.md")
+
+
+def test_a_fragment_makes_a_run_summary_and_no_output(bench: Bench) -> None:
+    bench.disk.write("fit.md", b"- **fit**: done ![](plot.png)", Area.FRAGMENT)
+
+    bench.collect()
+
+    assert bench.task.has_run_summary
+    assert not bench.task.has_outputs
+    assert f'src="{policy.BASE}plot.png"' in bench.html("fit.md")
+
+
+def test_an_empty_fragment_is_no_summary(bench: Bench) -> None:
+    bench.disk.write("fit.md", b"", Area.FRAGMENT)
+
+    bench.collect()
+
+    assert not bench.task.has_run_summary
+
+
+def test_what_came_with_the_listing_is_not_fetched(bench: Bench) -> None:
+    bench.disk.write("task-summary.md", b"# here")
+    bench.disk.write("other.csv", b"1,2")
+
+    bench.collect(contents={(bench.disk.token, Area.OUTPUT, b"task-summary.md"): b"# here"})
+
+    assert bench.disk.fetched == [b"other.csv"]
+    assert bench.data("task-summary.md") == b"# here"
+
+
+def test_only_what_changed_is_fetched(bench: Bench) -> None:
+    bench.disk.write("a.txt", b"a")
+    bench.disk.write("b.txt", b"b")
+    bench.collect()
+    bench.disk.write("b.txt", b"B")
+
+    bench.collect()
+
+    assert bench.disk.fetched == [b"a.txt", b"b.txt", b"b.txt"]
+    assert bench.data("b.txt") == b"B"
+
+
+def test_many_files_are_one_fetch(bench: Bench) -> None:
+    for n in range(150):
+        bench.disk.write(f"{n}.txt", b"%d" % n)
+
+    bench.collect()
+
+    assert bench.disk.fetches == 1
+    assert len(bench.rows) == 150
+
+
+def test_nothing_new_changes_nothing(bench: Bench) -> None:
+    bench.disk.write("a.txt")
+    bench.collect()
+    before = bench.version, bench.task.version
+
+    bench.collect(now=NOW + timedelta(minutes=1))
+    bench.collect(now=NOW + timedelta(minutes=2), listing=replace(bench.disk.listing(), mark="x"))
+
+    assert (bench.version, bench.task.version) == before
+    assert bench.disk.fetches == 1
+
+
+def test_a_file_over_a_limit_is_listed_with_the_reason(bench: Bench) -> None:
+    bench.disk.write("huge.bin", b"x" * 100)
+    bench.disk.notes[Area.OUTPUT, b"huge.bin"] = "is larger than the limit of 5.0 MiB a file"
+
+    bench.collect()
+
+    row = bench.rows["huge.bin"]
+    assert (row.size, row.sha256, row.note) == (
+        100,
+        None,
+        "is larger than the limit of 5.0 MiB a file",
+    )
+    assert bench.disk.fetches == 0
+    assert bench.task.listing_mark is not None
+    assert bench.task.has_outputs
+
+
+def test_a_file_that_grew_beyond_the_limit_is_no_longer_offered_as_it_was(bench: Bench) -> None:
+    bench.disk.write("log.txt", b"short")
+    bench.collect()
+    bench.disk.write("log.txt", b"x" * 100)
+    bench.disk.notes[Area.OUTPUT, b"log.txt"] = "is too large"
+
+    bench.collect()
+
+    row = bench.rows["log.txt"]
+    assert (row.size, row.sha256, row.note) == (100, None, "is too large")
+
+
+def test_files_beyond_the_listing_are_counted(bench: Bench) -> None:
+    bench.disk.write("a.txt")
+
+    bench.collect(listing=bench.disk.listing(more=9000))
+
+    assert bench.task.outputs_more == 9000
+
+
+def test_a_file_that_vanished_while_the_task_runs_goes(bench: Bench) -> None:
+    bench.disk.write("a.txt")
+    bench.disk.write("b.txt")
+    bench.collect()
+    bench.disk.files.pop((Area.OUTPUT, b"a.txt"))
+
+    bench.collect()
+
+    assert list(bench.rows) == ["b.txt"]
+
+
+def test_a_purge_after_the_end_loses_nothing(bench: Bench) -> None:
+    bench.disk.write("a.txt", b"kept")
+    bench.collect()
+    bench.end()
+    bench.disk.files.clear()
+
+    bench.collect(now=NOW + timedelta(seconds=10))
+
+    assert bench.data("a.txt") == b"kept"
+    assert bench.task.has_outputs
+
+
+def test_a_directory_that_cannot_be_read_keeps_what_is_kept(bench: Bench) -> None:
+    bench.disk.write("a.txt", b"kept")
+    bench.collect()
+
+    bench.collect(listing=Listing("m", (), 0, "The output directory cannot be read: stale"))
+
+    assert bench.data("a.txt") == b"kept"
+    assert bench.task.outputs_problem == "The output directory cannot be read: stale"
+
+
+def test_a_cut_line_keeps_what_came_and_goes_on_later(bench: Bench) -> None:
+    bench.disk.write("a.txt", b"a")
+    bench.disk.write("b.txt", b"b")
+    bench.disk.breaks_after = 1
+
+    bench.collect()
+
+    assert bench.data("a.txt") == b"a"
+    assert bench.rows["b.txt"].sha256 is None
+    assert bench.task.listing_mark is None
+
+    bench.disk.breaks_after = None
+    bench.collect()
+
+    assert bench.disk.fetched == [b"a.txt", b"b.txt"]
+    assert bench.data("b.txt") == b"b"
+    assert bench.task.listing_mark is not None
+
+
+def test_a_file_that_changes_while_it_is_read_keeps_its_last_whole_version(bench: Bench) -> None:
+    bench.disk.write("a.txt", b"first")
+    bench.collect()
+    bench.disk.write("a.txt", b"second")
+    bench.disk.unreadable.add(b"a.txt")
+
+    bench.collect()
+
+    assert bench.data("a.txt") == b"first"
+    assert bench.rows["a.txt"].size == 5
+
+
+def test_a_file_that_cannot_be_read_is_given_up_after_a_while(bench: Bench) -> None:
+    bench.disk.write("a.txt")
+    bench.disk.unreadable.add(b"a.txt")
+    bench.end()
+
+    bench.collect(now=NOW + timedelta(minutes=1))
+    assert bench.task.collected_at is None
+
+    bench.collect(now=NOW + timedelta(minutes=11))
+    assert bench.rows["a.txt"].note == "could not be read"
+    assert bench.task.collected_at is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"my plot.png", b"it's.png", b"a\nb.png", b"caf\xe9.png", b"$(id).png", b"-rf.png", b"\\.png"],
+)
+def test_odd_names_are_kept_as_they_are(bench: Bench, name: bytes) -> None:
+    bench.disk.write(name, b"data")
+
+    bench.collect()
+
+    (row,) = bench.rows.values()
+    assert row.raw == name
+    assert bench.data(row.path) == b"data"
+    assert row.path.isprintable()
+
+
+def test_hostile_markdown_is_shown_as_text_and_the_rest_goes_on(bench: Bench) -> None:
+    bench.disk.write("a.md", b"[" * 16_000)
+    bench.disk.write("b.md", b"**fine**")
+
+    bench.collect()
+
+    assert "could not be rendered" in bench.html("a.md")
+    assert "<strong>fine</strong>" in bench.html("b.md")
+
+
+def logs_of(bench: Bench, out: bytes = b"out\n", err: bytes = b"") -> dict[tuple[str, str], Chunk]:
+    token = bench.disk.token
+    return {
+        (token, "output"): Chunk(0, out, len(out)),
+        (token, "error"): Chunk(0, err, len(err)),
+    }
+
+
+def test_logs_are_kept_and_do_not_stir_the_pages(bench: Bench) -> None:
+    bench.collect(logs=logs_of(bench, b"line\n"))
+    before = bench.version
+
+    bench.collect(logs=logs_of(bench, b"line\nmore\n"), now=NOW + timedelta(seconds=2))
+
+    row = bench.logs()["output"]
+    assert (row.start, row.end, row.size, row.at) == (0, 10, 10, NOW + timedelta(seconds=2))
+    assert bench.hands.kept.read_log(bench.disk.token, "output").data == b"line\nmore\n"
+    assert bench.version == before
+
+
+def test_a_tail_begins_where_it_begins(bench: Bench) -> None:
+    chunk = Chunk(1000, b"the end", 1007)
+
+    bench.collect(logs={(bench.disk.token, "output"): chunk})
+
+    row = bench.logs()["output"]
+    assert (row.start, row.end, row.size) == (1000, 1007, 1007)
+
+
+def test_an_ended_task_is_looked_at_once_more_for_late_writers(bench: Bench) -> None:
+    bench.disk.write("a.txt", b"early")
+    bench.end()
+
+    bench.collect(now=NOW + timedelta(seconds=1), logs=logs_of(bench))
+    assert bench.task.collected_at is None
+
+    bench.disk.write("a.txt", b"late")
+    bench.collect(now=NOW + timedelta(seconds=6), logs=logs_of(bench))
+
+    assert bench.data("a.txt") == b"late"
+    assert bench.task.collected_at == NOW + timedelta(seconds=6)
+    assert bench.task.version == bench.version
+
+
+def test_an_ended_task_whose_listing_did_not_change_is_done(bench: Bench) -> None:
+    bench.disk.write("a.txt")
+    bench.collect()
+    bench.end()
+
+    bench.collect(now=NOW + timedelta(seconds=6), logs=logs_of(bench))
+
+    assert bench.task.collected_at is not None
+
+
+def test_an_ended_task_waits_for_its_logs_but_not_for_ever(bench: Bench) -> None:
+    bench.end()
+
+    bench.collect(now=NOW + timedelta(seconds=6))
+    assert bench.task.collected_at is None
+
+    bench.collect(now=NOW + timedelta(seconds=61))
+    assert bench.task.collected_at is not None
+
+
+def test_an_ended_task_that_was_not_looked_at_is_not_done(bench: Bench) -> None:
+    bench.end()
+    watched = Watched(bench.task_id, RUN, bench.job, NOW, None)
+
+    seen = Observation(logs=logs_of(bench))
+    collect(bench.hands, {bench.disk.token: watched}, seen, NOW + timedelta(hours=1))
+
+    assert bench.task.collected_at is None
+
+
+def test_an_unreadable_directory_is_looked_at_again_for_a_while(bench: Bench) -> None:
+    bench.end()
+    broken = Listing("broken", (), 0, "The output directory cannot be read: I/O error")
+
+    bench.collect(now=NOW + timedelta(seconds=6), listing=broken, logs=logs_of(bench))
+    bench.collect(now=NOW + timedelta(seconds=9), listing=broken, logs=logs_of(bench))
+    assert bench.task.collected_at is None
+
+    bench.disk.write("a.txt", b"there after all")
+    bench.collect(now=NOW + timedelta(seconds=12), logs=logs_of(bench))
+    assert bench.data("a.txt") == b"there after all"
+    assert bench.task.outputs_problem is None
+    assert bench.task.collected_at is not None
+
+
+def test_another_attempt_leaves_the_rows_alone(bench: Bench) -> None:
+    bench.disk.write("a.txt")
+    bench.job = replace(bench.job, attempt=2)
+
+    bench.collect()
+
+    assert bench.rows == {}
+
+
+def test_a_disk_that_cannot_be_written_pauses_collecting_and_says_so(bench: Bench) -> None:
+    bench.hands.kept.directory.write_text("in the way")
+    bench.disk.write("a.txt", b"a")
+    bench.end()
+
+    notice = bench.collect(now=NOW + timedelta(seconds=10), logs=logs_of(bench))
+
+    assert notice is not None
+    assert "cannot be written" in notice
+    assert bench.task.outputs_problem == notice
+    assert bench.task.collected_at is None
+
+    bench.hands.kept.directory.unlink()
+    assert bench.collect(now=NOW + timedelta(seconds=20), logs=logs_of(bench)) is None
+
+    assert bench.data("a.txt") == b"a"
+    assert bench.task.outputs_problem is None
+    assert bench.task.collected_at is not None
+
+
+def test_what_an_older_version_rendered_is_rendered_again(bench: Bench) -> None:
+    bench.disk.write("a.md", b"**a**")
+    bench.disk.write("b.md", b"**b**")
+    bench.collect()
+    with bench.database.writing() as session:
+        for row in session.query(Output).filter_by(path="a.md"):
+            row.html = "0" * 64
+
+    assert refresh(bench.hands) == 1
+    assert refresh(bench.hands) == 0
+    assert "<strong>a</strong>" in bench.html("a.md")
