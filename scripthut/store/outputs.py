@@ -194,7 +194,7 @@ def sections(session: Session, run_id: str) -> list[Section]:
         .where(Output.area == Area.FRAGMENT)
         .order_by(Task.submitted_at, Task.n)
     )
-    return [Section(*row) for row in session.execute(statement).tuples()]
+    return [Section(*row) for row in session.execute(statement)]
 
 
 def documents(session: Session, backend: str) -> list[Output]:

@@ -189,7 +189,7 @@ def _sent(row: Output) -> Response:
     except (FileNotFoundError, ValueError):
         raise NotFound("The server does not have this file any more.") from None
     del response.headers["Last-Modified"]  # of the copy, which says nothing of the file
-    response.headers.update(FILE_HEADERS)
+    response.headers.update({**FILE_HEADERS, "Content-Type": how.type})
     response.make_conditional(request, accept_ranges=True, complete_length=response.content_length)
     return response
 
