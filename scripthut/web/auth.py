@@ -15,7 +15,7 @@ from werkzeug.exceptions import SecurityError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from scripthut.config import LOOPBACK, Settings
-from scripthut.core.errors import HutError
+from scripthut.core.errors import HutError, Invalid
 from scripthut.ids import new_nonce
 
 if TYPE_CHECKING:
@@ -160,7 +160,10 @@ class Proxied:
 def _peers(trusted: Iterable[str]) -> Callable[[str], bool]:
     """Whether an address is one of the configured: addresses, networks, or the word `unix`."""
     words = [word.strip() for word in trusted]
-    networks = [ip_network(word, strict=False) for word in words if word != "unix"]
+    try:
+        networks = [ip_network(word, strict=False) for word in words if word != "unix"]
+    except ValueError as error:
+        raise Invalid("settings.trusted_proxies", [f"{error}; or write unix"]) from None
 
     def is_one(address: str) -> bool:
         if address in UNIX_PEERS:

@@ -24,7 +24,7 @@ NEWS = 300  # rows that one answer about changes carries at most
 @bp.get("/")
 def index() -> str:
     """Show the runs, the newest first."""
-    return render_template("runs/index.html", **_listing(), backends=config().backends)
+    return render_template("runs/index.html", **_listing())
 
 
 @bp.get("/runs/changes")
@@ -42,7 +42,13 @@ def _listing() -> dict[str, object]:
     shown = found[:PAGE]
     seen = f"{crc32(repr([(run.id, run.version) for run in found]).encode()):08x}"
     older = shown[-1].id if len(found) > PAGE else None
-    return {"runs": shown, "seen": seen, "before": before, "older": older}
+    return {
+        "runs": shown,
+        "seen": seen,
+        "before": before,
+        "older": older,
+        "backend": config().backends[0].name,
+    }
 
 
 @bp.get("/runs/<run_id>")

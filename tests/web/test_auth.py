@@ -7,6 +7,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from scripthut.core.errors import Invalid
+from scripthut.web import create_app
+
 CANCEL = "/runs/abcdefgh/cancel"
 OURS = {"Sec-Fetch-Site": "same-origin"}
 
@@ -162,6 +165,21 @@ def test_an_odd_prefix_is_refused(client, hut, prefix):
     assert response.status_code == 400
     assert "X-Forwarded-Prefix" in response.text
     assert "evil" not in response.text
+
+
+def test_a_proxy_on_a_unix_socket_is_believed_when_it_is_configured(config):
+    settings = config.settings.model_copy(update={"trusted_proxies": ["unix", "10.1.0.0/16"]})
+    client = create_app(config.model_copy(update={"settings": settings})).test_client()
+    headers = {"X-Forwarded-Prefix": "/hut"}
+    for peer, prefix in (("", "/hut/"), ("10.1.2.3", "/hut/"), ("10.2.0.1", "/")):
+        page = client.get("/nowhere", headers=headers, environ_overrides={"REMOTE_ADDR": peer})
+        assert f'href="{prefix}backends"' in page.text
+
+
+def test_a_proxy_that_is_no_address_is_a_wrong_configuration(config):
+    settings = config.settings.model_copy(update={"trusted_proxies": ["nginx"]})
+    with pytest.raises(Invalid, match="'nginx'"):
+        create_app(config.model_copy(update={"settings": settings}))
 
 
 def test_a_forwarded_host_must_be_one_of_ours_too(client, hut):

@@ -22,7 +22,8 @@ def live(page: str) -> str:
 
 def test_a_newcomer_is_told_what_to_do_first(client, hut):
     page = client.get("/").text
-    assert "Start your first run" in page and "scripthut submit" in page
+    assert "Start your first run" in page
+    assert "scripthut submit hello.json --backend cluster --server http://localhost/" in page
 
 
 def test_runs_are_listed_newest_first_with_their_progress(client, hut):
