@@ -29,7 +29,11 @@ def main() -> int:
     except HutError as error:
         print(f"{error}, `make demo PORT=8001`", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, _as_ctrl_c)
+    for number in (
+        signal.SIGTERM,
+        signal.SIGINT,
+    ):  # the latter too: a shell may start us deaf to it
+        signal.signal(number, _as_ctrl_c)
     serve = [*HUT, "serve", "--config", str(HERE / "demo.yaml"), "--port", str(port)]
     server = subprocess.Popen(serve, cwd=HERE.parent)
     try:
