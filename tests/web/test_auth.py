@@ -155,6 +155,8 @@ def test_forwarded_headers_of_anybody_else_are_dropped(client, hut):
     page = client.get("/", headers=headers, environ_overrides={"REMOTE_ADDR": "10.0.0.2"})
     assert page.status_code == 200
     assert "/hut/" not in page.text and "evil" not in page.text
+    odd = client.get("/", headers={"X-Forwarded-Prefix": "//evil.example"})
+    assert odd.status_code == 200 and "evil" not in odd.text
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import re
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from scripthut.core.states import State
-from scripthut.store.models import WatchRow
+from scripthut.store.models import Task, WatchRow
 from scripthut.store.runs import group
 from scripthut.web.runs import CHUNK, NEWS, PAGE, WHOLE
 
@@ -145,6 +146,9 @@ def test_a_page_goes_on_asking_until_the_outputs_are_collected(client, hut):
     hut.change("abcdefgh", "a", collected_at=None)
     asks = live(client.get("/runs/abcdefgh").text)
     assert client.get(asks, headers=HTMX).status_code == 204
+    with hut.database.writing() as session:  # nothing that the page shows is changed by it
+        session.execute(update(Task).values(collected_at=hut.now))
+    assert '<div id="live"></div>' in client.get(asks, headers=HTMX).text
 
 
 def test_an_open_page_is_noted_for_the_engine(client, hut):
