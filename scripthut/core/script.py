@@ -42,48 +42,44 @@ if ! ln -sn -- "job:$hut_id" "$hut_claim" 2>/dev/null; then
     exit 0
   fi
 fi
-rm -f -- "$hut_note" "$hut_note.stop"
+rm -f -- "$hut_note"
 hut_start=$(date +%s)
+hut_bash=$BASH
 hut_code=
 hut_got=
-hut_child=
 hut_finish() {
-  trap '' TERM INT HUP
-  [ -n "$hut_code" ] || hut_code=${hut_got:-$1}
+  trap '' HUP INT TERM USR1 USR2
+  [ -n "$hut_code" ] || hut_code=${hut_got:-143}
   printf 'token=%s\njob=%s\ncode=%s\nstart=%s\nend=%s\nnode=%s\nwhole\n' "$hut_token" "$hut_id" \
     "$hut_code" "$hut_start" "$(date +%s)" "$hut_node" >"$hut_note.$hut_id.tmp" &&
     mv -f -- "$hut_note.$hut_id.tmp" "$hut_note"
-  rm -f -- "$hut_note.stop"
   exit "$hut_code"
 }
-hut_told() {
-  hut_got=$1
-  [ -n "$hut_child" ] || : >"$hut_note.stop"
-}
-trap 'hut_finish $?' EXIT
-trap 'hut_told 129' HUP
-trap 'hut_told 130' INT
-trap 'hut_told 143' TERM
 """
 
-_BANNER = r"""
-printf 'Task:    %s\nId:      %s\nDate:    %s\nHost:    %s\nDir:     %s\n\n' \
-  "$hut_name" "$hut_key" "$(date)" "$hut_node" "$hut_dir"
-mkdir -p -- "$hut_outputs" "$hut_fragments" || hut_die "cannot make the output directories"
-hut_bash=$BASH
+_PLACES = r"""
+(
+  printf 'Task:    %s\nId:      %s\nDate:    %s\nHost:    %s\nDir:     %s\n\n' \
+    "$hut_name" "$hut_key" "$(date)" "$hut_node" "$hut_dir"
+  mkdir -p -- "$hut_outputs" "$hut_fragments" || hut_die "cannot make the output directories"
 """
 
-# A signal reaches all processes of the job at once, so it is not passed on: many programs take a
-# second TERM for "now, at once". But a shell that has just been forked loses signals until it has
-# reset its traps: hence the file that it looks for after that, and the one signal that follows.
+# The traps are set only now: a shell that is forked off one with traps loses the signals that come
+# before it has reset them. A signal reaches all processes of the job at once, so it is not passed
+# on: many programs take a second TERM for "now, at once".
 # `wait` comes back when a signal arrived; the second `wait` answers with the command's own end,
 # or not at all. A command that was told to end is never taken for one that completed.
 _WAIT = r"""
 hut_child=$!
-[ -z "$hut_got" ] || kill "$hut_child" 2>/dev/null
-hut_before=.
-while [ "$hut_before" != "$hut_got" ]; do
-  hut_before=$hut_got
+hut_woken=0
+trap 'hut_woken=$((hut_woken + 1)) hut_got=129' HUP
+trap 'hut_woken=$((hut_woken + 1)) hut_got=130' INT
+trap 'hut_woken=$((hut_woken + 1)) hut_got=143' TERM
+trap 'hut_woken=$((hut_woken + 1))' USR1 USR2
+trap hut_finish EXIT
+hut_before=
+while [ "$hut_before" != "$hut_woken" ]; do
+  hut_before=$hut_woken
   wait "$hut_child" 2>/dev/null
   hut_code=$?
 done
@@ -104,7 +100,7 @@ def script(job: Job, directives: Sequence[str], shell_is_login: bool) -> str:
     if any("\n" in line or "\r" in line for line in head):
         raise Refused(f"task {job.key!r}: a value for the scheduler holds a line break")
     text = "\n".join(head) + "\n" + (_LOGIN if shell_is_login else "set +eu\n")
-    text += _assignments(job) + _CLAIM + _BANNER + _body(job) + _WAIT
+    text += _assignments(job) + _CLAIM + _PLACES + _body(job) + _WAIT
     if "\0" in text:
         raise Refused(f"task {job.key!r}: its command or environment holds a NUL character")
     return text
@@ -143,9 +139,6 @@ def _body(job: Job) -> str:
     run = '-c "$hut_command" "$hut_key"' if short else "<(printf '%s\\n' \"$hut_command\")"
     return "\n".join(
         [
-            "(",
-            "  trap - EXIT TERM INT HUP",
-            '  [ ! -e "$hut_note.stop" ] || exit 143',
             *lines,
             '  cd -- "$hut_dir" ||',
             '    hut_die "cannot enter the working directory $hut_dir: make it, or correct it"',

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+import psutil
 import pytest
 
 from scripthut.core import paths
@@ -254,7 +255,7 @@ def test_of_many_jobs_that_start_at_once_exactly_one_runs(node: Node) -> None:
 def test_a_requeued_job_runs_again_without_its_older_note(node: Node) -> None:
     job = node.job("exit 3")
     node.run(job)
-    again = node.start(replace(job, command="touch started; sleep 60"))
+    again = node.start(replace(job, command=": > started; sleep 60"))
     until(lambda: (node.home / "started").exists())
     assert not Path(job.paths.note).exists()
     os.killpg(again.pid, signal.SIGKILL)
@@ -264,7 +265,7 @@ def test_a_requeued_job_runs_again_without_its_older_note(node: Node) -> None:
 
 @pytest.mark.parametrize("name", ["TERM", "INT", "HUP"])
 def test_a_signal_to_all_leaves_a_note(node: Node, name: str) -> None:
-    job = node.job("touch started; sleep 60")
+    job = node.job(": > started; sleep 60")
     process = node.start(job)
     until(lambda: (node.home / "started").exists())
     number = signal.Signals[f"SIG{name}"]
@@ -275,16 +276,31 @@ def test_a_signal_to_all_leaves_a_note(node: Node, name: str) -> None:
 
 
 def test_a_command_told_to_end_is_never_taken_for_complete(node: Node) -> None:
-    job = node.job("trap 'exit 0' TERM; touch started; while :; do sleep 0.05; done")
+    job = node.job("trap 'exit 0' TERM; : > started; while :; do sleep 0.05; done")
     process = node.start(job)
     until(lambda: (node.home / "started").exists())
     os.killpg(process.pid, signal.SIGTERM)
     assert node.end(job, process).note["code"] == "143"
 
 
+def test_a_signal_that_only_the_command_understands_does_not_end_the_job(node: Node) -> None:
+    job = node.job(
+        "trap 'echo saved; sleep 0.1' USR1; : > started; until [ -e over ]; do sleep 0.05; done"
+    )
+    process = node.start(job)
+    until(lambda: (node.home / "started").exists())
+    os.kill(process.pid, signal.SIGUSR1)
+    for child in psutil.Process(process.pid).children():
+        child.send_signal(signal.SIGUSR1)
+    (node.home / "over").touch()
+    ended = node.end(job, process)
+    assert ended.out.splitlines().count("saved") == 1
+    assert ended.note["code"] == "0"
+
+
 def test_a_command_is_told_to_end_once_and_not_twice(node: Node) -> None:
     job = node.job(
-        "trap 'echo told; sleep 0.2' TERM; touch started; until [ -e over ]; do sleep 0.05; done"
+        "trap 'echo told; sleep 0.2' TERM; : > started; until [ -e over ]; do sleep 0.05; done"
     )
     process = node.start(job)
     until(lambda: (node.home / "started").exists())
@@ -307,7 +323,7 @@ def test_whenever_the_signal_comes_the_job_ends_at_once(node: Node, after: int) 
 
 
 def test_a_command_that_tidies_up_when_told_to_end_may_say_its_own_code(node: Node) -> None:
-    job = node.job("trap 'sleep 0.3; exit 5' TERM; touch started; while :; do sleep 0.05; done")
+    job = node.job("trap 'sleep 0.3; exit 5' TERM; : > started; while :; do sleep 0.05; done")
     process = node.start(job)
     until(lambda: (node.home / "started").exists())
     os.killpg(process.pid, signal.SIGTERM)
