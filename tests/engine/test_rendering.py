@@ -3,8 +3,9 @@
 import json
 import os
 import re
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ CASES = json.loads(
     (Path(__file__).parents[1] / "payloads" / "hostile_markdown.json").read_text(encoding="utf-8")
 )
 LENGTH = 16_000
+Own = tuple[Renderer, Callable[[], list[int]]]
 NOT_RENDERED = "could not be rendered"
 
 
@@ -60,10 +62,9 @@ def test_a_small_document_that_makes_a_huge_page_is_shown_as_text(renderer: Rend
     assert len(html) < 100_000
 
 
-def test_the_child_may_take_half_a_gibibyte_and_no_more(renderer: Renderer) -> None:
-    renderer.render(b"x")
+def test_the_child_may_take_half_a_gibibyte_and_no_more(own: Own) -> None:
+    (pid,) = own[1]()
 
-    (pid,) = children()
     limits = Path(f"/proc/{pid}/limits").read_text()
 
     assert re.search(r"Max address space +536870912 +536870912", limits)
@@ -84,51 +85,55 @@ def test_addresses_begin_in_the_documents_folder(renderer: Renderer) -> None:
     assert 'src="\ue000sub/a.png"' in renderer.render(b"![](a.png)", "sub")
 
 
-def test_a_child_that_was_killed_is_replaced(renderer: Renderer) -> None:
+@pytest.fixture
+def own() -> Iterator[Own]:
+    """A renderer, and a way to see the children that it has now."""
+    others = set(children())
+    renderer = Renderer()
     renderer.render(b"x")
-    for pid in children():
-        os.kill(pid, 9)
+    yield renderer, lambda: [pid for pid in children() if pid not in others]
+    renderer.close()
+
+
+def test_a_child_that_was_killed_is_replaced(own: Own) -> None:
+    renderer, its = own
+    (pid,) = its()
+    os.kill(pid, signal.SIGKILL)
 
     htmls = [renderer.render(b"**y**") for _ in range(2)]
 
     assert htmls[1] == "<p><strong>y</strong></p>"
+    assert its() != [pid]
 
 
-def test_one_child_renders_many_documents(renderer: Renderer) -> None:
-    renderer.render(b"first")
-    before = children()
+def test_one_child_renders_many_documents(own: Own) -> None:
+    renderer, its = own
+    before = its()
     for n in range(20):
         renderer.render(b"document %d" % n)
 
-    assert children() == before
+    assert its() == before
     assert len(before) == 1
     assert TURNS > 20
 
 
-def test_a_closed_renderer_leaves_no_child() -> None:
-    renderer = Renderer()
-    before = children()
-    renderer.render(b"x")
-    assert len(children()) == len(before) + 1
+def test_a_closed_renderer_leaves_no_child(own: Own) -> None:
+    renderer, its = own
+    assert len(its()) == 1
 
     renderer.close()
 
-    assert children() == before
+    assert its() == []
 
 
 def test_the_child_knows_nothing_of_the_server(
-    renderer: Renderer, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.setenv("HUT_SECRET", "a secret of the server's")
-    other = Renderer()
-    before = set(children())
-    other.render(b"x")
-    (pid,) = set(children()) - before
+    own: Own = request.getfixturevalue("own")
+    (pid,) = own[1]()
 
-    environment = Path(f"/proc/{pid}/environ").read_bytes()
-    other.close()
-
-    assert b"secret" not in environment
+    assert b"secret" not in Path(f"/proc/{pid}/environ").read_bytes()
 
 
 def children() -> list[int]:
