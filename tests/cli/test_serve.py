@@ -3,11 +3,22 @@
 import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 
-from tests.serving import HUT, Site, ended, local, serving, surroundings, until
+from tests.serving import (
+    HUT,
+    ROOT,
+    Site,
+    ended,
+    free_port,
+    local,
+    serving,
+    surroundings,
+    until,
+)
 
 HELLO = [{"id": "a", "command": "true"}]
 
@@ -73,3 +84,30 @@ def test_the_log_is_one_line_an_event(tmp_path: Path) -> None:
     assert lines
     strange = [line for line in lines if not line[:4].isdigit() or "Z " not in line[:22]]
     assert strange == []
+
+
+def test_gunicorn_can_start_the_application_itself(tmp_path: Path) -> None:
+    config = tmp_path / "scripthut.yaml"
+    config.write_text(local(tmp_path))
+    site = Site("127.0.0.1", free_port())
+    words = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--workers", "2"]
+    words += ["--bind", f"127.0.0.1:{site.port}", "--no-control-socket", "app:app"]
+    env = {**surroundings(tmp_path), "SCRIPTHUT_CONFIG": str(config)}
+    with (tmp_path / "server.log").open("wb") as log:
+        server = subprocess.Popen(words, cwd=ROOT, env=env, stderr=log)
+    try:
+        until(lambda: is_up(site))
+        assert ended(site, site.run(HELLO))["status"] == "completed"
+    finally:
+        server.terminate()
+    assert server.wait(timeout=30) == 0
+    assert "Traceback" not in (tmp_path / "server.log").read_text()
+    with serving(tmp_path, config=local(tmp_path, engine=False)) as after:
+        assert leader(after) is None  # the lease was given back
+
+
+def is_up(site: Site) -> bool:
+    try:
+        return site.get("/").status == 200
+    except ConnectionRefusedError:
+        return False
