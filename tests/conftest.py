@@ -7,6 +7,9 @@ import pytest
 
 from scripthut.store.db import Database
 from scripthut.store.models import Base
+from tests.cluster.fixtures import login_node, mended, slurm
+
+__all__ = ["database", "login_node", "mended", "slurm"]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 def sh(argv: Sequence[str]) -> str:
     """Quote words so that a POSIX shell reads exactly them.
 
-    >>> sh(["echo", "it's $HOME", ""])
-    "echo 'it'\\"'\\"'s $HOME' ''"
+    >>> print(sh(["echo", "it's $HOME", ""]))
+    echo 'it'"'"'s $HOME' ''
     """
     return shlex.join(argv)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from scripthut.core.errors import Unreachable
 from scripthut.engine.advance import advance
 from scripthut.engine.base import Hands
-from scripthut.engine.collect import collect
+from scripthut.engine.collect import collect, refresh
 from scripthut.engine.jobs import job_of
 from scripthut.engine.observe import Seen, observe
 from scripthut.engine.submit import submit
@@ -41,6 +41,7 @@ class Cycle:
         self._cap = cap
         self._answering_since: datetime | None = None
         self._hold_until: datetime | None = None
+        self._is_refreshed = False  # what an older version rendered has been rendered anew
 
     def run(self, now: datetime) -> Report:
         """Do everything that this backend needs now. An unreachable one moves nothing."""
@@ -69,10 +70,15 @@ class Cycle:
         began = time.monotonic()
         seen = observe(self.hands, now, answering_since)
         seconds = time.monotonic() - began
-        collect(self.hands, seen.watched, seen.observation, now)
+        paused = collect(self.hands, seen.watched, seen.observation, now)
         asked = backend.commands
         started = self._start(now)
-        self._record(seen, asked - before, backend.commands - asked, now)
+        notices = [notice for notice in (seen.observation.notice, paused) if notice]
+        spent = (asked - before, backend.commands - asked)
+        self._record(seen, spent, " ".join(notices) or None, now)
+        if not self._is_refreshed:
+            refresh(self.hands)
+            self._is_refreshed = True
         looked_at = any(w.is_looked_at for w in seen.watched.values())
         return Report(True, bool(seen.moved or started or looked_at), seconds)
 
@@ -96,12 +102,14 @@ class Cycle:
             self._hold_until = now + NOT_NOW
         return len(claimed)
 
-    def _record(self, seen: Seen, asked: int, submitted: int, now: datetime) -> None:
-        """Note what the cycle cost, when there is something to note."""
-        name, notice = self.hands.backend.name, seen.observation.notice
+    def _record(
+        self, seen: Seen, spent: tuple[int, int], notice: str | None, now: datetime
+    ) -> None:
+        """Note what the cycle cost (commands to look, to submit), when there is something to."""
+        name = self.hands.backend.name
         with self.hands.reading() as session:
             is_news = health.is_news(session, name, notice, now)
-        if is_news or submitted or seen.moved:
-            answer = health.Answered(asked, submitted, seen.live, notice)
+        if is_news or spent[1] or seen.moved:
+            answer = health.Answered(*spent, live=seen.live, notice=notice)
             with self.hands.writing() as session:
                 health.answered(session, name, self._kind, answer, now)
