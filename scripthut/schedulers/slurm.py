@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from scripthut.core import units
 from scripthut.core.errors import BadAnswer, Refused, Unreachable
-from scripthut.core.jobs import Accepted, Answer, Job, Phase, Rejected, Sighting, Token
+from scripthut.core.jobs import Accepted, Answer, Job, Phase, Rejected, Sighting
 from scripthut.core.quote import sh
 from scripthut.schedulers import slurm_words as words
 from scripthut.schedulers.base import Row
@@ -310,8 +310,8 @@ def _counted(fields: Sequence[str], count: int) -> Iterator[list[str]]:
     """Records of `count` fields each; the newline that ends a record leads the next one's id."""
     at = 0
     while at + count <= len(fields):
-        head = fields[at].lstrip("\n")
-        if re.match(r"[\d_.+\[\]]+", head):
+        head = fields[at].removeprefix("\n")
+        if _ID.match(head) and (at == 0 or head != fields[at]):
             yield [head, *fields[at + 1 : at + count]]
             at += count
         else:
@@ -320,12 +320,3 @@ def _counted(fields: Sequence[str], count: int) -> Iterator[list[str]]:
 
 def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
     return (values[at : at + _AT_ONCE] for at in range(0, len(values), _AT_ONCE))
-
-
-def tokens_of(rows: Collection[Row]) -> dict[Token, list[Row]]:
-    """Rows by each of their tokens."""
-    found: dict[Token, list[Row]] = {}
-    for row in rows:
-        for token in row.tokens:
-            found.setdefault(token, []).append(row)
-    return found

@@ -1,0 +1,138 @@
+"""What Slurm printed, and what is made of it: files under tests/captured/slurm.
+
+Each `.txt` is an answer as it came; the `.json` beside it is what is read from it. After looking at
+the difference, refresh one by deleting it and running this with HUT_UPDATE=1.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from scripthut.core.errors import BadAnswer, Unreachable
+from scripthut.core.jobs import Answer, Phase
+from scripthut.schedulers.base import Row
+from scripthut.schedulers.slurm import Slurm
+from scripthut.schedulers.slurm_words import ENDS, PHASES, REASONS
+
+CAPTURED = Path(__file__).parent.parent / "captured" / "slurm"
+SLURM = Slurm()
+READERS = {"squeue": SLURM.parse_queue, "sacct": SLURM.parse_accounting}
+
+
+def plain(row: Row) -> dict[str, object]:
+    """A row as JSON, times as seconds since 1970."""
+    seen = row.sighting
+    times = {"started": seen.started_at, "ended": seen.ended_at, "submitted": row.submitted_at}
+    facts: dict[str, object] = {
+        "id": seen.job_id,
+        "phase": seen.phase.value,
+        "word": seen.word,
+        "reason": seen.reason,
+        "code": seen.exit_code,
+        "signal": seen.signal,
+        "node": seen.node,
+        "tokens": sorted(row.tokens),
+    }
+    facts |= {name: int(time.timestamp()) if time else None for name, time in times.items()}
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+@pytest.mark.parametrize("file", sorted(CAPTURED.glob("s*_*.txt")), ids=lambda p: p.stem)
+def test_an_answer_is_read_as_it_was_meant(file: Path) -> None:
+    text = file.read_bytes().decode("utf-8", "replace")
+    rows = READERS[file.stem.split("_")[0]](Answer(0, text, ""))
+    assert rows is not None
+    found = [plain(row) for row in rows]
+    expected = file.with_suffix(".json")
+    if os.environ.get("HUT_UPDATE") and not expected.exists():
+        expected.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    assert found == json.loads(expected.read_text())
+
+
+QUEUE = (CAPTURED / "squeue_every_kind_of_job.txt").read_text()
+ACCOUNTS = (CAPTURED / "sacct_every_kind_of_job.txt").read_text()
+
+
+@pytest.mark.parametrize("length", range(1, len(QUEUE.rstrip("\n")), 37))
+def test_a_cut_queue_is_no_answer_or_holds_whole_rows_only(length: int) -> None:
+    whole = [plain(row) for row in SLURM.parse_queue(Answer(0, QUEUE, ""))]
+    try:
+        rows = SLURM.parse_queue(Answer(0, QUEUE[:length], ""))
+    except BadAnswer:
+        return
+    assert [plain(row) for row in rows] == whole[: len(rows)]
+    assert QUEUE[:length].endswith("\x1e")
+
+
+def test_a_cut_answer_of_the_accounting_is_no_answer() -> None:
+    with pytest.raises(BadAnswer, match="cut off"):
+        SLURM.parse_accounting(Answer(0, ACCOUNTS[:-3], ""))
+
+
+@pytest.mark.parametrize("text", ["", "\n"])
+def test_an_empty_queue_is_an_answer(text: str) -> None:
+    assert SLURM.parse_queue(Answer(0, text, "")) == []
+    assert SLURM.parse_accounting(Answer(0, text, "")) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (1, "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"),
+        (1, "slurm_load_jobs error: Socket timed out on send/recv operation"),
+        (-1, "env: timed out after 25 s"),
+        (127, "env: ‘squeue’: No such file or directory"),
+    ],
+)
+def test_a_queue_that_did_not_answer_is_never_an_empty_one(code: int, error: str) -> None:
+    with pytest.raises(Unreachable, match="squeue did not answer: "):
+        SLURM.parse_queue(Answer(code, "", error))
+
+
+def test_accounting_that_is_switched_off_is_an_answer() -> None:
+    answer = Answer(1, "", "Slurm accounting storage is disabled\n")
+    assert SLURM.parse_accounting(answer) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "sacct: error: slurm_persist_conn_open_without_init: failed to open persistent connection "
+        "to host:127.0.0.1:26819: Connection refused\nsacct: error: Sending PersistInit msg: "
+        "Connection refused\nsacct: error: Problem talking to the database: Connection refused",
+        "sacct: error: Problem talking to the database: Unable to connect to database",
+        "sacct: timed out after 20 s",
+    ],
+)
+def test_accounting_that_cannot_be_reached_is_no_answer(error: str) -> None:
+    with pytest.raises(Unreachable, match="sacct did not answer"):
+        SLURM.parse_accounting(Answer(1, "", error))
+
+
+def test_every_ending_has_words_for_people() -> None:
+    endings = {word for word, phase in PHASES.items() if phase is Phase.FAILED}
+    assert endings - ENDS.keys() == {"FAILED"}  # which tells its exit code, or Slurm's reason
+
+
+@pytest.mark.parametrize("why", ["None", *REASONS, "QOSGrpCpuLimit", "A, new: (reason) of 2031"])
+def test_every_reason_to_wait_is_told_or_shown_as_it_is(why: str) -> None:
+    fields = ["7", "PENDING", why, "1", "N/A", "N/A", "1:00:00", "", "(null)", "x run00000.0.1"]
+    (row,) = SLURM.parse_queue(Answer(0, "\x1e" + "\x1f".join(fields) + "\x1e\n", ""))
+    assert row.sighting.phase is Phase.WAITING
+    assert row.sighting.reason == {"None": None}.get(why, row.sighting.reason)
+    if why not in ("None", *REASONS):
+        assert row.sighting.reason == why
+
+
+def test_a_word_of_a_newer_slurm_is_never_an_ending() -> None:
+    fields = ["7", "BRAND_NEW", "None", "1", "2", "3", "1:00:00", "n1", "(null)", "x run00000.0.1"]
+    (row,) = SLURM.parse_queue(Answer(0, "\x1e" + "\x1f".join(fields) + "\x1e\n", ""))
+    assert row.sighting.phase is Phase.WAITING
+    assert row.sighting.reason == "Slurm calls it BRAND_NEW"
+
+
+def test_an_ending_without_a_time_is_not_final() -> None:
+    fields = ["7", "FAILED", "None", "1", "2", "N/A", "1:00:00", "n1", "(null)", "x run00000.0.1"]
+    assert SLURM.parse_queue(Answer(0, "\x1e" + "\x1f".join(fields) + "\x1e\n", "")) == []
