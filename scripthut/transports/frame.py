@@ -94,11 +94,14 @@ class _Stream:
 class Frame:
     """One command on its way: the words to run, and the answer that comes back."""
 
-    def __init__(self, argv: Sequence[str], limit: int) -> None:
-        """Frame `argv`; at most `limit` bytes are taken of each stream."""
+    def __init__(self, argv: Sequence[str], limit: int, mark: str | None = None) -> None:
+        """Frame `argv`; at most `limit` bytes are taken of each stream.
+
+        `mark` None: a new one by chance, so that no file the command shows can forge the end.
+        """
         if not argv or any("\0" in word for word in argv):
             raise ValueError("a command has at least one word, and no NUL in it")
-        mark = secrets.token_hex(12)  # a file shown by the command cannot forge the end mark
+        mark = mark or secrets.token_hex(12)
         words = [_travelling(word) for word in argv]
         self.words = ["/bin/sh", "-c", SCRIPT, "sh", mark, *words]
         if len(self.line) > LONGEST:

@@ -18,9 +18,10 @@ from scripthut.transports.ssh_link import Link, connect
 
 LONGEST_REST = 60.0  # seconds between attempts to connect to a host that does not answer
 OPENS_WITHIN = 10.0  # seconds for a new channel on a connection that is there
-LINGER = 0.25  # seconds; a background process of the command may hold the channel open for ever
+FREES_WITHIN = 0.5  # seconds until sshd has freed the session of the command before
 GRACE = 2.0  # seconds after the deadline in which a call ends by itself, before it is made to
 PIECE = 32 * 1024  # bytes
+SHORT, LONG = 0.01, 60.0  # seconds to wait for output, with and without input left to write
 WHO = 'printf "%s/\\n%s\\n" "$HOME" "$(id -un)"'
 
 _Broken = (paramiko.SSHException, OSError, EOFError)
@@ -116,8 +117,7 @@ class SSH:
         """A new channel; nothing was sent yet, so a connection found dead is made anew."""
         link, is_new = self._connected(deadline)
         try:
-            wait = deadline.sooner(OPENS_WITHIN).left()
-            return link, link.transport.open_session(timeout=wait)
+            return link, _open_session(link, deadline)
         except paramiko.ChannelException as error:
             raise Unreachable(
                 f"{link.host.where} opens no further session ({error.text}): other programs share "
@@ -166,6 +166,18 @@ class SSH:
         link.close()
 
 
+def _open_session(link: Link, deadline: Deadline) -> paramiko.Channel:
+    retry = deadline.sooner(FREES_WITHIN)
+    while True:
+        try:
+            wait = deadline.sooner(OPENS_WITHIN).left()
+            return link.transport.open_session(timeout=wait)
+        except paramiko.ChannelException:
+            if retry.is_over:
+                raise
+            time.sleep(0.01)
+
+
 def _cut(link: Link, deadline: Deadline, error: Exception) -> str:
     if deadline.is_over:
         return _late(link.host.where, deadline)
@@ -185,21 +197,18 @@ def _pump(
     poller = select.poll()
     poller.register(channel.fileno(), select.POLLIN)
     rest: memoryview | None = memoryview(stdin)
-    end = deadline
-    while not end.is_over:
+    while not deadline.is_over:
         was_closed = channel.closed  # asked first: what came before the end is read all the same
         _read(channel, frame)
-        if was_closed:
+        # A background process of the command may hold the channel open long after the end marks.
+        if frame.is_complete or was_closed:
             return
-        if frame.is_complete:
-            end = end.sooner(LINGER)
         rest = _write(channel, rest)
         if channel.eof_received:
             time.sleep(0.001)  # the poll would not wait any more; the exit status comes at once
         else:
-            poller.poll(1000 * (end.left() if rest is None else min(end.left(), 0.01)))
-    if not frame.is_complete:
-        raise Unreachable(_late(where, deadline))
+            poller.poll(1000 * min(deadline.left(), LONG if rest is None else SHORT))
+    raise Unreachable(_late(where, deadline))
 
 
 def _read(channel: paramiko.Channel, frame: Frame) -> None:

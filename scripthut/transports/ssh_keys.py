@@ -3,7 +3,7 @@
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,10 @@ from paramiko.pkey import UnknownKeyType
 from scripthut.core.errors import Unreachable
 from scripthut.transports.ssh_config import Host
 
+_SHA1 = (
+    "an old sshd takes RSA keys with SHA-1 signatures (ssh-rsa) alone, which are not made here "
+    "because they can be forged; use an ed25519 key (`ssh-keygen -t ed25519`)"
+)
 AGENT_ANSWERS_WITHIN = 15  # seconds; an agent may ask its owner
 
 
@@ -138,10 +142,10 @@ def _private(path: Path) -> paramiko.PKey:
 def log_in(transport: paramiko.Transport, host: Host) -> None:
     """Show the keys one after the other until one opens. Unreachable says what was tried."""
     ring = Keyring(host)
-    tried: list[str] = []
+    tried: dict[str, str] = {}
     try:
         for name, key in ring.offered():
-            tried.append(name)
+            tried[name] = key.get_name()
             if _opens(transport, host, name, key):
                 return
     finally:
@@ -160,9 +164,7 @@ def _opens(transport: paramiko.Transport, host: Host, name: str, key: paramiko.P
     except paramiko.AuthenticationException as error:
         if "pubkey algorithm" in str(error):
             raise Unreachable(
-                f"{host.where} takes RSA keys with SHA-1 signatures (ssh-rsa) alone, which are no "
-                "longer made because they can be forged: use an ed25519 key (`ssh-keygen -t "
-                "ed25519`), or have its sshd updated."
+                f"{host.where} does not let {host.user} in with {name}: {_SHA1}."
             ) from error
         if not transport.is_active():
             raise Unreachable(
@@ -178,12 +180,14 @@ def _opens(transport: paramiko.Transport, host: Host, name: str, key: paramiko.P
     return True
 
 
-def _nothing_opened(host: Host, tried: list[str], ring: Keyring) -> str:
+def _nothing_opened(host: Host, tried: Mapping[str, str], ring: Keyring) -> str:
     aside = f" Not used: {'; '.join(ring.problems)}." if ring.problems else ""
     if tried:
+        is_rsa = any("rsa" in kind for kind in tried.values())
         return (
             f"{host.where} does not let {host.user} in with {', '.join(tried)}: put the public key "
-            f"into ~/.ssh/authorized_keys there, or name another with ssh.key_path.{aside}"
+            "into ~/.ssh/authorized_keys there, or name another with ssh.key_path."
+            f"{f' If ssh itself gets in: {_SHA1}.' if is_rsa else ''}{aside}"
         )
     missing = f" There is no {', no '.join(map(str, ring.missing))}." if ring.missing else ""
     return (

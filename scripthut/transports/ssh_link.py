@@ -20,6 +20,7 @@ from scripthut.transports.ssh_config import Host
 from scripthut.transports.ssh_keys import log_in
 
 KEEPALIVE = 30  # seconds
+SILENCE = "Error reading SSH protocol banner"  # so says paramiko
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")  # how a host proves a key of the kind ssh-rsa
 
 # What paramiko logs as errors is raised here as a sentence.
@@ -72,7 +73,7 @@ def _step(
         return _open(sock, host, deadline, stack)
     except (OSError, EOFError, paramiko.SSHException) as error:
         said = proxy_says()
-        aside = f" Its ProxyCommand says: {said}" if said else ""
+        aside = f' Its ProxyCommand says: "{said}".' if said else ""
         raise Unreachable(_sentence(error, host) + aside) from error
 
 
@@ -145,7 +146,7 @@ def _open(
     _prefer(transport, _kinds(known, host))
     transport.start_client(timeout=deadline.left())
     if not transport.initial_kex_done:  # paramiko says nothing when its time is over
-        raise TimeoutError
+        raise paramiko.SSHException(SILENCE)
     _check(transport.get_remote_server_key(), known, host)
     log_in(transport, host)
     return transport
@@ -230,6 +231,6 @@ _SENTENCES: tuple[tuple[type[Exception], str, str], ...] = (
     (TimeoutError, "", "{where} did not answer in time."),
     (IncompatiblePeer, "", _OLD),
     (paramiko.ChannelException, "", "The host before {where} cannot reach it: {error}."),
-    (paramiko.SSHException, "Error reading SSH protocol banner", _SILENT),
+    (paramiko.SSHException, SILENCE, _SILENT),
     (EOFError, "", "{where} closed the connection before the login was complete."),
 )

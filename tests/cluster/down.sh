@@ -27,12 +27,9 @@ no_jobs() { [ -z "$(timeout 5 squeue -h 2>/dev/null)" ]; }
 
 # slurmstepd that were left behind: their environment names our slurm.conf
 kill_steps() {
-  local d p
-  for d in /proc/[0-9]*; do
-    p=${d#/proc/}
-    case $(cmdline "$p") in
-      slurmstepd:*) tr '\0' '\n' <"$d/environ" 2>/dev/null | grep -q "^SLURM_CONF=$BASE/etc/" && kill -KILL "$p" ;;
-    esac
+  local p
+  for p in $(pgrep -f '^slurmstepd:'); do
+    tr '\0' '\n' <"/proc/$p/environ" 2>/dev/null | grep -q "^SLURM_CONF=$BASE/etc/" && kill -KILL "$p"
   done
 }
 

@@ -63,11 +63,10 @@ END
 
 # kill_steps PATTERN DIRECTORY: the slurmstepd that are called so and work there
 kill_steps() {
-  local d p
-  for d in /proc/[0-9]*; do
-    p=${d#/proc/}
+  local p
+  for p in $(pgrep -f '^slurmstepd:'); do
     # shellcheck disable=SC2053 -- patterns are meant
-    [[ $(cmdline "$p") == $1 && $(readlink "$d/cwd") == $2 ]] && kill -KILL "$p"
+    [[ $(cmdline "$p") == $1 && $(readlink "/proc/$p/cwd") == $2 ]] && kill -KILL "$p"
   done
   return 0
 }

@@ -16,9 +16,9 @@ PIECE = 64 * 1024
 class Proxy:
     """A proxy before a port of this machine, from `with` to the end of it.
 
-    Attributes may be changed at any time: `delay` in seconds a piece in each direction;
-    `cut_after` bytes of answers, summed over a connection, the connection is reset; while
-    `is_stalled`, nothing passes and nothing is closed.
+    Attributes may be changed at any time: `delay` in seconds a piece in each direction; when
+    `answered`, the bytes of answers that have passed, reaches `cut_after`, the connection ends
+    at that byte, once; while `is_stalled`, nothing passes and nothing is closed.
     """
 
     def __init__(self, target: int, port: int = 0) -> None:
@@ -27,6 +27,7 @@ class Proxy:
         self.cut_after: int | None = None
         self.is_stalled = False
         self.connections = 0
+        self.answered = 0
         self._ends: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port = int(self._listener.getsockname()[1])
@@ -73,18 +74,19 @@ class Proxy:
         end.close()
 
     def _pass(self, source: socket.socket, sink: socket.socket, is_answer: bool) -> None:
-        passed = 0
         with contextlib.suppress(OSError):
             while piece := source.recv(PIECE):
                 time.sleep(self.delay)
                 while self.is_stalled:
                     time.sleep(0.01)
                 if is_answer and self.cut_after is not None:
-                    piece = piece[: max(0, self.cut_after - passed)]
+                    piece = piece[: max(0, self.cut_after - self.answered)]
                 sink.sendall(piece)
-                passed += len(piece)
-                if is_answer and self.cut_after is not None and passed >= self.cut_after:
-                    break
+                if is_answer:
+                    self.answered += len(piece)
+                    if self.cut_after is not None and self.answered >= self.cut_after:
+                        self.cut_after = None
+                        break
         self._end(source)
         self._end(sink)
 

@@ -1,0 +1,78 @@
+"""Transports to this machine and to a real login node."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from scripthut.transports.local import Local
+from scripthut.transports.ssh import SSH
+from scripthut.transports.ssh_config import Target
+from tests.cluster.fixtures import Cluster
+from tests.cluster.tcp_proxy import Proxy
+
+
+def target_of(node: Cluster, user: str | None = None) -> Target:
+    """A login node, every value said."""
+    return Target(
+        host=node.host,
+        port=node.port,
+        user=user or node.user,
+        key_path=node.key,
+        known_hosts=node.known_hosts,
+    )
+
+
+@pytest.fixture
+def target(login_node: Cluster) -> Target:
+    return target_of(login_node)
+
+
+@pytest.fixture
+def open_ssh() -> Iterator[Callable[[Target], SSH]]:
+    """Make transports that are closed after the test."""
+    with ExitStack() as stack:
+
+        def opened(target: Target) -> SSH:
+            ssh = SSH(target)
+            stack.callback(ssh.close)
+            return ssh
+
+        yield opened
+
+
+@pytest.fixture
+def ssh(target: Target, open_ssh: Callable[[Target], SSH]) -> SSH:
+    return open_ssh(target)
+
+
+@pytest.fixture(params=["local", pytest.param("ssh", marks=pytest.mark.sshd)])
+def transport(request: pytest.FixtureRequest) -> Iterator[Local | SSH]:
+    """Each kind of transport in turn."""
+    if request.param == "ssh":
+        yield request.getfixturevalue("ssh")
+        return
+    local = Local()
+    yield local
+    local.close()
+
+
+@pytest.fixture
+def proxy(login_node: Cluster) -> Iterator[Proxy]:
+    """A proxy before the login node's sshd."""
+    with Proxy(login_node.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def by_proxy(
+    login_node: Cluster, proxy: Proxy, tmp_path: Path, open_ssh: Callable[[Target], SSH]
+) -> SSH:
+    """A transport through the proxy."""
+    keys = login_node.known_hosts.read_text()
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.write_text(keys.replace(f":{login_node.port} ", f":{proxy.port} "))
+    return open_ssh(
+        Target("127.0.0.1", proxy.port, login_node.user, login_node.key, None, known_hosts)
+    )
