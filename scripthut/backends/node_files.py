@@ -7,8 +7,10 @@ import base64
 import errno
 import os
 import stat
+import time
 
 LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+TICK = 0.02  # seconds; longer than any file system's
 KINDS = (
     (stat.S_ISLNK, "is a symbolic link: not followed"),
     (stat.S_ISFIFO, "is a named pipe: never opened"),
@@ -77,7 +79,7 @@ def read_whole(above: int, name: "str | bytes", most: int) -> "tuple[bytes, os.s
     """
     opened = open_file(above, name)
     try:
-        before = os.fstat(opened)
+        before = settled(opened)
         if before.st_size > most:
             raise Refusal("is too large")
         data = take(opened, before.st_size)
@@ -89,6 +91,16 @@ def read_whole(above: int, name: "str | bytes", most: int) -> "tuple[bytes, os.s
     if len(data) != before.st_size or not (same or grew):
         raise Refusal("changed while it was read")
     return data, before
+
+
+def settled(opened: int) -> os.stat_result:
+    """A file's state, once a change would show in it: its time of change is counted in ticks."""
+    for _ in range(3):
+        found = os.fstat(opened)
+        if abs(time.time() - found.st_mtime) > TICK:
+            return found
+        time.sleep(TICK)
+    raise Refusal("is being written")
 
 
 def take(opened: int, count: int) -> bytes:

@@ -126,6 +126,7 @@ class Engine:
             self._cleaned = time.monotonic()
             with self.lead.writing() as session:
                 watches.forget_old(session, now)
+                tasks.give_up_collecting(session, now)
 
     def _close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)

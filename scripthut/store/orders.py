@@ -10,17 +10,24 @@ from scripthut.store.models import EventRow, Run, Task
 from scripthut.store.tasks import move
 from scripthut.store.versions import next_version
 
-WAITS = {"reason": "Cancelled before it was submitted"}
+# In these states nobody can be asked for evidence, so the order itself ends the task.
+AT_ONCE = {
+    State.PENDING: {"reason": "Cancelled before it was submitted"},
+    State.LOST: {"reason": "Cancelled while it was lost: what became of its job is not known"},
+}
 
 
 def ask_cancel_task(session: Session, task: Task, now: datetime) -> bool:
-    """Order a task's cancellation; a pending one is cancelled at once. False: it has ended."""
+    """Order a task's cancellation; a pending or lost one is cancelled at once.
+
+    False: it has ended.
+    """
     session.refresh(task)
     if task.state in TERMINAL:
         return False
-    if task.state is State.PENDING and move(session, task, Event.CANCELLED, now, WAITS):
-        return True
-    _ask(session, task, now)
+    at_once = AT_ONCE.get(task.state)
+    if at_once is None or not move(session, task, Event.CANCELLED, now, at_once):
+        _ask(session, task, now)
     return True
 
 

@@ -217,7 +217,7 @@ def is_settled(session: Session, run_id: str) -> bool:
     """Whether nothing about a run will change by itself: all has ended and was collected."""
     restless = select(Task.id).where(
         Task.run_id == run_id,
-        Task.state.not_in(TERMINAL) | (Task.token.is_not(None) & Task.collected_at.is_(None)),
+        Task.state.not_in(TERMINAL) | (Task.job_id.is_not(None) & Task.collected_at.is_(None)),
     )
     return session.execute(restless.limit(1)).first() is None
 

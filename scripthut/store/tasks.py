@@ -179,3 +179,15 @@ def ordered(session: Session) -> set[str]:
         .where(Task.cancel_asked_at.is_not(None), Task.cancel_sent_at.is_(None))
     )
     return set(session.scalars(statement.distinct()))
+
+
+def give_up_collecting(session: Session, now: datetime) -> None:
+    """Stop asking for what tasks wrote whose cluster has not given it for a day."""
+    problem = "not everything was collected: the cluster did not give it within a day"
+    statement = (
+        update(Task)
+        .where(Task.collected_at.is_(None), Task.job_id.is_not(None))
+        .where(Task.finished_at <= now - COLLECT_FOR, Task.state.in_(TERMINAL))
+        .values(collected_at=now, outputs_problem=problem)
+    )
+    session.connection().execute(statement)

@@ -68,3 +68,14 @@ def test_an_order_without_effect_is_sent_again(database, make_run) -> None:
     with database.reading() as session:
         assert tasks.to_cancel(session, "hpc", NOW - timedelta(seconds=15)) == []
         assert tasks.to_cancel(session, "hpc", NOW + timedelta(seconds=1))
+
+
+def test_a_lost_task_is_cancelled_by_the_person_who_decides_about_it(database, make_run) -> None:
+    make_run("a")
+    start(database, "a")
+    with database.writing() as session:
+        task = session.scalars(select(Task)).one()
+        tasks.move(session, task, Event.VANISHED, NOW, {})
+    with database.writing() as session:
+        orders.ask_cancel_run(session, session.get(Run, "abcdefgh"), NOW)
+    assert states(database) == {"a": State.CANCELLED}

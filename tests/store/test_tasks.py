@@ -93,3 +93,14 @@ def test_only_what_matters_is_watched(database, make_run) -> None:
     with database.reading() as session:
         assert [t.key for t in tasks.to_watch(session, "hpc", NOW)] == ["live", "done"]
         assert tasks.to_watch(session, "elsewhere", NOW) == []
+
+
+def test_outputs_that_a_cluster_never_gives_are_given_up_after_a_day(database, make_run) -> None:
+    make_run("a")
+    do(database, one(database), Event.CLAIMED, **CLAIM)
+    do(database, one(database), Event.ACCEPTED, job_id="1")
+    do(database, one(database), Event.EXITED_OK)
+    for age, given_up in [(timedelta(hours=23), False), (timedelta(hours=25), True)]:
+        with database.writing() as session:
+            tasks.give_up_collecting(session, NOW + age)
+        assert (one(database).collected_at is not None) == given_up
