@@ -72,11 +72,15 @@ kill_steps() {
 }
 
 all_off() {
-  local f p
+  local f p node
   rm -f "$BASE"/fault/* "$BASE"/shim/*
   : >"$BASE/ssh/banner"
   for f in "$BASE"/run/*.pid; do p=$(pid "$(basename "$f" .pid)") && kill -CONT "$p"; done
   for p in $(sessions); do kill -CONT "$p"; done
+  pid slurmctld >/dev/null || return 0
+  for node in $(timeout 5 sinfo -h -N -t drain,down -o %N 2>/dev/null | sort -u); do
+    scontrol update NodeName="$node" State=RESUME 2>/dev/null
+  done
   return 0
 }
 

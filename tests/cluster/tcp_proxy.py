@@ -56,11 +56,10 @@ class Proxy:
                 near.close()
                 continue
             self._ends |= {near, far}
-            for source, sink, is_answer in ((near, far, False), (far, near, True)):
-                sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(
-                    target=self._pass, args=(source, sink, is_answer), daemon=True
-                ).start()
+            for end in (near, far):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for way in ((near, far, False), (far, near, True)):
+                threading.Thread(target=self._pass, args=way, daemon=True).start()
 
     def cut(self) -> None:
         """End all connections now."""

@@ -1,4 +1,4 @@
-"""The test cluster itself: it works, it can be broken and mended, and it never outlives its tests."""
+"""The test cluster itself: it works, can be broken and mended, and never outlives its tests."""
 
 import subprocess
 import sys
@@ -42,9 +42,12 @@ class TestSlurm:
         slurm.fault("acct-lag-off")
         until(lambda: slurm.sacct("-X", "-j", job, "-o", "State") == "COMPLETED\n")
 
-    @pytest.mark.parametrize("fault", ["ctld-stop", "ctld-hang", "dbd-kill", "db-hang"])
+    @pytest.mark.parametrize(
+        "fault",
+        ["ctld-stop", "ctld-hang", "dbd-kill", "db-hang", "node-kill n1", "node-drain n1"],
+    )
     def test_what_was_broken_is_mended(self, slurm: Cluster, fault: str) -> None:
-        slurm.fault(fault)
+        slurm.fault(*fault.split())
         slurm.mend()
         job = slurm.as_user(["sbatch", "--parsable", "-o", "/dev/null", "--wrap", "true"]).strip()
         until(lambda: slurm.sacct("-X", "-j", job, "-o", "State") == "COMPLETED\n", 60)

@@ -286,15 +286,16 @@ start_slurm() {
   for ((i = 1; i <= HUT_NODES; i++)); do names="$names n$i"; done
   if ! pid slurmctld >/dev/null; then
     daemon slurmctld slurm "$BASE/log" slurmctld -D -f "$BASE/etc/slurm.conf"
-    await 30 timeout 5 scontrol ping || true
+    await 30 is_answering || die "slurmctld: $(tail -3 "$BASE/log/slurmctld.log")"
   fi
   for name in $names; do
     mkdir -p "$BASE/spool/$name"
     pid "slurmd.$name" >/dev/null ||
       daemon "slurmd.$name" root "$BASE/spool/$name" slurmd -D -N "$name" -f "$BASE/etc/slurm.conf"
   done
-  await 60 nodes_are_up || log "not all nodes are up: $(sinfo -h -N -o '%N=%t' | sort -u | tr '\n' ' ')"
+  await 60 nodes_are_up || die "not all nodes are up: $(sinfo -h -N -o '%N=%t' | sort -u | tr '\n' ' ')"
 }
+is_answering() { timeout 5 scontrol ping | grep -q 'is UP'; }
 nodes_are_up() { [ -z "$(sinfo -h -N -o %t 2>&1 | grep -vE '^(idle|mix|alloc|comp|drain|drng)$')" ]; }
 
 start_sshd() {
