@@ -16,8 +16,8 @@ import pytest
 def postgres_url() -> Iterator[str]:
     """The address of an empty PostgreSQL database; the server lives for the session."""
     programs = _programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL here (Debian package postgresql)")
+    if programs is None or shutil.which("setpriv") is None:
+        pytest.skip("no PostgreSQL here (Debian packages postgresql and util-linux)")
     base = Path(tempfile.mkdtemp(prefix="hut-pg-", dir="/tmp"))  # short: a socket's path is limited
     as_owner = _give_away(base)
     data = base / "data"
@@ -47,10 +47,11 @@ def _programs() -> Path | None:
 
 
 def _give_away(directory: Path) -> list[str]:
-    """The words before a command that make it run as the directory's new owner."""
+    """The words before a command that make it run as the directory's new owner, and end with us."""
+    with_us = ["setpriv", "--pdeathsig", "INT"]
     if os.getuid() != 0:
-        return []
+        return [*with_us, "--"]
     user = next(u for u in ("postgres", "nobody") if u in {p.pw_name for p in pwd.getpwall()})
     owner = pwd.getpwnam(user)
     os.chown(directory, owner.pw_uid, owner.pw_gid)
-    return ["setpriv", f"--reuid={user}", f"--regid={owner.pw_gid}", "--clear-groups", "--"]
+    return [*with_us, f"--reuid={user}", f"--regid={owner.pw_gid}", "--clear-groups", "--"]
