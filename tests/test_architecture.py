@@ -132,7 +132,7 @@ def call_breaches(where: str, tree: ast.Module) -> Iterator[str]:
             continue
         name = dotted(node.func)
         last_two = ".".join(name.split(".")[-2:])
-        if last_two in NOW and where != "clock.py":
+        if last_two in NOW and where not in {"clock.py", "backends/node_files.py"}:  # sent alone
             yield f"{where}:{node.lineno} asks for the time: take `now`, or clock.utcnow"
         if last_two in SHELLS or any(
             word.arg == "shell" and ast.unparse(word.value) != "False" for word in node.keywords
