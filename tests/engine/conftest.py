@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from scripthut.store.kept import Kept
 
 from scripthut.core.jobs import OutputLimits
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
 from scripthut.store.db import Database
+from scripthut.store.kept import Kept
 from tests.engine.cluster import FakeCluster
 from tests.engine.world import World
 

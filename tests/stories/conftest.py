@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.fixtures import Cluster
 
+from tests.cluster.fixtures import Cluster
 from tests.stories.server import Server
 
 

@@ -27,6 +27,7 @@ class Server:
     backends: list[dict[str, object]]
     settings: dict[str, object] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
+    leader: str | None = None  # the engine that led when the server was last seen to have one
 
     @property
     def url(self) -> str:
@@ -63,6 +64,16 @@ class Server:
     def log(self) -> str:
         """What the server has said."""
         return (self.directory / "server.log").read_text(errors="replace")
+
+    def await_leader(self) -> None:
+        """Wait until an engine leads that did not lead the last time this was asked."""
+
+        def leads() -> bool:
+            engine = self.get("/health")["engine"]
+            return engine is not None and engine["holder"] != self.leader
+
+        until(leads, 30, lambda: f"a leader\n{self.log()[-2000:]}")
+        self.leader = self.get("/health")["engine"]["holder"]
 
     def kill(self) -> None:
         """SIGKILL to every process of the server at once, as a power cut would be."""
