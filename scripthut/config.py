@@ -22,7 +22,7 @@ class _Part(BaseModel):
 
 
 class SSH(_Part):
-    """How to reach a login node. What is not said here is asked of ~/.ssh/config (`ssh -G host`)."""
+    """How to reach a login node. What is not said here is asked of ~/.ssh/config (`ssh -G`)."""
 
     host: str
     port: int | None = Field(None, ge=1, le=65535)
