@@ -143,7 +143,7 @@ def test_the_commands_of_a_cycle_do_not_grow_with_the_tasks(server: Server) -> N
     costs = []
     for count in (10, 500):
         sleepers = [
-            {"id": f"t.{i}", "command": "sleep 3000", "memory": "1M", "time_limit": "1:00:00"}
+            {"id": f"t.{i}", "command": "sleep 3000", "memory": "50M", "time_limit": "1:00:00"}
             for i in range(count)
         ]
         run_id = server.run(sleepers)
