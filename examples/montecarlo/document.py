@@ -11,10 +11,11 @@ HERE = Path(__file__).resolve().parent
 FOLDER = "~/.cache/scripthut/examples"  # in the home, which a cluster's nodes share
 PROGRAM = '"$SCRIPTHUT_RUN_ID"/percolation.py'
 SMALL = {"memory": "512M", "time_limit": "10:00"}
-INTRO = """\
-Cells of a square grid are open at random. **How full must the grid be before a way leads from its
-top to its bottom?** Seventeen simulations try one density each, `merge` joins their counts,
-`report` draws the curves."""
+INTRO = (
+    "Cells of a square grid are open at random. **How full must the grid be before a way leads "
+    "from its top to its bottom?** Seventeen simulations try one density each, `merge` joins "
+    "their counts, `report` draws the curves."
+)
 
 
 def prepare() -> str:
