@@ -18,13 +18,15 @@ class Proxy:
 
     Attributes may be changed at any time: `delay` in seconds a piece in each direction; when
     `answered`, the bytes of answers that have passed, reaches `cut_after`, the connection ends
-    at that byte, once; while `is_stalled`, nothing passes and nothing is closed.
+    at that byte, once; when it reaches `stall_after`, `is_stalled` becomes true, and while it is,
+    nothing passes and nothing is closed.
     """
 
     def __init__(self, target: int, port: int = 0) -> None:
         self.target = target
         self.delay = 0.0
         self.cut_after: int | None = None
+        self.stall_after: int | None = None
         self.is_stalled = False
         self.connections = 0
         self.answered = 0
@@ -76,6 +78,13 @@ class Proxy:
         with contextlib.suppress(OSError):
             while piece := source.recv(PIECE):
                 time.sleep(self.delay)
+                if is_answer and self.stall_after is not None:
+                    ahead = max(0, self.stall_after - self.answered)
+                    if len(piece) > ahead:
+                        sink.sendall(piece[:ahead])
+                        self.answered += ahead
+                        piece = piece[ahead:]
+                        self.stall_after, self.is_stalled = None, True
                 while self.is_stalled:
                     time.sleep(0.01)
                 if is_answer and self.cut_after is not None:

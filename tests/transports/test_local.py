@@ -37,4 +37,4 @@ def test_no_pipe_is_left_open() -> None:
     before = psutil.Process().num_fds()
     for _ in range(20):
         local.run(["cat"], stdin=b"x" * 100_000)
-    assert psutil.Process().num_fds() == before
+    assert psutil.Process().num_fds() <= before
