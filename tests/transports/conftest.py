@@ -11,17 +11,7 @@ from scripthut.transports.ssh import SSH
 from scripthut.transports.ssh_config import Target
 from tests.cluster.fixtures import Cluster
 from tests.cluster.tcp_proxy import Proxy
-
-
-def target_of(node: Cluster, user: str | None = None) -> Target:
-    """A login node, every value said."""
-    return Target(
-        host=node.host,
-        port=node.port,
-        user=user or node.user,
-        key_path=node.key,
-        known_hosts=node.known_hosts,
-    )
+from tests.transports.steps import target_of
 
 
 @pytest.fixture
