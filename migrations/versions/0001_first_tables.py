@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("log_dir", sa.Text(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("summary_version", sa.Integer(), nullable=False),
         sa.Column("cancel_asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
     )
@@ -74,6 +75,9 @@ def upgrade() -> None:
         sa.Column("collected_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("outputs_more", sa.Integer(), nullable=False),
         sa.Column("outputs_problem", sa.Text(), nullable=True),
+        sa.Column("progress", sa.Double(), nullable=True),
+        sa.Column("progress_text", sa.Text(), nullable=True),
+        sa.Column("progress_mark", sa.String(length=12), nullable=True),
         sa.Column("has_outputs", sa.Boolean(), nullable=False),
         sa.Column("has_run_summary", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_tasks_run_id")),

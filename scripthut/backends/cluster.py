@@ -164,6 +164,7 @@ class ClusterBackend:
         command = {"key": "queue", "argv": queue, "timeout": QUEUE_SECONDS, "needed": True}
         return {
             "commands": [command] if live else [],
+            progress=seen.progress,
             "states": node.states(live),
             "outputs": node.outputs(turned),
             "limits": node.limits(self._limits),

@@ -124,6 +124,7 @@ class LocalBackend:
             listings=seen.listings,
             contents=seen.contents,
             logs=seen.logs,
+            progress=seen.progress,
             unanswered=frozenset(seen.unread) - sightings.keys(),
         )
 

@@ -26,6 +26,7 @@ from scripthut.core.jobs import (
     Listing,
     OutputLimits,
     RemoteFile,
+    Said,
     Token,
     Watch,
 )
@@ -109,7 +110,8 @@ def outputs(watches: Collection[Watch]) -> list[Record]:
 
     def task(watch: Watch) -> list[str | None]:
         paths = watch.job.paths
-        return [watch.job.token, paths.outputs.name, paths.fragment.name, watch.mark]
+        names = [paths.outputs.name, paths.fragment.name]
+        return [watch.job.token, *names, watch.mark, paths.progress.name, watch.progress_mark]
 
     listed = sorted((w for w in watches if w.list_outputs), key=place)
     return [
@@ -153,6 +155,7 @@ class Seen:
     listings: dict[Token, Listing] = field(default_factory=dict)
     contents: dict[tuple[Token, Area, bytes], bytes] = field(default_factory=dict)
     logs: dict[tuple[Token, str], Chunk] = field(default_factory=dict)
+    progress: dict[Token, Said] = field(default_factory=dict)
 
 
 def understand(told: Sequence[Record]) -> Seen:
@@ -181,6 +184,8 @@ def _place(record: Record, seen: Seen) -> None:
             seen.listings[token] = _listing(record)
         case {"content": token, "area": area, "path": path, "data": data}:
             seen.contents[token, Area(area), bytes_of(path)] = bytes_of(data)
+        case {"progress": token, "mark": mark, "data": data}:
+            seen.progress[token] = Said(mark, bytes_of(data))
         case {"log": token, "stream": stream}:
             chunk = Chunk(int(record["start"]), bytes_of(record["data"]), int(record["size"]))
             seen.logs[token, stream] = chunk

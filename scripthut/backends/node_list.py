@@ -39,6 +39,7 @@ CHUNK = 256 * 1024  # of one log
 CHUNKS = 4 * 1024 * 1024  # of all logs
 TAIL = 64 * 1024
 FETCHED = 40 * 1024 * 1024  # of all files of one request
+WORDS = 512  # the end of a progress file
 SUMMARY = b"task-summary.md"
 
 
@@ -153,11 +154,13 @@ def listings(request: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]")
     until = time.monotonic() + ALL_SECONDS
     budget = CONTENTS
     for group in request.get("outputs", []):
-        for token, name, fragment, mark in group["jobs"]:
+        for token, name, fragment, mark, progress, said in group["jobs"]:
             if time.monotonic() > until:
                 return  # the others' turn comes in the next cycle
             task = Task(group, token, name, fragment)
-            task.look(request["limits"])
+            task.look(request["limits"], progress)
+            if task.said[0] != said:
+                say({"progress": token, "mark": task.said[0], "data": pack(task.said[1])})
             if task.mark() != mark:
                 say(task.record())
                 budget = task.contents(budget, say)
@@ -175,8 +178,9 @@ class Task:
         self.files = []  # type: list[list[Any]]  # [area, path, size, mtime_ns, note]
         self.more = 0
         self.problem = None  # type: str | None
+        self.said = (None, b"")  # type: tuple[str | None, bytes]  # of its progress
 
-    def look(self, limits: "dict[str, int]") -> None:
+    def look(self, limits: "dict[str, int]", progress: str) -> None:
         """See what is there."""
         listing = Listing(limits)
         try:
@@ -196,6 +200,7 @@ class Task:
             here = descend(self.base, self.fragments)
             try:
                 own.look_for(here, os.fsencode(self.fragment))
+                self.said = last_words(here, progress)
             finally:
                 os.close(here)
         except (OSError, Refusal) as error:
@@ -230,6 +235,24 @@ class Task:
                 say({"content": self.token, "area": area, "path": pack(path), "data": pack(data)})
                 budget -= length
         return budget
+
+
+def last_words(here: int, name: str) -> "tuple[str | None, bytes]":
+    """The end of a progress file, and a mark of it; none while there is nothing in it."""
+    try:
+        opened = open_file(here, name)
+    except (OSError, Refusal):
+        return None, b""
+    try:
+        found = os.fstat(opened)
+        os.lseek(opened, max(0, found.st_size - WORDS), os.SEEK_SET)
+        data = take(opened, WORDS)
+    except OSError:
+        return None, b""
+    finally:
+        os.close(opened)
+    # By what it holds: a task may write twice within one tick of the disk's clock.
+    return (hashlib.sha256(data).hexdigest()[:12], data) if data else (None, b"")
 
 
 def why_not(error: Exception) -> "str | None":

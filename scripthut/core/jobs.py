@@ -44,6 +44,7 @@ class Paths:
     outputs: PurePosixPath  # $SCRIPTHUT_OUTPUT_DIR
     summary: PurePosixPath  # $SCRIPTHUT_TASK_SUMMARY, inside `outputs`
     fragment: PurePosixPath  # $SCRIPTHUT_RUN_SUMMARY
+    progress: PurePosixPath  # $SCRIPTHUT_PROGRESS, beside `fragment`
     state: PurePosixPath  # the directory of `note` and `claim`
     note: PurePosixPath  # the exit note: <token>.exit
     claim: PurePosixPath  # the claim, a symbolic link whose text is `job:<id>`: <token>.claim
@@ -160,6 +161,14 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What a task's progress file holds; `mark` None, and no data: it is not there any more."""
+
+    mark: str | None
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Watch:
     """One job an observation asks about, with what is known already, so that only news travels."""
 
@@ -170,6 +179,7 @@ class Watch:
     tails: Mapping[str, int] = field(
         default_factory=dict
     )  # "output"|"error" -> offset; -1: the tail
+    progress_mark: str | None = None  # of the progress known; None: of none
 
 
 @dataclass(frozen=True)
@@ -185,6 +195,7 @@ class Observation:
     listings: Mapping[Token, Listing] = field(default_factory=dict)  # only where the mark changed
     contents: Mapping[tuple[Token, Area, bytes], bytes] = field(default_factory=dict)  # small ones
     logs: Mapping[tuple[Token, str], Chunk] = field(default_factory=dict)
+    progress: Mapping[Token, Said] = field(default_factory=dict)  # only where the mark changed
     unanswered: frozenset[Token] = frozenset()  # nobody could say: conclude nothing
     notice: str | None = None  # a sentence for the backend's card ("accounting does not answer")
 

@@ -48,6 +48,7 @@ def for_task(  # noqa: PLR0913
         outputs=outputs,
         summary=outputs / "task-summary.md",
         fragment=logs / "outputs" / run_id / "_run" / f"{name}.md",
+        progress=logs / "outputs" / run_id / "_run" / f"{name}.progress",
         state=state,
         note=state / f"{token}.exit",
         claim=state / f"{token}.claim",

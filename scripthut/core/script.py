@@ -62,6 +62,7 @@ _PLACES = r"""
   printf 'Task:    %s\nId:      %s\nDate:    %s\nHost:    %s\nDir:     %s\n\n' \
     "$hut_name" "$hut_key" "$(date)" "$hut_node" "$hut_dir"
   mkdir -p -- "$hut_outputs" "$hut_fragments" || hut_die "cannot make the output directories"
+  rm -f -- "$hut_progress"  # a requeued job begins anew
 """
 
 # The traps are set only now: a shell that is forked off one with traps loses the signals that come
@@ -117,6 +118,7 @@ def _assignments(job: Job) -> str:
         "hut_note": str(paths.note),
         "hut_outputs": str(paths.outputs),
         "hut_fragments": str(paths.fragment.parent),
+        "hut_progress": str(paths.progress),
         "hut_command": job.command.replace("\r\n", "\n"),
     }
     lines = [f"{name}={_word(value)}" for name, value in values.items()]
@@ -130,6 +132,8 @@ def _body(job: Job) -> str:
         "SCRIPTHUT_OUTPUT_DIR": str(job.paths.outputs),
         "SCRIPTHUT_TASK_SUMMARY": str(job.paths.summary),
         "SCRIPTHUT_RUN_SUMMARY": str(job.paths.fragment),
+        "SCRIPTHUT_PROGRESS": str(job.paths.progress),
+        "GITHUB_STEP_SUMMARY": str(job.paths.summary),  # tools that write GitHub's write ours
     }
     wrong = [name for name in exports if not _NAME.fullmatch(name)]
     if wrong:

@@ -16,7 +16,7 @@ from scripthut.store.db import Session
 from scripthut.store.kept import Kept, NoRoom
 from scripthut.store.models import Output, Task
 from scripthut.store.outputs import Found, KeptLog, Place
-from scripthut.store.versions import next_version
+from scripthut.store.versions import next_version, summary_changed
 
 LATE = timedelta(seconds=5)  # a job's children may write a little longer than the job
 NO_LOG = timedelta(minutes=1)  # a log that is not there by then was never written
@@ -219,7 +219,10 @@ def _write_listing(session: Session, task: Task, one: _Gathered, has_ended: bool
         return False
     listing = one.listing
     keep_vanished = has_ended or listing.problem is not None
+    before = outputs.fragment_of(session, task)
     has_changed = outputs.record(session, task, one.found, keep_vanished or not one.is_whole)
+    if outputs.fragment_of(session, task) != before:
+        summary_changed(session, task.run_id)
     if one.is_whole:
         task.listing_mark = listing.mark
     presence = outputs.presence(session, task)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from scripthut.core.document import TaskSpec
-from scripthut.core.jobs import Job, Observation, Token, Watch
+from scripthut.core.jobs import Job, Observation, Said, Token, Watch
 from scripthut.core.judge import Evidence, Standing, Verdict, judge
+from scripthut.core.progress import read
 from scripthut.core.states import LIVE, TERMINAL, Event, State, after
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.jobs import job_of
@@ -50,7 +51,8 @@ def observe(hands: Hands, now: datetime, answering_since: datetime) -> Seen:
     jobs = {row.id: job_of(row, home) for row in rows}
     observation = hands.backend.observe([_watch(row, jobs[row.id], looks) for row in rows])
     evidence = {row.id: _evidence(jobs[row.id].token, observation) for row in rows}
-    moved = _move(hands, rows, evidence, Moment(now, answering_since))
+    said = {row.id: _said(row, observation.progress.get(jobs[row.id].token)) for row in rows}
+    moved = _move(hands, rows, evidence, said, Moment(now, answering_since))
     watched = {jobs[row.id].token: _watched(row, jobs[row.id], looks) for row in rows}
     return Seen(watched, observation, sum(row.state in LIVE for row in rows), moved)
 
@@ -68,6 +70,7 @@ def _watch(row: Task, job: Job, looks: Sequence[WatchRow]) -> Watch:
         mark=row.listing_mark,
         list_outputs=started,
         tails=dict.fromkeys(sorted(tails), TAIL),
+        progress_mark=row.progress_mark,
     )
 
 
@@ -82,12 +85,31 @@ def _watched(row: Task, job: Job, looks: Sequence[WatchRow]) -> Watched:
     )
 
 
-def _move(hands: Hands, rows: Sequence[Task], seen: Mapping[int, Evidence], moment: Moment) -> int:
+def _said(row: Task, said: Said | None) -> list[Verdict]:
+    """What is new of a task's progress. One that has ended keeps what it said last."""
+    if said is None or (said.mark is None and row.state in TERMINAL):
+        return []
+    told = read(said.data)
+    facts = {
+        "progress": told.fraction if told else None,
+        "progress_text": (told.text or None) if told else None,
+        "progress_mark": said.mark,
+    }
+    return [Verdict(facts=facts)]
+
+
+def _move(
+    hands: Hands,
+    rows: Sequence[Task],
+    seen: Mapping[int, Evidence],
+    said: Mapping[int, Sequence[Verdict]],
+    moment: Moment,
+) -> int:
     """Judge every task and write what follows; one run, one transaction. Says how many moved."""
     moved = 0
     by_run: dict[str, list[tuple[Task, list[Verdict]]]] = {}
     for row in rows:
-        verdicts = _verdicts(row, seen[row.id], moment)
+        verdicts = [*_verdicts(row, seen[row.id], moment), *said[row.id]]
         if verdicts:
             by_run.setdefault(row.run_id, []).append((row, verdicts))
     for news in by_run.values():

@@ -84,6 +84,7 @@ class Run(Base):
     ended_at: Mapped[datetime | None]  # when the last task ended; None: not over
     log_dir: Mapped[str | None] = mapped_column(Text)  # absolute on the backend; None: not placed
     version: Mapped[int] = mapped_column(default=0)  # grows with every transaction that changes it
+    summary_version: Mapped[int] = mapped_column(default=0)  # of the last change of its summary
     cancel_asked_at: Mapped[datetime | None]
     tasks: Mapped[list["Task"]] = relationship(lazy="raise", order_by="Task.n")
 
@@ -119,6 +120,9 @@ class Task(Base):
     collected_at: Mapped[datetime | None]  # outputs and logs collected after the end; None: to do
     outputs_more: Mapped[int] = mapped_column(default=0)  # files beyond what was listed
     outputs_problem: Mapped[str | None] = mapped_column(Text)
+    progress: Mapped[float | None]  # between 0 and 1, as the task says; None: it does not
+    progress_text: Mapped[str | None] = mapped_column(Text)
+    progress_mark: Mapped[str | None] = mapped_column(String(12))  # of what it said last
     has_outputs: Mapped[bool] = mapped_column(default=False)
     has_run_summary: Mapped[bool] = mapped_column(default=False)
     run: Mapped[Run] = relationship(lazy="raise", back_populates="tasks")

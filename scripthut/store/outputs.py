@@ -142,6 +142,14 @@ def _update(row: Output, one: Found) -> bool:
     return changed
 
 
+def fragment_of(session: Session, task: Task) -> tuple[str | None, str | None, str | None] | None:
+    """What is kept of a task's part of the run's summary, and why not; None: it has none."""
+    for row in known(session, [task.id]).values():
+        if row.area is Area.FRAGMENT:
+            return row.sha256, row.html, row.note
+    return None
+
+
 def presence(session: Session, task: Task) -> Mapping[Area, bool]:
     """In which areas the present attempt has written anything; an empty fragment is nothing."""
     rows = known(session, [task.id]).values()

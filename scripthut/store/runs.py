@@ -24,7 +24,9 @@ class RunRow:
     ended_at: datetime | None  # None: not over
     version: int
     cancel_asked_at: datetime | None
+    summary_version: int  # of the last change of its summary
     counts: Mapping[State, int]
+    begun: float = 0.0  # the sum of what its running tasks say they have done, in tasks
 
     @property
     def state(self) -> RunState:
@@ -37,6 +39,11 @@ class RunRow:
     @property
     def done(self) -> int:
         return sum(self.counts.get(state, 0) for state in TERMINAL)
+
+    @property
+    def progress(self) -> float:
+        """Between 0 and 1: tasks that ended, and what running ones say they have done."""
+        return (self.done + self.begun) / self.total if self.total else 1.0
 
     @property
     def is_over(self) -> bool:
@@ -72,10 +79,18 @@ class TaskRow:
     cpus: int
     memory: int | None
     time_limit: int | None
+    progress: float | None = None  # between 0 and 1; None: the task does not say
+    progress_text: str | None = None
 
     @property
     def is_over(self) -> bool:
         return self.state in TERMINAL
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether it runs and has said how far it is."""
+        is_said = self.progress is not None or self.progress_text is not None
+        return self.state is State.RUNNING and is_said
 
     @property
     def is_cancelling(self) -> bool:
@@ -120,6 +135,7 @@ _RUN = (
     Run.ended_at,
     Run.version,
     Run.cancel_asked_at,
+    Run.summary_version,
 )
 _TASK = (
     Task.id,
@@ -143,6 +159,8 @@ _TASK = (
     Task.spec["cpus"].as_integer(),
     Task.spec["memory"].as_integer(),
     Task.spec["time_limit"].as_integer(),
+    Task.progress,
+    Task.progress_text,
 )
 
 
@@ -189,19 +207,25 @@ def _no_run(run_id: str) -> NotFound:
 def _with_counts(session: Session, statement: Select[*tuple[object, ...]]) -> list[RunRow]:
     found = session.execute(statement).all()
     counts = _counts(session, [str(row[0]) for row in found])
-    return [RunRow(*row, counts.get(str(row[0]), {})) for row in found]  # type: ignore[call-arg, arg-type]
+    nothing: tuple[dict[State, int], float] = ({}, 0.0)
+    return [RunRow(*row, *counts.get(str(row[0]), nothing)) for row in found]  # type: ignore[arg-type]
 
 
-def _counts(session: Session, run_ids: Collection[str]) -> dict[str, dict[State, int]]:
+def _counts(
+    session: Session, run_ids: Collection[str]
+) -> dict[str, tuple[dict[State, int], float]]:
+    """Run id -> its tasks by state, and the sum of what the running ones have done."""
     statement = (
-        select(Task.run_id, Task.state, func.count())
+        select(Task.run_id, Task.state, func.count(), func.sum(Task.progress))
         .where(Task.run_id.in_(run_ids))
         .group_by(Task.run_id, Task.state)
     )
-    counts: dict[str, dict[State, int]] = {}
-    for run_id, state, count in session.execute(statement):
-        counts.setdefault(run_id, {})[State(state)] = count
-    return counts
+    found: dict[str, tuple[dict[State, int], float]] = {}
+    for run_id, state, count, done in session.execute(statement):
+        counts, begun = found.get(run_id, ({}, 0.0))
+        begun += (done or 0.0) if state is State.RUNNING else 0.0
+        found[run_id] = ({**counts, State(state): count}, begun)
+    return found
 
 
 def pulse(session: Session, run_id: str) -> Pulse:

@@ -14,6 +14,8 @@ from scripthut.store.versions import next_version
 
 COLLECT_FOR = timedelta(days=1)  # how long after its end a task's outputs are still asked for
 
+UNSEEN = frozenset({"missing_since", "progress_mark"})  # the engine's own book-keeping
+
 
 def move(
     session: Session, task: Task, event: Event, now: datetime, facts: Mapping[str, object]
@@ -62,8 +64,7 @@ def learn(session: Session, task: Task, facts: Mapping[str, object]) -> bool:
     changes = {name: value for name, value in facts.items() if getattr(task, name) != value}
     if not changes:
         return False
-    # When absence began is the engine's own book-keeping: no page shows it.
-    if set(changes) - {"missing_since"}:
+    if set(changes) - UNSEEN:
         changes["version"] = next_version(session, task.run_id)
     statement = update(Task).where(Task.id == task.id, Task.attempt == task.attempt)
     session.connection().execute(statement.values(changes))

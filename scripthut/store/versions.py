@@ -22,3 +22,10 @@ def next_version(session: Session, run_id: str) -> int:
         )
         taken[run_id] = session.execute(statement).scalar_one()
     return taken[run_id]
+
+
+def summary_changed(session: Session, run_id: str) -> None:
+    """Note that a run's summary changed in this transaction."""
+    version = next_version(session, run_id)
+    statement = update(Run).where(Run.id == run_id).values(summary_version=version)
+    session.execute(statement.execution_options(synchronize_session=False))

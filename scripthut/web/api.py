@@ -124,6 +124,7 @@ def _run(run: RunRow) -> dict[str, object]:
         "cancel_asked_at": _time(run.cancel_asked_at),
         "url": url_for("runs.show", run_id=run.id),
         "counts": {state.value: count for state, count in run.counts.items()},
+        "progress": round(run.progress, 4),
     }
 
 
@@ -141,6 +142,8 @@ def _task(task: TaskRow) -> dict[str, object]:
         "finished_at": _time(task.finished_at),
         "cancel_asked_at": _time(task.cancel_asked_at),
         "reason": task.reason,
+        "progress": task.progress,
+        "progress_text": task.progress_text,
         "has_outputs": task.has_outputs,
         "has_run_summary": task.has_run_summary,
     }

@@ -42,6 +42,7 @@ CUT_ESCAPE = re.compile(rb"\x1b[^A-Za-z\x07]{0,64}$")
 def init_app(app: Flask) -> None:
     """Give the templates these words."""
     app.jinja_env.filters |= {"size": size, "duration": duration, "iso": iso, "words": words}
+    app.jinja_env.filters["percent"] = percent
     folder = Path(app.static_folder or "")
     marks = {
         path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest()[:8]
@@ -75,6 +76,15 @@ def segments(counts: Mapping[State, int]) -> list[tuple[State, int, int]]:
         pieces.append((state, start, count))
         start += count
     return pieces
+
+
+def percent(share: float) -> str:
+    """A share in percent; not 100 before all is done.
+
+    >>> percent(0.57), percent(0.9999), percent(1.0)
+    ('57 %', '99 %', '100 %')
+    """
+    return f"{int(share * 100 + 1e-9)} %"
 
 
 def iso(at: datetime) -> str:

@@ -336,3 +336,16 @@ def test_binary_contents_arrive_whole(place: Place) -> None:
     got = {f.path: d for f, d in place.backend.fetch([(job, f) for f in place.listing(job).files])}
     assert hashlib.sha256(got[b"a"]).digest() == hashlib.sha256(bytes(range(256)) * 300).digest()
     assert got[b"empty"] == b""
+
+
+def test_progress_comes_with_the_look_when_it_has_changed(place: Place) -> None:
+    (job,) = place.submit(
+        place.job(0, 'echo 21/50 fold 3 > "$SCRIPTHUT_PROGRESS"; sleep 300'),
+    )
+    seen = place.until([job], lambda seen: job.token in seen.progress)
+    said = seen.progress[job.token]
+    assert said.data == b"21/50 fold 3\n"
+    again = place.backend.observe([Watch(job, progress_mark=said.mark)])
+    assert not again.progress
+    place.backend.cancel([job])
+    place.until_ended([job])

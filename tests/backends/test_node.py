@@ -43,7 +43,7 @@ def transport(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Local
 
 def listing_of(base: Path, **limits: int) -> dict[str, Any]:
     """A request to list one task's places below a base."""
-    jobs = [["tok.0.1", "t", "t.md", None]]
+    jobs = [["tok.0.1", "t", "t.md", None, "t.progress", None]]
     group = {"base": str(base), "path": ["out"], "fragments": ["out", "_run"], "jobs": jobs}
     return {"outputs": [group], "limits": {**LIMITS, **limits}}
 

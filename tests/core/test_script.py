@@ -160,6 +160,19 @@ def test_no_command_can_escape_its_frame(node: Node, command: str, code: int) ->
     assert ended.note["code"] == str(code)
 
 
+def test_what_writes_githubs_summary_writes_the_tasks(node: Node) -> None:
+    job = node.job('echo "# Hi" >> "$GITHUB_STEP_SUMMARY"')
+    assert node.run(job).code == 0
+    assert Path(job.paths.summary).read_text() == "# Hi\n"
+
+
+def test_a_requeued_job_has_made_no_progress(node: Node) -> None:
+    job = node.job('cat "$SCRIPTHUT_PROGRESS"; echo 42 > "$SCRIPTHUT_PROGRESS"')
+    node.run(job)
+    assert Path(job.paths.progress).read_text() == "42\n"
+    assert not node.run(job).out.endswith("42\n")
+
+
 def test_error_messages_count_the_commands_own_lines(node: Node) -> None:
     ended = node.run(node.job("true\nno-such-command-anywhere"))
     assert ended.err == "sim.1: line 2: no-such-command-anywhere: command not found\n"

@@ -37,6 +37,27 @@ def test_runs_are_listed_newest_first_with_their_progress(client, hut):
     assert page.count(">Cancel</button>") == 1
 
 
+def test_running_tasks_count_by_what_they_say_they_have_done(client, hut):
+    hut.run({"a": "completed", "b": "running", "c": "running", "d": "pending"})
+    hut.change("abcdefgh", "b", progress=0.42, progress_text="fitting <fold> 3")
+    page = client.get("/runs/abcdefgh").text
+    assert ">35 %</dd>" in page
+    assert '<rect class="is-running" x="1" width="0.42"' in page
+    row = page[page.index(f'id="task-{hut.task_id("abcdefgh", "b")}"') :].partition("</tr>")[0]
+    assert '<progress value="0.42"' in row
+    assert "fitting &lt;fold&gt; 3" in row
+    assert page.count("<progress") == 1
+    run = client.get("/api/v1/runs/abcdefgh").json
+    assert run["progress"] == 0.355
+    assert run["tasks"][1]["progress_text"] == "fitting <fold> 3"
+
+
+def test_a_task_that_ended_shows_no_progress(client, hut):
+    hut.run({"a": "failed"})
+    hut.change("abcdefgh", "a", progress=0.42)
+    assert "<progress" not in client.get("/runs/abcdefgh").text
+
+
 def test_the_list_is_paged(client, hut):
     for i in range(PAGE + 3):
         hut.run(["a"], f"run{i:05d}", f"run {i}", timedelta(hours=100 - i))
