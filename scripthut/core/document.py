@@ -183,7 +183,7 @@ def parse(data: object, what: str = "the document") -> Document:
         except ValidationError as error:
             problems += [_problem(i, e) for e in error.errors()]
     if problems:
-        raise Invalid(what, problems)
+        raise Invalid(what, problems + _graph_problems(tasks))
     ids = [spec.id for spec in specs]
     deps, problems = graph.resolve(ids, [spec.deps for spec in specs])
     if problems:
@@ -191,6 +191,18 @@ def parse(data: object, what: str = "the document") -> Document:
     if env:
         specs = [spec.model_copy(update={"env": {**env, **spec.env}}) for spec in specs]
     return Document(tuple(specs), tuple(deps), title)
+
+
+def _graph_problems(tasks: Sequence[object]) -> list[str]:
+    """What is wrong between tasks some of which are wrong themselves: all is said at once."""
+    ids: list[str] = []
+    deps: list[list[str]] = []
+    for i, task in enumerate(tasks):
+        fields = task if isinstance(task, Mapping) else {}
+        own, wanted = fields.get("id"), fields.get("deps", fields.get("dependencies"))
+        ids.append(own if isinstance(own, str) else f"\0{i}")  # no dependency can mean this one
+        deps.append([d for d in wanted if isinstance(d, str)] if isinstance(wanted, list) else [])
+    return graph.resolve(ids, deps)[1]
 
 
 def _top(data: object, what: str) -> tuple[Sequence[object], str | None, dict[str, str]]:

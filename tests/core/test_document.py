@@ -56,6 +56,16 @@ def test_every_problem_is_named_by_its_place() -> None:
     assert not any("ok" in line for line in found)
 
 
+def test_wrong_tasks_do_not_hide_what_is_wrong_between_tasks() -> None:
+    found = problems([task(cpus=0), task(id="b", deps=["a", "nope"]), task(id="b"), 7])
+    assert found[0].startswith("tasks[0].cpus: ")
+    assert found[1] == "tasks[3]: is not a mapping with id, name and command"
+    assert found[2:] == [
+        'tasks[2].id: "b" is the id of tasks[1] already',
+        'tasks[1].deps[1]: there is no task "nope"',
+    ]
+
+
 @pytest.mark.parametrize(
     "bad", ["", "a b", "../x", "a/b", "_run", "-x", ".x", "x@2", "a\nb", "x" * 200, "é"]
 )
