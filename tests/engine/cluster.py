@@ -105,6 +105,14 @@ class FakeCluster:
                 note = ExitNote(job.token, row.job_id, code, began, self.now, "n1")
                 self.notes[job.token] = note
 
+    def ends_newest(self, key: str) -> None:
+        """The last attempt of a task ends well."""
+        job = [job for job in self.jobs.values() if job.key == key][-1]
+        job_id = job.job_id or ""
+        self.rows[job_id] = Sighting(
+            job_id, Phase.DONE, "COMPLETED", started_at=self.now, ended_at=self.now, node="n1"
+        )
+
     def purges(self, *keys: str) -> None:
         for key in keys:
             del self.rows[self._id(key)]

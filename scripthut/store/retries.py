@@ -1,0 +1,104 @@
+"""Trying again: a task becomes a new attempt in the same run, and what waited for it waits anew."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from types import MappingProxyType
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from scripthut.core.errors import Conflict
+from scripthut.core.states import BROKEN, Event, State
+from scripthut.store.models import Run, Task
+from scripthut.store.tasks import move
+
+MOST = 35  # attempts: one character of the token, see ids.token
+AGAIN = frozenset({*BROKEN, State.LOST}) - {State.DEP_FAILED}
+"""States in which a person can ask for another attempt."""
+
+# A pending task knows nothing of a former attempt; its files and logs stay under that attempt.
+CLEAN = MappingProxyType(
+    {
+        "token": None,
+        "job_id": None,
+        "submitted_at": None,
+        "accepted_at": None,
+        "started_at": None,
+        "finished_at": None,
+        "exit_code": None,
+        "signal": None,
+        "node": None,
+        "reason": None,
+        "missing_since": None,
+        "cancel_asked_at": None,
+        "cancel_sent_at": None,
+        "listing_mark": None,
+        "collected_at": None,
+        "outputs_more": 0,
+        "outputs_problem": None,
+        "has_outputs": False,
+        "has_run_summary": False,
+        "progress": None,
+        "progress_text": None,
+        "progress_mark": None,
+    }
+)
+
+
+def retry_task(session: Session, task: Task, now: datetime) -> int:
+    """Try one task again, and let those wait anew that its end had broken; says how many move.
+
+    Conflict when it has not ended badly.
+    """
+    session.refresh(task)
+    if task.state not in AGAIN:
+        raise Conflict(
+            f"The task {task.key} is {task.state}: only one that failed, was cancelled or is lost "
+            "can be tried again."
+        )
+    return _retry(session, task.run_id, [task], now)
+
+
+def retry_failed(session: Session, run: Run, now: datetime) -> int:
+    """Try all tasks of a run again that ended badly or are lost; says how many tasks move."""
+    statement = select(Task).where(Task.run_id == run.id, Task.state.in_(AGAIN))
+    broken = session.scalars(statement.order_by(Task.n)).all()
+    if not broken:
+        raise Conflict(f"The run {run.id} has no task that could be tried again.")
+    return _retry(session, run.id, broken, now)
+
+
+def _retry(session: Session, run_id: str, tasks: Sequence[Task], now: datetime) -> int:
+    worn_out = [task.key for task in tasks if task.attempt >= MOST]
+    if worn_out:
+        raise Conflict(
+            f"The task {worn_out[0]} has been tried {MOST} times, the most there can be: "
+            "start a new run."
+        )
+    moved = 0
+    for task in tasks:
+        facts = {**CLEAN, "attempt": task.attempt + 1, "reason": "Tried again"}
+        moved += move(session, task, Event.RETRIED, now, facts)
+    for task in _waiting_for(session, run_id, {task.key for task in tasks}):
+        # It never was a job: the same attempt will be its first.
+        moved += move(session, task, Event.RETRIED, now, CLEAN)
+    again = update(Run).where(Run.id == run_id)
+    session.connection().execute(again.values(ended_at=None, cancel_asked_at=None))
+    return moved
+
+
+def _waiting_for(session: Session, run_id: str, keys: Collection[str]) -> list[Task]:
+    """The tasks that these ones' ends had broken, through whole chains.
+
+    One that something else has broken too is broken again by the engine's next cascade.
+    """
+    statement = select(Task).where(Task.run_id == run_id, Task.state == State.DEP_FAILED)
+    broken = session.scalars(statement.order_by(Task.n)).all()
+    found: dict[str, Task] = {}
+    reached = set(keys)
+    while True:
+        new = [t for t in broken if t.key not in found and not reached.isdisjoint(t.deps)]
+        if not new:
+            return list(found.values())
+        found |= {task.key: task for task in new}
+        reached |= {task.key for task in new}
