@@ -78,12 +78,14 @@ class Engine:
             self._build()
         with self.database.reading() as session:
             news, ordered = tasks.news(session, now), tasks.ordered(session)
+            looked_at = watches.backends(session, now)
         for name, cycle in self._cycles.items():
             self._reap(name)
             pace = self._paces[name]
             if name in self._running:
                 continue
-            if pace.is_due(time.monotonic(), news.get(name), name in ordered):
+            wishes = (name in ordered, name in looked_at)
+            if pace.is_due(time.monotonic(), news.get(name), *wishes):
                 self._running[name] = self._pool.submit(self._cycle, cycle, pace, now)
         self._clean(now)
         return True

@@ -22,13 +22,22 @@ class Pace:
     due: float = 0.0
     stirred: float = 0.0  # when something last happened
     earliest: float = 0.0  # not before, whatever happens: a slow machine is left alone
+    ended: float = 0.0  # when the last cycle ended
     failures: int = 0
     known: int | None = None
 
-    def is_due(self, now: float, news: int | None, is_ordered: bool = False) -> bool:
+    def is_due(
+        self,
+        now: float,
+        news: int | None,
+        is_ordered: bool = False,
+        is_looked_at: bool = False,
+    ) -> bool:
         """Whether a cycle should start; `news` is None while the backend has nothing to do.
 
         `is_ordered`: somebody waits for an order to be sent, and it does not wait for the pace.
+        `is_looked_at`: somebody has opened one of its runs; however calm, it is asked at the quick
+        pace from then on.
         """
         if news is None:
             self.known = None
@@ -38,10 +47,12 @@ class Pace:
         if news != self.known and now >= self.earliest:
             self.known, self.stirred = news, now
             return True
-        return is_ordered or now >= self.due
+        is_awaited = is_looked_at and now >= max(self.ended + self.quick, self.earliest)
+        return is_ordered or is_awaited or now >= self.due
 
     def took(self, now: float, report: Report) -> None:
         """Note how a cycle went, and from that when the next one is due."""
+        self.ended = now
         if not report.answered:
             self.failures += 1
             self.due = now + min(60.0, self.quick * 2 ** min(self.failures, 6))

@@ -45,6 +45,12 @@ def looks(session: Session, backend: str, now: datetime) -> Sequence[WatchRow]:
     return session.scalars(statement).all()
 
 
+def backends(session: Session, now: datetime) -> set[str]:
+    """The backends of which somebody looks at a run."""
+    statement = select(Run.backend).join(WatchRow, WatchRow.run_id == Run.id)
+    return set(session.scalars(statement.where(WatchRow.until > now).distinct()))
+
+
 def forget_old(session: Session, now: datetime) -> None:
     """Drop looks that ended a while ago."""
     session.execute(delete(WatchRow).where(WatchRow.until < now - timedelta(minutes=5)))

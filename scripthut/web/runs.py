@@ -136,6 +136,7 @@ def _news(run: RunRow, since: Mark) -> str:
         "groups": [group for group in on_page if not ids.isdisjoint(group.ids)],
         "opened": runs.tasks_by_id(g.session, {opened} & ids),
         "tab": request.args.get("tab", ""),
+        "has_new_summary": run.summary_version > since.version,
     }
     return render_template("runs/_changes.html", **context)
 

@@ -1,12 +1,14 @@
 """A task's panel: what it is, what it runs, what it says, and how it came to be so."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from flask import Blueprint, g, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
+from scripthut.core.document import TaskSpec
+from scripthut.core.endings import Ended, Ending, ending
 from scripthut.core.jobs import Chunk
 from scripthut.core.states import State
 from scripthut.store import orders, runs, watches
@@ -22,6 +24,7 @@ bp = Blueprint("tasks", __name__, url_prefix="/runs/<run_id>/tasks/<key>")
 TABS = ("details", "script", "output", "error", "outputs")
 TAIL = 64 * 1024  # bytes of a log that a page begins with
 PIECE = 256 * 1024  # bytes that one answer adds to it at most
+LAST_BYTES, LAST_LINES = 16 * 1024, 40  # of a log, where a task that did not complete says why
 SILENCE: Mapping[State, str] = {
     State.PENDING: "The task has not been submitted yet.",
     State.SUBMITTING: "The task is being submitted.",
@@ -85,12 +88,33 @@ def _more(task: Task, stream: str) -> ResponseReturnValue:
 
 
 def _details(task: Task) -> dict[str, object]:
+    words_of, words = last_words(task)
     return {
+        "why": why(task),
+        "words": words,
+        "words_of": words_of,
         "full": task,
         "spec": task.spec,
         "deps": runs.tasks_by_key(g.session, task.run_id, task.deps),
         "events": runs.history(g.session, task.id),
     }
+
+
+def why(task: Task) -> Ending | None:
+    """Why a task did not complete; None for one that did, or may yet."""
+    spec = TaskSpec.stored(task.spec)
+    known = (task.state, task.reason, task.exit_code, task.signal)
+    return ending(Ended(*known, task.started_at, task.finished_at, spec.time_limit, spec.memory))
+
+
+def last_words(task: Task) -> tuple[str, str]:
+    """The name of the log that says why, and its last lines: many programs err on their output."""
+    for stream in ("error", "output"):
+        data = b"" if task.token is None else kept().read_log(task.token, stream, -LAST_BYTES).data
+        text = plain(data.decode("utf-8", "replace")).rstrip()
+        if text:
+            return stream, "\n".join(text.split("\n")[-LAST_LINES:])
+    return "error", ""
 
 
 def _script(task: Task) -> dict[str, object]:
@@ -131,7 +155,17 @@ def _details_json(task: Task) -> dict[str, object]:
         {"at": e.at.isoformat(), "what": e.what, "old": e.old, "new": e.new, "note": e.note}
         for e in runs.history(g.session, task.id)
     ]
-    return {"task_id": task.key, "status": task.state, "reason": task.reason, "events": events}
+    about = {"task_id": task.key, "status": task.state, "reason": task.reason}
+    return {**about, "why": why_json(task), "events": events}
+
+
+def why_json(task: Task) -> dict[str, object] | None:
+    """Why a task did not complete, as the JSON API says it; null for one that did, or may yet."""
+    found = why(task)
+    if found is None:
+        return None
+    words_of, words = last_words(task)
+    return {**asdict(found), "log": words_of, "last_lines": words}
 
 
 def _log_json(stream: str) -> Callable[[Task], dict[str, object]]:

@@ -56,3 +56,15 @@ def test_silence_is_met_with_longer_and_longer_pauses_that_news_do_not_shorten()
     assert not pace.is_due(59, 99, is_ordered=True)
     pace.took(60, Report(True, is_stirring=True))
     assert pace.due == 62
+
+
+def test_what_is_looked_at_is_asked_at_the_quick_pace_however_calm() -> None:
+    pace = settled()
+    pace.took(100, CALM)
+    assert not pace.is_due(102, 1)
+    assert not pace.is_due(101.9, 1, is_looked_at=True)
+    assert pace.is_due(102, 1, is_looked_at=True)
+
+
+def test_looking_does_not_press_a_slow_machine() -> None:
+    assert not settled(3).is_due(14.9, 1, is_looked_at=True)

@@ -11,6 +11,7 @@ from scripthut.core.jobs import Area
 from scripthut.core.states import State
 from scripthut.store.kept import Kept
 from scripthut.store.models import Output
+from scripthut.store.versions import summary_changed
 
 pytestmark = pytest.mark.browser
 
@@ -149,6 +150,22 @@ def test_a_refresh_of_the_summary_keeps_open_details_and_the_place(page, hut, wr
     writes("a", DETAILS.format("second") + "<p>line</p>" * 100, Area.FRAGMENT, b"a.md")
     page.evaluate("htmx.trigger(document.getElementById('summary-poll'), 'every')")
     expect(page.locator("#summary")).to_contain_text("second")
+    assert page.locator("#summary details").evaluate("d => d.open") is True
+    assert abs(page.evaluate("scrollY") - before) < 5
+
+
+def test_news_of_a_summary_are_on_the_open_page_with_the_next_question(page, hut, writes):
+    hut.run({"a": "running", "b": "running"})
+    writes("a", DETAILS.format("first") + "<p>line</p>" * 100, Area.FRAGMENT, b"a.md")
+    page.goto("/runs/abcdefgh")
+    page.locator("#summary summary").click()
+    page.mouse.wheel(0, 300)
+    page.wait_for_function("scrollY > 200")
+    before = page.evaluate("scrollY")
+    writes("a", DETAILS.format("second") + "<p>line</p>" * 100, Area.FRAGMENT, b"a.md")
+    with hut.database.writing() as session:
+        summary_changed(session, "abcdefgh")
+    expect(page.locator("#summary")).to_contain_text("second", timeout=SOON)
     assert page.locator("#summary details").evaluate("d => d.open") is True
     assert abs(page.evaluate("scrollY") - before) < 5
 

@@ -9,6 +9,7 @@ from sqlalchemy import update
 from scripthut.core.states import State
 from scripthut.store.models import Task, WatchRow
 from scripthut.store.runs import group
+from scripthut.store.versions import summary_changed
 from scripthut.web.runs import CHUNK, NEWS, PAGE, WHOLE
 
 HTMX = {"HX-Request": "true", "HX-Source": "div#live", "HX-Target": "div#live"}
@@ -56,6 +57,18 @@ def test_a_task_that_ended_shows_no_progress(client, hut):
     hut.run({"a": "failed"})
     hut.change("abcdefgh", "a", progress=0.42)
     assert "<progress" not in client.get("/runs/abcdefgh").text
+
+
+def test_news_of_a_summary_fetch_it_at_once_and_other_news_do_not(client, hut):
+    hut.run({"a": "running"})
+    asks = live(client.get("/runs/abcdefgh").text)
+    hut.change("abcdefgh", "a", progress=0.5)
+    news = client.get(asks, headers=HTMX).text
+    assert "summary-poll" not in news
+    hut.change("abcdefgh", "a", has_run_summary=True)
+    with hut.database.writing() as session:
+        summary_changed(session, "abcdefgh")
+    assert "summary-poll" in client.get(live(news), headers=HTMX).text
 
 
 def test_the_list_is_paged(client, hut):

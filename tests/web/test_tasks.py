@@ -57,7 +57,7 @@ def test_details_say_how_it_came_to_be_so(client, hut):
     hut.event("abcdefgh", "a", "accepted", "submitted")
     hut.event("abcdefgh", "a", "exited_bad", "failed")
     details = client.get(TASK).text
-    for words in ("Ended by signal 9 (killed)", "<dt>Signal</dt><dd>9</dd>", "n042"):
+    for words in ("Ended by signal 9 (killed)", "<dt>Ended by</dt><dd>SIGKILL (signal 9): it was killed", "n042"):
         assert words in details
     assert details.index('data-state="submitted"') < details.rindex('data-state="failed"')
     assert f'href="{TASK}">a</a>' in client.get("/runs/abcdefgh/tasks/b").text
@@ -209,3 +209,54 @@ def test_a_cut_escape_is_kept_back():
     assert whole(b"abc\x1b[31") == 3
     assert whole(b"abc\x1b[31m") == 8
     assert whole("€".encode()[:2]) == 0
+
+
+def test_a_failed_task_opens_with_why(client, hut, app):
+    hut.run({"a": "failed", "b": "completed"})
+    hut.change("abcdefgh", "a", progress=0.42, progress_text="fold 3", has_outputs=True)
+    lines = "".join(f"line {n}\n" for n in range(1, 61)) + "\x1b[31mKeyError: <x>\x1b[0m\n"
+    app.extensions["kept"].append_log("abcdefgh.0.1", "error", 0, lines.encode())
+    page = client.get(TASK).text
+    why = page[page.index('class="why"') : page.index("<h3>History</h3>")]
+    for words in (
+        "Why it failed",
+        "<dt>Exit code</dt><dd>3</dd>",
+        "4m 50s of 1h 00m",
+        "<dt>Memory asked for</dt><dd>4.0 GiB</dd>",
+        "42 % fold 3",
+        "line 22\n",
+        "KeyError: &lt;x&gt;</pre>",
+        'hx-get="/runs/abcdefgh/tasks/a/detail/outputs"',
+    ):
+        assert words in why, words
+    assert "line 21\n" not in why
+    assert 'class="why"' not in client.get("/runs/abcdefgh/tasks/b").text
+
+
+def test_an_empty_error_log_gives_way_to_the_output(client, hut, app):
+    hut.run({"a": "failed"})
+    app.extensions["kept"].append_log("abcdefgh.0.1", "output", 0, b"error: no licence\n")
+    page = client.get(TASK).text
+    assert "error: no licence</pre>" in page
+    assert "tab=output" in page[page.index('class="why"') :].partition("<pre")[0]
+
+
+@pytest.mark.parametrize(
+    ("state", "title"),
+    [
+        ("cancelled", "Why it was cancelled"),
+        ("lost", "Why it is lost"),
+        ("dep_failed", "Why it did not run"),
+    ],
+)
+def test_every_ending_but_the_good_one_says_why(client, hut, state, title):
+    hut.run({"a": state})
+    assert title in client.get(TASK).text
+
+
+def test_programs_are_told_why_too(client, hut, app):
+    hut.run({"a": "failed"})
+    app.extensions["kept"].append_log("abcdefgh.0.1", "error", 0, b"no licence\n")
+    said = client.get(TASK + "/detail/details", headers={"Accept": "application/json"}).json
+    assert said["why"]["exit"] == "3"
+    assert said["why"]["last_lines"] == "no licence"
