@@ -57,7 +57,11 @@ def test_details_say_how_it_came_to_be_so(client, hut):
     hut.event("abcdefgh", "a", "accepted", "submitted")
     hut.event("abcdefgh", "a", "exited_bad", "failed")
     details = client.get(TASK).text
-    for words in ("Ended by signal 9 (killed)", "<dt>Ended by</dt><dd>SIGKILL (signal 9): it was killed", "n042"):
+    for words in (
+        "Ended by signal 9 (killed)",
+        "<dt>Ended by</dt><dd>SIGKILL (signal 9): it was killed",
+        "n042",
+    ):
         assert words in details
     assert details.index('data-state="submitted"') < details.rindex('data-state="failed"')
     assert f'href="{TASK}">a</a>' in client.get("/runs/abcdefgh/tasks/b").text
