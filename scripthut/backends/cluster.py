@@ -152,6 +152,7 @@ class ClusterBackend:
             listings=seen.listings,
             contents=seen.contents,
             logs=seen.logs,
+            progress=seen.progress,
             unanswered=asked.unanswered | frozenset(unread),
             notice=why or asked.notice,
         )
@@ -164,7 +165,6 @@ class ClusterBackend:
         command = {"key": "queue", "argv": queue, "timeout": QUEUE_SECONDS, "needed": True}
         return {
             "commands": [command] if live else [],
-            progress=seen.progress,
             "states": node.states(live),
             "outputs": node.outputs(turned),
             "limits": node.limits(self._limits),
