@@ -22,6 +22,7 @@ from scripthut.core.jobs import (
     Token,
     Watch,
 )
+from scripthut.core.judge import SIGNALLED
 from scripthut.core.script import script
 from scripthut.schedulers.base import Dialect, Row
 from scripthut.transports.base import MIB, Transport
@@ -35,7 +36,6 @@ UNHEARD = 30.0  # a job without an id, absent for so long, is looked for in the 
 PAUSE = 30.0  # accounting that did not answer is left alone for so long
 NO_ACCOUNTING = 600.0  # "there is none" is believed for so long
 BATCH_JOBS, BATCH_BYTES = 200, 8 * MIB
-KILLED = 128  # above it, an exit code tells of a signal, and the scheduler knows why
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class ClusterBackend:
         unnamed: list[Job] = []
         for job in live:
             note = seen.notes.get(job.token)
-            if job.token in sightings or (note is not None and note.code <= KILLED):
+            if job.token in sightings or (note is not None and note.code not in SIGNALLED):
                 continue
             job_id = seen.claims.get(job.token) or job.job_id
             if job_id is not None:

@@ -139,7 +139,7 @@ class LocalBackend:
             return None
         is_cancelled = _cancel_file(job).exists()
         if note is not None:
-            return _cancelled(job_id, note) if is_cancelled and note.code != 0 else None
+            return _ended(job_id, note, is_cancelled)
         processes.kill(None, _mark(job))
         if is_cancelled:
             return Sighting(
@@ -221,12 +221,19 @@ def _running(job_id: str, process: psutil.Process) -> Sighting:
     )
 
 
-def _cancelled(job_id: str, note: ExitNote) -> Sighting:
+def _ended(job_id: str, note: ExitNote, is_cancelled: bool) -> Sighting:
+    """There is no scheduler to say more than the note: what it says is final."""
+    if note.code == 0:
+        phase, word = Phase.DONE, "COMPLETED"
+    elif is_cancelled:
+        phase, word = Phase.CANCELLED, "CANCELLED"
+    else:
+        phase, word = Phase.FAILED, "FAILED"
     return Sighting(
         job_id,
-        Phase.CANCELLED,
-        "CANCELLED",
-        "Cancelled",
+        phase,
+        word,
+        "Cancelled" if phase is Phase.CANCELLED else None,
         exit_code=note.code,
         started_at=note.started_at,
         ended_at=note.ended_at,

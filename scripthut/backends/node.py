@@ -230,6 +230,7 @@ def read_note(token: Token, text: str) -> ExitNote | None:
             started_at=datetime.fromtimestamp(int(said["start"]), UTC),
             ended_at=datetime.fromtimestamp(int(said["end"]), UTC),
             node=said["node"],
+            why=said.get("why") or None,
         )
     except (KeyError, ValueError, OverflowError, OSError):
         return None

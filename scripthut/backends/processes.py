@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -32,7 +33,7 @@ def launch(
     The name is `<pid>-<start>-<boot>`, which is also its $SCRIPTHUT_JOB_ID. OSError when it
     cannot be started.
     """
-    with out.open("ab") as stdout, err.open("ab") as stderr:
+    with _log(out) as stdout, _log(err) as stderr:
         process = subprocess.Popen(
             ["/bin/sh", "-c", _LAUNCH, "scripthut", *argv],
             stdin=subprocess.PIPE,
@@ -47,6 +48,13 @@ def launch(
         with process.stdin as pipe, suppress(BrokenPipeError):
             pipe.write(f"{name}\n".encode())
     return name, process
+
+
+def _log(path: Path) -> IO[bytes]:
+    """Open a file to append to. A named pipe that nobody reads is an OSError, never a wait."""
+    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)
+    os.set_blocking(opened, True)
+    return os.fdopen(opened, "ab", buffering=0)
 
 
 def find(name: str) -> psutil.Process | None:

@@ -119,7 +119,7 @@ class ExitNote:
     started_at: datetime
     ended_at: datetime
     node: str
-    refused: str | None = None  # the job id that held the claim: this job ran nothing
+    why: str | None = None  # a sentence: why the frame could not run the command
 
 
 class Area(StrEnum):

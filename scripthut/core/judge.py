@@ -17,6 +17,7 @@ UNHEARD = timedelta(minutes=1)  # "no such job" for this long: it was never subm
 YOUNG = timedelta(seconds=10)  # a scheduler may take this long to show a job it accepted
 WORD = timedelta(seconds=30)  # how long a scheduler's own word is awaited for a killed job
 
+SIGNALLED = range(129, 128 + 65)  # exit codes that tell of a signal; 255 is a code like any other
 SIGNALS = {1: "SIGHUP", 2: "SIGINT", 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
 ENDED = {
     Phase.DONE: Event.EXITED_OK,
@@ -111,14 +112,15 @@ def _ended(
         return None
     if sighting is not None:
         return _note_of_a_job_in_the_queue(task, note, sighting)
-    awaited = now - max(note.ended_at, answering_since)
+    # Counted on our own clock from when the queue was first seen without it, never on the node's.
+    awaited = _gone_for(task, now, answering_since)
     has_no_word = awaited < (PATIENCE if seen.unanswered else WORD)
     if note.code == 0:
         # A handler that exits 0 after the limit has not completed: the scheduler's word counts.
         return None if _over_limit(task, note) and has_no_word else _by_note(note)
-    if note.code > 128 and task.cancel_asked:
+    if note.code in SIGNALLED and task.cancel_asked:
         return Verdict(Event.CANCELLED, _note_facts(note) | {"reason": "Cancelled"})
-    return None if note.code > 128 and has_no_word else _by_note(note)
+    return None if note.code in SIGNALLED and has_no_word else _by_note(note)
 
 
 def _note_of_a_job_in_the_queue(
@@ -159,7 +161,7 @@ def _scheduler_says(
     # The scheduler's sentence (a limit, memory, a node) tells more than a bare exit code does.
     own_words = sighting.reason
     if event is Event.EXITED_BAD and (own_words is None or sighting.word == "FAILED"):
-        own_words = own_words if note is None else _why(note.code)
+        own_words = own_words if note is None else _why(note)
     facts["reason"] = None if event is Event.EXITED_OK else (own_words or sighting.word.title())
     return Verdict(event, {k: v for k, v in facts.items() if k == "reason" or v is not None})
 
@@ -174,7 +176,7 @@ def _in_queue(task: Standing, sighting: Sighting, now: datetime) -> Verdict:
 
 
 def _absent(task: Standing, seen: Evidence, now: datetime, answering_since: datetime) -> Verdict:
-    if seen.unanswered:
+    if seen.unanswered and seen.note is None:
         return _forget_absence(task)
     if _age(task, now) < YOUNG and task.state is State.SUBMITTED:
         return NOTHING
@@ -221,18 +223,21 @@ def _over_limit(task: Standing, note: ExitNote) -> bool:
 def _note_facts(note: ExitNote) -> dict[str, object]:
     return {
         "exit_code": note.code,
-        "signal": note.code - 128 if note.code > 128 else None,
+        "signal": note.code - 128 if note.code in SIGNALLED else None,
         "started_at": note.started_at,
         "finished_at": max(note.ended_at, note.started_at),
         "node": note.node,
-        "reason": _why(note.code),
+        "reason": _why(note),
     }
 
 
-def _why(code: int) -> str | None:
+def _why(note: ExitNote) -> str | None:
+    code = note.code
     if code == 0:
         return None
-    if code <= 128:
+    if note.why is not None:
+        return f"The command was not run: {note.why}"
+    if code not in SIGNALLED:
         return f"Exited with code {code}"
     number = code - 128
     name = SIGNALS.get(number, f"signal {number}")

@@ -27,7 +27,11 @@ hut_functions=$(compgen -A function)
 # -n because the name may exist already and would otherwise be followed.
 _CLAIM = r"""
 set -o pipefail
-hut_die() { printf 'scripthut: %s\n' "$1" >&2; exit 1; }
+hut_die() {
+  printf 'scripthut: %s\n' "$1" >&2
+  [ ! -d "$hut_state" ] || printf '%s' "$1" >"$hut_note.$hut_id.why"
+  exit 1
+}
 hut_node=${SLURMD_NODENAME:-$(uname -n)}
 hut_id=${SLURM_JOB_ID:-${PBS_JOBID:-${SCRIPTHUT_JOB_ID:-}}}
 [ -n "$hut_id" ] || hut_die "no job id: submit this script to the scheduler"
@@ -42,7 +46,7 @@ if ! ln -sn -- "job:$hut_id" "$hut_claim" 2>/dev/null; then
     exit 0
   fi
 fi
-rm -f -- "$hut_note"
+rm -f -- "$hut_note" "$hut_note.$hut_id.why"
 hut_start=$(date +%s)
 hut_bash=$BASH
 hut_code=
@@ -50,8 +54,10 @@ hut_got=
 hut_finish() {
   trap '' HUP INT TERM USR1 USR2
   [ -n "$hut_code" ] || hut_code=${hut_got:-143}
-  printf 'token=%s\njob=%s\ncode=%s\nstart=%s\nend=%s\nnode=%s\nwhole\n' "$hut_token" "$hut_id" \
-    "$hut_code" "$hut_start" "$(date +%s)" "$hut_node" >"$hut_note.$hut_id.tmp" &&
+  hut_why=$(cat -- "$hut_note.$hut_id.why" 2>/dev/null)
+  printf 'token=%s\njob=%s\ncode=%s\nstart=%s\nend=%s\nnode=%s\nwhy=%s\nwhole\n' \
+    "$hut_token" "$hut_id" "$hut_code" "$hut_start" "$(date +%s)" "$hut_node" "${hut_why:0:1000}" \
+    >"$hut_note.$hut_id.tmp" &&
     mv -f -- "$hut_note.$hut_id.tmp" "$hut_note"
   exit "$hut_code"
 }

@@ -82,6 +82,7 @@ TABLE: Mapping[State, Mapping[Event, State]] = {
 }
 
 TERMINAL = frozenset({S.COMPLETED, S.FAILED, S.CANCELLED, S.DEP_FAILED})
+OPEN = frozenset(State) - TERMINAL
 LIVE = frozenset({S.SUBMITTING, S.SUBMITTED, S.QUEUED, S.RUNNING, S.SETTLING})
 """States in which the scheduler is asked; they occupy a slot. LOST is asked about too."""
 BROKEN = frozenset({S.FAILED, S.CANCELLED, S.DEP_FAILED})

@@ -1,8 +1,9 @@
 """What may start now: broken dependencies cascade, and ready tasks are claimed for submission."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from scripthut import ids
 from scripthut.core.graph import Node, cascade, ready
@@ -13,6 +14,9 @@ from scripthut.engine.base import Hands
 from scripthut.store import tasks as store
 from scripthut.store.db import Session
 from scripthut.store.models import Task
+from scripthut.store.orders import UNSUBMITTED
+
+_T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 AT_ONCE = 100  # tasks claimed in one cycle: one command submits them
@@ -20,12 +24,13 @@ AT_ONCE = 100  # tasks claimed in one cycle: one command submits them
 
 def advance(hands: Hands, cap: int, now: datetime) -> Sequence[Task]:
     """Cascade, then claim what the caps allow; the claimed tasks, committed, not yet submitted."""
+    _drop_unwanted(hands, now)
     with hands.reading() as session:
         runs = store.active_runs(session, hands.backend.name)
         graphs = {run.id: store.nodes(session, run.id) for run in runs}
         live = store.live_counts(session, hands.backend.name)
     for run in runs:
-        _break_dependents(hands, graphs[run.id], now)
+        _break_dependents(hands, run.id, graphs[run.id], now)
     can_start = {run.id: ready(graphs[run.id]) for run in runs}
     claimants = [Claimant(run.id, len(can_start[run.id]), live.get(run.id, 0)) for run in runs]
     free = min(cap - sum(live.values()), AT_ONCE)
@@ -34,15 +39,30 @@ def advance(hands: Hands, cap: int, now: datetime) -> Sequence[Task]:
     return _claim(hands, chosen, now) if chosen else ()
 
 
-def _break_dependents(hands: Hands, nodes: Sequence[Node], now: datetime) -> None:
+def _break_dependents(hands: Hands, run_id: str, nodes: Sequence[Node], now: datetime) -> None:
     """End the tasks that can never start because something they need ended badly."""
-    doomed = cascade(nodes)
-    if not doomed:
-        return
-    with hands.writing() as session:
-        for task in store.by_ids(session, doomed):
-            reason = f"Dependency {doomed[task.id]!r} did not complete"
-            store.move(session, task, Event.DEPENDENCY_FAILED, now, {"reason": reason})
+    broken_by: dict[str, list[int]] = {}
+    for task_id, key in cascade(nodes).items():
+        broken_by.setdefault(key, []).append(task_id)
+    doomed = [(key, part) for key, some in broken_by.items() for part in _parts(some)]
+    for parts in _parts(doomed):  # others write between two parts
+        with hands.writing() as session:
+            for key, some in parts:
+                reason = f"Dependency {key!r} did not complete"
+                store.move_pending(session, run_id, Event.DEPENDENCY_FAILED, now, reason, some)
+
+
+def _drop_unwanted(hands: Hands, now: datetime) -> None:
+    """End the tasks whose submission came to nothing after their cancellation was ordered."""
+    with hands.reading() as session:
+        by_run = store.unwanted(session, hands.backend.name)
+    for run_id, unwanted in by_run.items():
+        with hands.writing() as session:
+            store.move_pending(session, run_id, Event.CANCELLED, now, UNSUBMITTED, unwanted)
+
+
+def _parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    return (values[at : at + AT_ONCE] for at in range(0, len(values), AT_ONCE))
 
 
 def _claim(hands: Hands, chosen: Sequence[int], now: datetime) -> Sequence[Task]:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from scripthut.backends.base import Backend
 from scripthut.core.jobs import OutputLimits
@@ -38,10 +39,18 @@ class Lead:
         self._epoch, self._renewed = epoch, now
         return epoch is not None
 
+    @property
+    def epoch(self) -> int | None:
+        """Which leadership this is: a new number whenever the lease was lost in between."""
+        return self._epoch
+
     @contextmanager
-    def writing(self) -> Iterator[Session]:
-        """A transaction that only the leader can begin; Fenced for anybody else."""
-        epoch = self._epoch
+    def writing(self, epoch: int | None = None) -> Iterator[Session]:
+        """A transaction that only the leader can begin; Fenced for anybody else.
+
+        `epoch`: the leadership in which the work began, None for the present one.
+        """
+        epoch = self._epoch if epoch is None else epoch
         with self._database.writing() as session:
             if epoch is None:
                 raise lease.Fenced("this engine does not lead")
@@ -49,8 +58,13 @@ class Lead:
             yield session
 
     def hands(self, backend: Backend, kept: Kept, limits: OutputLimits) -> Hands:
-        """What one backend's cycle acts through."""
-        return Hands(backend, self._database.reading, self.writing, kept, limits)
+        """What one backend's cycle acts through, in the present leadership and no later one.
+
+        An engine that slept may lead again when it wakes, with another one's acts in between:
+        what it had in its hands is void all the same.
+        """
+        writing = partial(self.writing, self._epoch)
+        return Hands(backend, self._database.reading, writing, kept, limits)
 
     def release(self) -> None:
         """Give the lease back, if it can be done."""

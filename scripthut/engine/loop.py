@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime
 
 from scripthut import clock, ids
@@ -26,6 +26,7 @@ from scripthut.store.kept import Kept
 log = logging.getLogger(__name__)
 TICK = 0.5  # seconds between two looks at the database for something to do
 HOUSEKEEPING = 600.0  # seconds
+LET_END = 5.0  # seconds that cycles have to end by themselves when the engine stops
 
 
 class Engine:
@@ -37,7 +38,8 @@ class Engine:
         self.database = Database(config.database_url)
         self.lead = Lead(self.database, ids.new_holder())
         self._kept = Kept(config.data_dir / "kept")
-        self._backends = backends
+        self._backends = dict(backends or {})
+        self._epoch: int | None = None  # the leadership that the cycles belong to
         self._cycles: dict[str, Cycle] = {}
         self._paces: dict[str, Pace] = {}
         self._running: dict[str, Future[bool]] = {}
@@ -74,8 +76,8 @@ class Engine:
         """Renew the lease and start every cycle that is due; True while this engine leads."""
         if not self.lead.renew():
             return False
-        if not self._cycles:
-            self._build()
+        if self._epoch != self.lead.epoch:
+            self._begin()
         with self.database.reading() as session:
             news, ordered = tasks.news(session, now), tasks.ordered(session)
             looked_at = watches.backends(session, now)
@@ -111,17 +113,18 @@ class Engine:
             log.error("cycle broke backend=%s", name, exc_info=error)
             self._paces[name].broke(time.monotonic())
 
-    def _build(self) -> None:
+    def _begin(self) -> None:
+        """Begin a leadership: nothing that was known in an earlier one counts."""
         settings = self.config.settings
         for part in self.config.backends:
-            if self._backends is not None:
-                backend = self._backends[part.name]
-            else:
-                backend = build(part, self.config.settings)
+            if part.name not in self._backends:
+                self._backends[part.name] = build(part, settings)
+            backend = self._backends[part.name]
             hands = self.lead.hands(backend, self._kept, settings.outputs.limits())
             self._cycles[part.name] = Cycle(hands, part.type, part.max_concurrent)
             quick = 0.5 if part.type == "local" else 2.0
             self._paces[part.name] = Pace(quick, float(settings.poll_interval))
+        self._epoch = self.lead.epoch
 
     def _clean(self, now: datetime) -> None:
         if time.monotonic() - self._cleaned > HOUSEKEEPING:
@@ -131,8 +134,10 @@ class Engine:
                 tasks.give_up_collecting(session, now)
 
     def _close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        for cycle in self._cycles.values():
-            cycle.hands.backend.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        wait(self._running.values(), LET_END)
+        for backend in self._backends.values():
+            backend.close()  # a machine that hangs is not waited for
+        self._pool.shutdown(wait=True)
         self.lead.release()
         self.database.dispose()

@@ -65,5 +65,6 @@ class Pace:
         self.due = max(now + pause, self.earliest)
 
     def broke(self, now: float) -> None:
-        """A cycle ended on a defect: try again, but not in a storm."""
+        """A cycle ended on a defect: try again, but not in a storm, whatever is ordered or new."""
+        self.failures += 1
         self.due = now + BREAK

@@ -75,7 +75,8 @@ REASONS: Mapping[str, str] = {
     "JobHeldAdmin": "Held by the cluster's administrator",
     "JobHeldUser": "Held: release it with `scontrol release`",
     "JobLaunchFailure": (
-        "Slurm could not launch it (is its log directory still there?), or its script was killed"
+        "Its script was killed (out of memory? its error log may say so), or Slurm could not "
+        "launch it (is its log directory still there?)"
     ),
     "Licenses": "Waits for a licence",
     "MaxCpuPerAccount": "The account's limit of processors is reached",

@@ -5,14 +5,15 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from scripthut.core.states import TERMINAL, Event, State
+from scripthut.core.states import OPEN, TERMINAL, Event, State
 from scripthut.store.models import EventRow, Run, Task
-from scripthut.store.tasks import move
+from scripthut.store.tasks import move, move_pending
 from scripthut.store.versions import next_version
 
+UNSUBMITTED = "Cancelled before it was submitted"
 # In these states nobody can be asked for evidence, so the order itself ends the task.
 AT_ONCE = {
-    State.PENDING: {"reason": "Cancelled before it was submitted"},
+    State.PENDING: {"reason": UNSUBMITTED},
     State.LOST: {"reason": "Cancelled while it was lost: what became of its job is not known"},
 }
 
@@ -33,13 +34,15 @@ def ask_cancel_task(session: Session, task: Task, now: datetime) -> bool:
 
 def ask_cancel_run(session: Session, run: Run, now: datetime) -> int:
     """Order the cancellation of all of a run's tasks that have not ended; says how many."""
-    statement = select(Task).where(Task.run_id == run.id, Task.state.not_in(TERMINAL))
-    open_tasks = session.scalars(statement.order_by(Task.n)).all()
-    if not open_tasks:
+    statement = select(Task.id).where(Task.run_id == run.id, Task.state.in_(OPEN)).limit(1)
+    if session.scalar(statement) is None:
         return 0
     marked = update(Run).where(Run.id == run.id, Run.cancel_asked_at.is_(None))
     session.execute(marked.values(cancel_asked_at=now))
-    return sum(ask_cancel_task(session, task, now) for task in open_tasks)
+    dropped = move_pending(session, run.id, Event.CANCELLED, now, UNSUBMITTED)
+    others = select(Task).where(Task.run_id == run.id, Task.state.in_(OPEN)).order_by(Task.n)
+    rest = session.scalars(others.execution_options(populate_existing=True)).all()
+    return dropped + sum(ask_cancel_task(session, task, now) for task in rest)
 
 
 def _ask(session: Session, task: Task, now: datetime) -> None:

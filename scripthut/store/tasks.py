@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, update
 from sqlalchemy.orm import Session, contains_eager
 from sqlalchemy.orm.attributes import set_committed_value
 
 from scripthut.core.graph import Node
-from scripthut.core.states import LIVE, TERMINAL, Event, State, after
+from scripthut.core.states import LIVE, OPEN, TERMINAL, Event, State, after
 from scripthut.store.models import EventRow, Run, Task
 from scripthut.store.versions import next_version
 
@@ -59,6 +59,42 @@ def move(
     return True
 
 
+def move_pending(  # noqa: PLR0913
+    session: Session,
+    run_id: str,
+    event: Event,
+    now: datetime,
+    reason: str,
+    ids: Collection[int] | None = None,
+) -> int:
+    """Move many of a run's pending tasks (`ids` None: all) at once; says how many moved.
+
+    What `move` does, in three statements however many they are: a run of 10,000 tasks must not
+    hold the database's one writer for long.
+    """
+    new = after(State.PENDING, event)
+    changes = {"state": new, "version": next_version(session, run_id), "reason": reason}
+    if new in TERMINAL:
+        changes |= {"finished_at": now, "missing_since": None}
+    statement = (
+        update(Task)
+        .where(Task.run_id == run_id, Task.state == State.PENDING)
+        .values(changes)
+        .returning(Task.id)
+        .execution_options(synchronize_session=False)
+    )
+    if ids is not None:
+        statement = statement.where(Task.id.in_(ids))
+    moved = session.execute(statement).scalars().all()
+    said = {"run_id": run_id, "at": now, "what": event.value, "note": reason}
+    said |= {"old": State.PENDING.value, "new": new.value}
+    if moved:
+        session.execute(insert(EventRow), [{**said, "task_id": task_id} for task_id in moved])
+    if new in TERMINAL:
+        _close_run(session, run_id, now)
+    return len(moved)
+
+
 def learn(session: Session, task: Task, facts: Mapping[str, object]) -> bool:
     """Write facts that do not change the state; False when there is nothing new in them."""
     changes = {name: value for name, value in facts.items() if getattr(task, name) != value}
@@ -73,7 +109,8 @@ def learn(session: Session, task: Task, facts: Mapping[str, object]) -> bool:
 
 def _close_run(session: Session, run_id: str, now: datetime) -> None:
     """Note when the last task of a run has ended."""
-    open_tasks = select(Task.id).where(Task.run_id == run_id, Task.state.not_in(TERMINAL))
+    # By the states it names, the index finds none at once; NOT IN would walk over all that ended.
+    open_tasks = select(Task.id).where(Task.run_id == run_id, Task.state.in_(OPEN))
     statement = (
         update(Run)
         .where(Run.id == run_id, Run.ended_at.is_(None), ~open_tasks.exists())
@@ -150,6 +187,20 @@ def to_cancel(session: Session, backend: str, again_before: datetime) -> Sequenc
         .order_by(Task.id)
     )
     return session.scalars(statement).all()
+
+
+def unwanted(session: Session, backend: str) -> dict[str, list[int]]:
+    """Run id -> pending tasks whose cancellation was ordered while they were being submitted."""
+    statement = (
+        select(Task.run_id, Task.id)
+        .join(Task.run)
+        .where(Run.backend == backend, Run.ended_at.is_(None))
+        .where(Task.state == State.PENDING, Task.cancel_asked_at.is_not(None))
+    )
+    found: dict[str, list[int]] = {}
+    for run_id, task_id in session.execute(statement):
+        found.setdefault(run_id, []).append(task_id)
+    return found
 
 
 def mark_cancel_sent(session: Session, ids: Collection[int], now: datetime) -> None:

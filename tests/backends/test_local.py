@@ -6,14 +6,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import psutil
 import pytest
 
 from scripthut.backends import processes
 from scripthut.backends.local import LocalBackend
-from scripthut.core.jobs import Job, Phase
+from scripthut.core.jobs import Job, Phase, Rejected
 from tests.backends.conftest import LIMITS, Place
 
 
@@ -125,3 +125,22 @@ def test_a_cluster_jobs_id_of_the_servers_own_is_not_inherited(
     (job,) = here.submit(here.job(0, "true"))
     seen = here.until_ended([job])
     assert seen.claims[job.token] == job.job_id
+
+
+def test_a_signal_that_ended_a_command_is_told_at_once(here: Place) -> None:
+    (job,) = here.submit(here.job(0, "kill -SEGV $$"))
+    seen = here.until_ended([job])
+    assert seen.notes[job.token].code == 139
+    assert here.look([job]).sightings[job.token].phase is Phase.FAILED
+
+
+def test_a_log_that_nobody_can_take_is_refused_and_never_waited_for(
+    here: Place, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    job = here.job(0, "true")
+    job = replace(job, paths=replace(job.paths, out=PurePosixPath(pipe)))
+    answer = here.backend.submit([job])[job.token]
+    assert isinstance(answer, Rejected)
+    assert "pipe" in answer.why

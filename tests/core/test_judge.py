@@ -1,12 +1,13 @@
 """What evidence proves, over all combinations of state, sighting, note and age."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from scripthut.core.jobs import ExitNote, Phase, Sighting
-from scripthut.core.judge import PATIENCE, UNHEARD, Evidence, Standing, Verdict, judge
+from scripthut.core.judge import PATIENCE, UNHEARD, WORD, Evidence, Standing, Verdict, judge
 from scripthut.core.states import LIVE, TABLE, TERMINAL, Event, State
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -218,3 +219,37 @@ def test_durations_are_never_negative() -> None:
     odd = ExitNote(TOKEN, "17", 0, NOW, NOW - timedelta(seconds=30), "n1")
     found = verdict(State.RUNNING, Evidence(note=odd))
     assert found.facts["finished_at"] >= found.facts["started_at"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("code", "signal"), [(139, 11), (192, 64), (193, None), (255, None)])
+def test_an_exit_code_beyond_the_signals_is_a_code_like_any_other(
+    code: int, signal: int | None
+) -> None:
+    found = verdict(State.SETTLING, Evidence(note=note(code)), missing_since=LONG_AGO)
+    assert found.event is Event.EXITED_BAD
+    assert found.facts["signal"] == signal
+    assert ("code" in str(found.facts["reason"])) and ("signal 127" not in str(found.facts))
+    at_once = verdict(State.RUNNING, Evidence(note=note(code)))
+    assert (at_once.event is Event.EXITED_BAD) == (signal is None)
+
+
+@pytest.mark.parametrize("skew", [timedelta(hours=-2), timedelta(), timedelta(hours=2)])
+@pytest.mark.parametrize("unanswered", [False, True])
+def test_the_clock_of_a_node_changes_no_verdict(skew: timedelta, unanswered: bool) -> None:
+    """A killed job's note: the scheduler's word is awaited as long, whatever the node's clock."""
+    seen = Evidence(note=note(143, NOW + skew), unanswered=unanswered)
+    first = verdict(State.RUNNING, seen)
+    assert first.event is Event.LEFT_QUEUE
+    wait = PATIENCE if unanswered else WORD
+    early = verdict(State.SETTLING, seen, missing_since=NOW - wait + timedelta(seconds=1))
+    assert early.event is None
+    late = verdict(State.SETTLING, seen, missing_since=NOW - wait)
+    assert late.event is Event.EXITED_BAD
+
+
+def test_a_command_that_could_not_be_run_is_told_by_its_frame() -> None:
+    told = replace(note(1), why="cannot enter the working directory /none")
+    found = verdict(State.RUNNING, Evidence(sighting(Phase.FAILED, "FAILED"), told))
+    assert found.facts["reason"] == (
+        "The command was not run: cannot enter the working directory /none"
+    )

@@ -382,3 +382,11 @@ def test_a_directive_with_a_line_break_is_refused(node: Node) -> None:
 def test_a_whole_script_never_holds_a_carriage_return(node: Node) -> None:
     job = node.job("echo a\r\necho b\r\n", A="x\r\ny")
     assert "\r" not in script(job, [], False)
+
+
+def test_the_note_says_why_a_command_was_not_run(node: Node) -> None:
+    job = node.job("touch pwned", working_dir="/nowhere/at 'all'")
+    ended = node.run(job)
+    assert (ended.code, ended.note["code"]) == (1, "1")
+    assert ended.note["why"].startswith("cannot enter the working directory /nowhere/at 'all'")
+    assert node.run(node.job("exit 1")).note["why"] == ""

@@ -1,5 +1,7 @@
 """The engine over a simulated cluster: nothing lost, nothing twice, silence proves nothing."""
 
+import time
+
 import pytest
 from sqlalchemy import select, update
 
@@ -219,3 +221,48 @@ def test_every_move_is_in_the_history(world: World, code: int) -> None:
         ("seen_running", "running"),
         ending,
     ]
+
+
+@pytest.mark.parametrize("says", [None, Rejected("too many jobs", wait=True)])
+def test_a_task_cancelled_while_its_submission_comes_to_nothing_is_never_submitted(
+    world: World, says: Rejected | None
+) -> None:
+    run_id = world.run({"a": []})
+    world.cluster.drops_questions = True
+    world.turn()
+    with world.database.writing() as session:
+        orders.ask_cancel_run(session, session.get(Run, run_id), world.now)
+    world.cluster.drops_questions = False
+    world.cluster.refuses = {"a": says} if says else {}
+    world.turn(seconds=15, times=12)
+    assert world.cluster.submitted == []
+    assert world.states() == {"a": "cancelled"}
+    assert world.task("a").reason == "Cancelled before it was submitted"
+
+
+def test_all_that_hangs_on_a_broken_task_ends_with_it_however_much(world: World) -> None:
+    chain = {f"c{i}": [f"c{i - 1}"] if i else ["a"] for i in range(250)}
+    run_id = world.run({"a": [], **{f"t{i}": ["a"] for i in range(250)}, **chain})
+    world.cluster.refuses = {"a": Rejected("no such partition")}
+    world.turn(times=2)
+    ended = world.states()
+    assert ended.pop("a") == "failed"
+    assert set(ended.values()) == {"dep_failed"}
+    assert world.the_run(run_id).ended_at == world.now
+    assert world.task("c7").reason == "Dependency 'c6' did not complete"
+
+
+def test_what_an_engine_had_in_its_hands_is_void_when_it_leads_again(world: World) -> None:
+    world.run({"a": []})
+    world.turn()
+    world.cluster.ends("a")
+    for holder in ("another", "me"):  # it slept, another one led, and it leads again
+        with world.database.writing() as session:
+            session.execute(update(Lease).values(until=lease.database_time() - 1))
+        assert lease.acquire(world.database, holder)
+    before = world.lead.epoch
+    while world.lead.epoch == before:  # it renews once a second
+        assert world.lead.renew()
+        time.sleep(0.05)
+    assert not world.cycle.run(world.now).answered
+    assert world.states() == {"a": "submitted"}

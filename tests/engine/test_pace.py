@@ -68,3 +68,12 @@ def test_what_is_looked_at_is_asked_at_the_quick_pace_however_calm() -> None:
 
 def test_looking_does_not_press_a_slow_machine() -> None:
     assert not settled(3).is_due(14.9, 1, is_looked_at=True)
+
+
+def test_a_cycle_that_broke_is_not_repeated_in_a_storm() -> None:
+    pace = settled()
+    pace.broke(0)
+    assert not pace.is_due(29, 99, is_ordered=True)
+    assert pace.is_due(30, 99)
+    pace.took(30, CALM)
+    assert pace.is_due(33, 100)

@@ -1,0 +1,98 @@
+"""The engine's thread: leading anew, and stopping while a machine hangs."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from scripthut.config import Config
+from scripthut.core.document import parse
+from scripthut.core.errors import Unreachable
+from scripthut.core.jobs import Accepted, Job, Rejected, Token
+from scripthut.core.states import State
+from scripthut.engine import loop
+from scripthut.engine.loop import Engine
+from scripthut.store import lease
+from scripthut.store.create import create_run
+from scripthut.store.models import Base, Lease, Task
+from tests.engine.cluster import FakeCluster
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class Hanging(FakeCluster):
+    """A cluster that does not answer until its connection is closed."""
+
+    asked: threading.Event = field(default_factory=threading.Event)
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    def submit(self, jobs: Sequence[Job]) -> Mapping[Token, Accepted | Rejected]:
+        self.asked.set()
+        assert self.closed.wait(60)
+        raise Unreachable("the connection was closed")
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def engine_of(directory: Path, cluster: FakeCluster) -> Engine:
+    config = Config.model_validate(
+        {
+            "backends": [{"type": "slurm", "name": "hpc", "ssh": {"host": "none"}}],
+            "settings": {"data_dir": str(directory)},
+        }
+    )
+    engine = Engine(config, {"hpc": cluster})
+    Base.metadata.create_all(engine.database.engine)
+    with engine.database.writing() as session:
+        create_run(session, "abcdefgh", "x", "hpc", parse([{"id": "a", "command": "true"}]), NOW)
+    return engine
+
+
+def test_a_machine_that_hangs_does_not_keep_the_engine_from_stopping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "LET_END", 0.2)
+    cluster = Hanging()
+    engine = engine_of(tmp_path, cluster)
+    thread = threading.Thread(target=engine.run)
+    thread.start()
+    assert cluster.asked.wait(30)
+    began = time.monotonic()
+    engine.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert time.monotonic() - began < 5
+    with engine.database.reading() as session:
+        assert lease.leader(session) is None
+        assert session.scalars(select(Task.state)).one() is State.SUBMITTING
+
+
+def test_an_engine_that_slept_counts_no_silence_from_before(tmp_path: Path) -> None:
+    """A laptop that was closed for an hour has not looked for an hour."""
+    engine = engine_of(tmp_path, cluster := FakeCluster())
+    cluster.drops_questions = True
+
+    def look(after: timedelta) -> State:
+        assert engine.tick(NOW + after)
+        engine.wait()
+        with engine.database.reading() as session:
+            return session.scalars(select(Task.state)).one()
+
+    assert look(timedelta(0)) is State.SUBMITTING
+    engine._paces["hpc"].due = engine._paces["hpc"].failures = 0  # without the pause
+    assert look(timedelta(seconds=10)) is State.SUBMITTING  # absent for the first time
+    with engine.database.writing() as session:
+        session.execute(update(Lease).values(until=0.0))
+    before = engine.lead.epoch
+    while engine.lead.epoch == before:  # it renews once a second
+        assert engine.lead.renew()
+        time.sleep(0.05)
+    assert look(timedelta(hours=1)) is State.SUBMITTING
+    engine._close()
