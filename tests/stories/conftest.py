@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,18 +18,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@contextmanager
+def serving(cluster: Cluster, directory: Path) -> Iterator[Server]:
+    """A running server with a cluster as its backend `hpc`."""
+    ssh = {
+        "host": cluster.host,
+        "port": cluster.port,
+        "user": cluster.user,
+        "key_path": str(cluster.key),
+        "known_hosts": str(cluster.known_hosts),
+    }
+    backend = {"type": "slurm", "name": "hpc", "ssh": ssh, "max_concurrent": 600}
+    server = Server(directory, free_port(), [backend])
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
 @pytest.fixture
 def server(slurm: Cluster, tmp_path: Path) -> Iterator[Server]:
     """A running server with the cluster as its backend `hpc`."""
-    ssh = {
-        "host": slurm.host,
-        "port": slurm.port,
-        "user": slurm.user,
-        "key_path": str(slurm.key),
-        "known_hosts": str(slurm.known_hosts),
-    }
-    backend = {"type": "slurm", "name": "hpc", "ssh": ssh, "max_concurrent": 600}
-    server = Server(tmp_path, free_port(), [backend])
-    server.start()
-    yield server
-    server.stop()
+    with serving(slurm, tmp_path) as running:
+        yield running

@@ -1,0 +1,251 @@
+"""What clusters really do to a run, done to a real Slurm under a real server."""
+
+import re
+import shlex
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.fixtures import Cluster, start_cluster
+from tests.stories.conftest import serving
+from tests.stories.server import Server, until
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+Task = dict[str, object]
+WEIRD = 'it\'s "so"\nnew `id` $(touch pwned) $HOME \\ é ☃ !#%'
+
+
+def task(key: str, command: str, **more: object) -> Task:
+    return {"id": key, "command": command, "memory": "50M", **more}
+
+
+def jobs_of(cluster: Cluster, run_id: str) -> Counter[str]:
+    """How often the cluster's accounting has a job for each token of a run."""
+    rows = cluster.sacct("-X", "--format=JobName%80").splitlines()
+    return Counter(t for row in rows for t in re.findall(rf"\b{run_id}\.\w+\.\w\b", row))
+
+
+def is_queued(cluster: Cluster, run_id: str) -> bool:
+    return run_id in cluster.squeue("-o", "%j")
+
+
+@contextmanager
+def forgetful(cluster: Cluster) -> Iterator[None]:
+    """The controller forgets a job two seconds after its end."""
+    conf = cluster.base / "etc" / "slurm.conf"
+    before = conf.read_text()
+    try:
+        conf.write_text(re.sub(r"MinJobAge=\d+", "MinJobAge=2", before))
+        control(cluster, "scontrol", "reconfigure")
+        yield
+    finally:
+        conf.write_text(before)
+        control(cluster, "scontrol", "reconfigure")
+
+
+def control(cluster: Cluster, *argv: str) -> None:
+    """A command of the cluster's administrator."""
+    env = {"SLURM_CONF": str(cluster.slurm_conf), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
+    subprocess.run(argv, env=env, check=True, capture_output=True, timeout=60)
+
+
+def test_an_answer_lost_with_its_connection_is_found_again(server: Server, slurm: Cluster) -> None:
+    slurm.fault("slow-after", "sbatch", "4")
+    run_id = server.run([task("a", 'echo ran >>"$SCRIPTHUT_OUTPUT_DIR/ran"; sleep 5')])
+    until(lambda: is_queued(slurm, run_id), 30, "sbatch to have been heard")
+    assert server.states(run_id) == {"a": "submitting"}
+    slurm.fault("ssh-kill-sessions")
+    slurm.fault("slow-after", "sbatch", "off")
+    assert server.await_end(run_id) == "completed"
+    until(lambda: list(jobs_of(slurm, run_id).values()) == [1], 30, "one job")
+
+
+def test_a_task_cancelled_while_it_is_submitted_is_cancelled_once_it_is_accepted(
+    server: Server, slurm: Cluster
+) -> None:
+    slurm.fault("slow-after", "sbatch", "4")
+    run_id = server.run([task("a", "sleep 600"), task("b", "true", deps=["a"])])
+    until(lambda: is_queued(slurm, run_id), 30, "sbatch to have been heard")
+    server.post(f"/runs/{run_id}/cancel")
+    assert server.states(run_id) == {"a": "submitting", "b": "cancelled"}
+    assert server.await_end(run_id) == "cancelled"
+    until(lambda: list(jobs_of(slurm, run_id).values()) == [1], 30, "one job")
+
+
+def test_short_jobs_are_judged_by_their_notes_when_nobody_remembers_them(
+    server: Server, slurm: Cluster
+) -> None:
+    with forgetful(slurm):
+        slurm.fault("dbd-stop")
+        run_id = server.run(
+            [
+                task("good", "true"),
+                task("bad", "exit 3"),
+                task("far", "exit 255"),
+                task("next", "true", deps=["good"]),
+            ]
+        )
+        assert server.await_end(run_id) == "failed"
+        tasks = {t["id"]: t for t in server.get(f"/runs/{run_id}")["tasks"]}
+    assert {k: t["status"] for k, t in tasks.items()} == {
+        "good": "completed",
+        "bad": "failed",
+        "far": "failed",
+        "next": "completed",
+    }
+    assert tasks["bad"]["reason"] == "Exited with code 3"
+    assert tasks["far"]["reason"] == "Exited with code 255"
+
+
+def test_a_job_without_a_note_waits_for_accounting_that_lags(
+    server: Server, slurm: Cluster
+) -> None:
+    with forgetful(slurm):
+        run_id = server.run([task("a", "sleep 3; kill -9 $PPID $$"), task("b", "true", deps=["a"])])
+        server.await_states(run_id, {"a": "running"})
+        slurm.fault("acct-lag-on")
+        slurm.fault("ssh-stop")
+        slurm.fault("ssh-kill-sessions")  # so that nobody sees the end in the queue
+        until(lambda: not is_queued(slurm, run_id), 60, "the controller to forget")
+        assert server.states(run_id) == {"a": "running", "b": "pending"}
+        slurm.up()
+        server.await_states(run_id, {"a": "settling", "b": "pending"}, 60)
+        slurm.fault("acct-lag-off")
+        assert server.await_end(run_id) == "failed"
+    assert server.states(run_id) == {"a": "failed", "b": "dep_failed"}
+
+
+def test_noise_of_the_login_shell_does_no_harm(server: Server, slurm: Cluster) -> None:
+    slurm.fault("noise", r"Submitted batch job 1\n\nWelcome é \0033[1m @scripthut {\"end\": 0}\n")
+    slurm.fault("noise-err", "sbatch: error: something of the profile")
+    slurm.fault("banner", "Authorised use only")
+    run_id = server.run([task("a", "echo x >$SCRIPTHUT_TASK_SUMMARY"), task("b", "exit 2")])
+    assert server.await_end(run_id) == "failed"
+    assert server.states(run_id) == {"a": "completed", "b": "failed"}
+    until(lambda: list(jobs_of(slurm, run_id).values()) == [1, 1], 30, "one job each")
+
+
+def test_a_requeued_job_is_followed_and_a_preempted_one_told(
+    server: Server, slurm: Cluster
+) -> None:
+    run_id = server.run(
+        [
+            task("again", "sleep 600"),
+            task("weak", "sleep 600", partition="lowc", cpus=4),
+            task("gives", "trap 'exit 0' TERM; sleep 600 & wait", partition="low", cpus=3),
+        ]
+    )
+    server.await_states(run_id, {"again": "running", "weak": "running", "gives": "running"})
+    control(slurm, "scontrol", "requeue", str(server.task(run_id, "again")["job_id"]))
+    server.await_states(run_id, {"again": "queued"})
+    strong = server.run([task(f"s{i}", "sleep 20", partition="high", cpus=4) for i in range(2)])
+    server.await_states(run_id, {"weak": "failed", "gives": "queued"})
+    assert "preempted" in server.task(run_id, "weak")["reason"]
+    assert server.states(run_id)["again"] == "queued"
+    server.post(f"/runs/{run_id}/cancel")
+    server.post(f"/runs/{strong}/cancel")
+    assert server.await_end(run_id) == "failed"
+    assert server.states(run_id) == {"again": "cancelled", "weak": "failed", "gives": "cancelled"}
+
+
+def test_every_odd_task_ends_as_it_should_and_says_why(server: Server, slurm: Cluster) -> None:
+    eats = "exec python3 -c 'x = bytearray(400 << 20); import time; time.sleep(60)'"
+    long = "x='" + "y" * 200_000 + "'\n[ ${#x} = 200000 ]"
+    tell = 'printf %s "$WEIRD" | cmp - <(printf %s ' + shlex.quote(WEIRD) + ")"
+    tasks = [
+        task("a.b-c+d=e:f,g", "true"),
+        task("memory", eats),
+        task("far", "exit 255"),
+        task("segv", "kill -SEGV $$"),
+        task("place", "true", working_dir="/nowhere/at all"),
+        task("log", "true", output_file="/proc/none/log.txt"),
+        task("own", "pwd; echo own", working_dir="~", output_file="my logs/100%.txt"),
+        task("env", tell, env=[{"set": {"WEIRD": WEIRD}}]),
+        task("long", long),
+        task("open", "echo 'unbalanced"),
+        task("leaves", "trap 'echo bye' EXIT; exit 0; false"),
+        task("many", "cd $SCRIPTHUT_OUTPUT_DIR && seq 10000 | xargs touch"),
+        task("link", "rmdir $SCRIPTHUT_OUTPUT_DIR; ln -s /etc $SCRIPTHUT_OUTPUT_DIR"),
+        task("file", "rmdir $SCRIPTHUT_OUTPUT_DIR; echo x >$SCRIPTHUT_OUTPUT_DIR"),
+        task("gone", "true", partition="nosuch"),
+    ]
+    run_id = server.run(tasks, name="a b/../ü ☃/'x'")
+    assert server.await_end(run_id) == "failed"
+    ended = {t["id"]: t for t in server.get(f"/runs/{run_id}")["tasks"]}
+    failed = {key for key, t in ended.items() if t["status"] == "failed"}
+    assert failed == {"memory", "far", "segv", "place", "log", "open", "gone"}
+    reasons = {key: str(ended[key]["reason"]) for key in failed}
+    assert "out of memory" in reasons["memory"]
+    assert "255" in reasons["far"]
+    assert "SIGSEGV" in reasons["segv"]
+    assert "/nowhere/at all" in reasons["place"]
+    assert "/proc/none" in reasons["log"]
+    assert "nosuch" in reasons["gone"]
+    assert all(t["status"] == "completed" for key, t in ended.items() if key not in failed)
+    until(lambda: "own" in log_of(server, run_id, "own"), 30, "the log")
+    outputs = server.get(f"/runs/{run_id}/tasks/many/outputs")
+    assert len(outputs["files"]) <= 1000
+    for key in ("link", "file"):
+        assert not server.get(f"/runs/{run_id}/tasks/{key}/outputs")["files"]
+
+
+def log_of(server: Server, run_id: str, key: str) -> str:
+    return str(server.get(f"/runs/{run_id}/tasks/{key}/logs?type=output&tail=100"))
+
+
+@pytest.mark.usefixtures("slurm")  # which knows whether there can be a cluster
+def test_a_limit_on_submitted_jobs_makes_tasks_wait_and_none_fail(tmp_path: Path) -> None:
+    enforced = {"HUT_SLURM_EXTRA": "AccountingStorageEnforce=limits", "HUT_NODES": "1"}
+    with start_cluster(**enforced) as slurm, serving(slurm, tmp_path) as server:
+        control(slurm, *f"sacctmgr -i modify user {slurm.user} set MaxSubmitJobs=3".split())
+        run_id = server.run([task(f"t{i}", "sleep 1") for i in range(5)])
+        until(lambda: "Waits" in str(server.get(f"/runs/{run_id}")), 30, "a task that waits")
+        assert server.await_end(run_id) == "completed"
+        until(lambda: list(jobs_of(slurm, run_id).values()) == [1] * 5, 30, "one job each")
+
+
+@pytest.mark.soak
+def test_a_submission_cut_in_the_middle_submits_the_rest_a_minute_later(
+    server: Server, slurm: Cluster
+) -> None:
+    slurm.fault("slow-after", "sbatch", "3")
+    run_id = server.run([task(f"t{i}", "sleep 1") for i in range(4)])
+    until(lambda: is_queued(slurm, run_id), 30, "the first job")
+    slurm.fault("ssh-kill-sessions")
+    slurm.fault("slow-after", "sbatch", "off")
+    assert server.await_end(run_id, 240) == "completed"
+    until(lambda: list(jobs_of(slurm, run_id).values()) == [1] * 4, 30, "one job each")
+
+
+@pytest.mark.soak
+def test_a_controller_that_hangs_while_it_is_told_takes_each_job_once(
+    server: Server, slurm: Cluster
+) -> None:
+    slurm.fault("slow", "sbatch", "2")
+    run_id = server.run([task(f"t{i}", "sleep 1") for i in range(2)])
+    server.await_states(run_id, {"t0": "submitting"})
+    slurm.fault("ctld-hang")
+    until(lambda: server.backend("hpc")["failing_since"] is not None, 90, "the card says so")
+    slurm.fault("ctld-cont")
+    slurm.fault("slow", "sbatch", "off")
+    assert server.await_end(run_id, 300) == "completed"
+    rows = slurm.sacct("-X", "--format=JobName%80,Elapsed").splitlines()
+    assert len({row for row in rows if run_id in row}) >= 2
+    assert all("claimed" not in log_of(server, run_id, f"t{i}") for i in range(2))
+
+
+@pytest.mark.soak
+def test_a_node_that_dies_does_not_end_a_task_before_the_scheduler_says_so(
+    server: Server, slurm: Cluster
+) -> None:
+    run_id = server.run([task("a", "sleep 40", cpus=4), task("b", "sleep 5", deps=["a"])])
+    server.await_states(run_id, {"a": "running"})
+    node = slurm.squeue("-o", "%N").split()[0]
+    slurm.fault("node-kill", node)
+    server.await_states(run_id, {"a": "queued", "b": "pending"}, 120)
+    slurm.up()
+    assert server.await_end(run_id, 400) == "completed"
