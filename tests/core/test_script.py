@@ -57,8 +57,10 @@ class Node:
         file = self.home / f"job{job_id}.sh"
         file.write_text(script(job, ["# a line"], is_login), encoding="utf-8")
         env = {"HOME": str(self.home), "PATH": os.environ["PATH"], "SCRIPTHUT_JOB_ID": job_id}
+        # As a scheduler starts it: what started the tests may ignore signals (nohup, a pipeline).
+        start = ["env", "--default-signal=HUP,INT,TERM", "bash"]
         return subprocess.Popen(
-            ["bash", *(["-l"] if is_login else []), str(file)],
+            [*start, *(["-l"] if is_login else []), str(file)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
