@@ -47,3 +47,8 @@ def base36(n: int) -> str:
 def new_nonce() -> str:
     """A word that nobody can guess: names the scripts that one response allows."""
     return secrets.token_urlsafe(16)
+
+
+def new_key() -> bytes:
+    """A key to sign with, which nobody can guess."""
+    return secrets.token_bytes(32)

@@ -14,12 +14,11 @@
       element.title = element.dateTime;
     }
   };
-  const two = (n, unit) => String(n).padStart(2, "0") + unit;
+  const UNITS = [[86400, "d", 3600, "h"], [3600, "h", 60, "m"], [60, "m", 1, "s"]];
   const span = (s) => {
-    if (s < 60) return `${s}s`;
-    if (s < 3600) return `${Math.floor(s / 60)}m ${two(s % 60, "s")}`;
-    if (s < 86400) return `${Math.floor(s / 3600)}h ${two(Math.floor((s % 3600) / 60), "m")}`;
-    return `${Math.floor(s / 86400)}d ${two(Math.floor((s % 86400) / 3600), "h")}`;
+    const [all, unit, part, name] = UNITS.find(([least]) => s >= least) ?? [1, "s"];
+    const rest = part ? ` ${String(Math.floor((s % all) / part)).padStart(2, "0")}${name}` : "";
+    return Math.floor(s / all) + unit + rest;
   };
   setInterval(() => {
     for (const element of $$("[data-since]")) {
@@ -60,6 +59,14 @@
       if (wish && (wish === "open") !== isOpen) button.click();
     }
   };
+
+  // A button copies the text of what it names, or the address that is its value.
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    const named = button?.dataset.copy && document.querySelector(button.dataset.copy);
+    if (button) await navigator.clipboard.writeText(named ? named.innerText : new URL(button.value, location).href);
+    if (button) button.dataset.done = "true";
+  });
 
   // A log follows its end while the reader is there; the task of the open panel is marked.
   const atEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < 40;

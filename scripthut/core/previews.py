@@ -15,6 +15,22 @@ class Kind(StrEnum):
     OTHER = "other"  # a link that downloads
 
 
+class View(StrEnum):
+    """How a file's own page shows it."""
+
+    MARKDOWN = "markdown"
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
+    TABLE = "table"  # rows and columns
+    JSON = "json"  # folded
+    RECORDS = "records"  # a JSON value a line
+    LINES = "lines"  # text, logs and source, with numbers
+    HTML = "html"  # in a frame of its own origin
+    PDF = "pdf"  # by the browser's own reader
+    HEX = "hex"  # the bytes
+
+
 @dataclass(frozen=True)
 class Served:
     """How a file is sent. What a browser would run or read as markup is never `inline`."""
@@ -38,6 +54,21 @@ _IMAGES: Mapping[str, Served] = {
     "svg": Served("image/svg+xml", inline=False),  # shown by <img> all the same, where it is inert
     "webp": Served("image/webp"),
 }
+_SOUNDS: Mapping[str, Served] = {
+    "flac": Served("audio/flac", inline=False),
+    "m4a": Served("audio/mp4", inline=False),
+    "mp3": Served("audio/mpeg", inline=False),
+    "oga": Served("audio/ogg", inline=False),
+    "ogg": Served("audio/ogg", inline=False),
+    "opus": Served("audio/ogg", inline=False),
+    "wav": Served("audio/wav", inline=False),
+}
+_FILMS: Mapping[str, Served] = {
+    "mp4": Served("video/mp4", inline=False),
+    "m4v": Served("video/mp4", inline=False),
+    "ogv": Served("video/ogg", inline=False),
+    "webm": Served("video/webm", inline=False),
+}
 _OTHERS: Mapping[str, Served] = {
     "csv": Served("text/csv; charset=utf-8"),
     "gz": Served("application/gzip", inline=False),
@@ -58,6 +89,30 @@ _TEXT_NAMES = (
     "out patch pl properties py r rs rst sbatch sh sql tex toml ts txt yaml yml"
 )
 _TEXTS = frozenset(_TEXT_NAMES.split())
+_VIEWS: Mapping[View, frozenset[str]] = {
+    View.MARKDOWN: _MARKDOWN,
+    View.IMAGE: frozenset(_IMAGES),
+    View.AUDIO: frozenset(_SOUNDS),
+    View.VIDEO: frozenset(_FILMS),
+    View.TABLE: frozenset({"csv", "tsv"}),
+    View.JSON: frozenset({"json", "geojson", "ipynb"}),
+    View.RECORDS: frozenset({"jsonl", "ndjson"}),
+    View.HTML: frozenset({"htm", "html"}),
+    View.PDF: frozenset({"pdf"}),
+}
+_VIEW_OF = {end: view for view, ends in _VIEWS.items() for end in ends}
+# What the parts of a web page are, inside the frame that it is shut into; nowhere else.
+_WEB = {
+    "css": "text/css; charset=utf-8",
+    "eot": "application/vnd.ms-fontobject",
+    "js": "text/javascript; charset=utf-8",
+    "mjs": "text/javascript; charset=utf-8",
+    "otf": "font/otf",
+    "ttf": "font/ttf",
+    "wasm": "application/wasm",
+    "woff": "font/woff",
+    "woff2": "font/woff2",
+}
 
 
 def suffix(path: str) -> str:
@@ -84,7 +139,36 @@ def served(path: str) -> Served:
     return _served(suffix(path))
 
 
+def view(path: str, head: bytes) -> View:
+    r"""How a file's own page shows it, by its name; by its first bytes where that says nothing.
+
+    >>> [str(view(*f)) for f in (("a.csv", b""), ("README", b"Hi\n"), ("x.bin", b"\x00"))]
+    ['table', 'lines', 'hex']
+    """
+    end = suffix(path)
+    return _VIEW_OF.get(end) or (View.LINES if end in _TEXTS or is_text(head) else View.HEX)
+
+
+def is_text(head: bytes) -> bool:
+    """Whether the first bytes of a file look like UTF-8; a last character may be cut."""
+    if b"\x00" in head:
+        return False
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data" and error.start > len(head) - 4
+    return True
+
+
+def inside_a_frame(path: str) -> str:
+    """The type of a file for an interactive page, which runs scripts in an origin of its own."""
+    return _WEB.get(suffix(path)) or served(path).type
+
+
 def _served(end: str) -> Served:
     if end in _MARKDOWN or end in _TEXTS:
         return TEXT
-    return _IMAGES.get(end) or _OTHERS.get(end) or BINARY
+    for table in (_IMAGES, _OTHERS, _SOUNDS, _FILMS):
+        if end in table:
+            return table[end]
+    return BINARY

@@ -177,6 +177,18 @@ def file_by_row(session: Session, run_id: str, key: str, row: int) -> Output:
     return _one(session, _of_task(run_id, key).where(Output.id == row))
 
 
+def file_of_attempt(session: Session, task_id: int, attempt: int, raw: bytes) -> Output:
+    """A kept file of one attempt by its path's bytes. NotFound as for file()."""
+    statement = select(Output).where(
+        Output.task_id == task_id,
+        Output.attempt == attempt,
+        Output.area == Area.OUTPUT,
+        Output.raw == raw,
+        Output.sha256.is_not(None),
+    )
+    return _one(session, statement)
+
+
 def _of_task(run_id: str, key: str) -> Select[Output]:
     return (
         select(Output)

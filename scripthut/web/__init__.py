@@ -8,7 +8,19 @@ from scripthut.config import Config
 from scripthut.places import STATIC, TEMPLATES
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
-from scripthut.web import api, auth, backends, errors, filters, outputs, runs, takeaway, tasks
+from scripthut.web import (
+    api,
+    auth,
+    backends,
+    errors,
+    filters,
+    outputs,
+    runs,
+    sandbox,
+    takeaway,
+    tasks,
+    views,
+)
 from scripthut.web.htmx import htmx
 
 LARGEST = 64 * 1024 * 1024  # bytes of a request's body
@@ -39,6 +51,6 @@ def create_app(config: Config) -> Flask:
     errors.init_app(app)
     filters.init_app(app)
     htmx.init_app(app)
-    for part in (runs, tasks, outputs, takeaway, backends, api):
+    for part in (runs, tasks, outputs, views, sandbox, takeaway, backends, api):
         app.register_blueprint(part.bp)
     return app

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FORWARDED = ("FOR", "PROTO", "HOST", "PORT", "PREFIX")
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+/?|/?")
+SOURCE = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+/([A-Za-z0-9._~-]+/)*")
 UNIX_PEERS = frozenset({"", "unix", "unix:"})  # what servers call the peer of a unix socket
 
 CSP = "; ".join(
@@ -32,11 +33,12 @@ CSP = "; ".join(
         "script-src 'nonce-{nonce}'",  # no 'self': no file that a user wrote can be a script
         "style-src 'self'",
         "img-src 'self'",
+        "media-src 'self'",
         "connect-src 'self'",
         "form-action 'self'",
         "object-src 'none'",
         "base-uri 'none'",
-        "frame-src 'none'",
+        "frame-src {frames}",  # what a task's page runs in, in an origin of its own
         "frame-ancestors 'none'",
     )
 )
@@ -79,12 +81,18 @@ def init_app(app: Flask, settings: Settings) -> None:
     def protect(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
-        policy = CSP.format(nonce=g.get("nonce") or new_nonce())
+        policy = CSP.format(nonce=g.get("nonce") or new_nonce(), frames=_frames(request))
         response.headers.setdefault("Content-Security-Policy", policy)
         if request.endpoint != "static":
             response.headers.setdefault("Cache-Control", "no-store")
             response.headers.add("Vary", "HX-Request, HX-Target, Accept")
         return response
+
+
+def _frames(asked: Request) -> str:
+    """The only addresses that our pages may hold in a frame, as a source of the policy."""
+    root = asked.url_root if asked.headers.get("Host") else ""
+    return f"{root}sandbox/" if SOURCE.fullmatch(root) else "'none'"
 
 
 def _check_prefix(asked: Request) -> None:

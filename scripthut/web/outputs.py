@@ -3,29 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from html import escape
 
-from flask import (
-    Blueprint,
-    Response,
-    g,
-    jsonify,
-    make_response,
-    render_template,
-    request,
-    send_file,
-    url_for,
-)
+from flask import Blueprint, Response, g, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from scripthut import __version__
 from scripthut.clock import utcnow
 from scripthut.core import policy
-from scripthut.core.errors import NotFound
-from scripthut.core.previews import Kind, served
+from scripthut.core.previews import Kind
 from scripthut.store import outputs, runs, watches
 from scripthut.store.db import Session
 from scripthut.store.models import Output, Run, Task
+from scripthut.web import files, views
 from scripthut.web.errors import wants_json
 from scripthut.web.extensions import database, kept
 
@@ -33,22 +22,7 @@ bp = Blueprint("outputs", __name__, url_prefix="/runs/<run_id>")
 
 SHOWN = 4 * 1024 * 1024  # bytes of HTML in one fragment; documents beyond are links
 TEXT = 1024 * 1024  # bytes of a section's Markdown in JSON
-
-# What a browser asks for in order to run it, whatever its type is said to be.
-RUNS = frozenset(
-    {"script", "style", "worker", "sharedworker", "serviceworker", "audioworklet", "paintworklet"}
-    | {"xslt", "embed", "object", "manifest"}
-)
-FILE_HEADERS = {
-    "Content-Security-Policy": (
-        "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
-        "frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "private, no-cache",
-    "Vary": "Sec-Fetch-Dest",
-}
+HEADS = 12  # files of which a task's panel shows the beginning
 
 
 @dataclass(frozen=True)
@@ -56,6 +30,7 @@ class File:
     """A file as a page shows it. `url` None: it is not kept, and `note` says why if it is known.
 
     `html` is a document's, with the addresses put in; None: not a document, or not shown here.
+    `head` is the beginning of a table or of text; None: neither, or not shown here.
     """
 
     id: int
@@ -65,12 +40,17 @@ class File:
     url: str | None
     note: str | None
     html: str | None
+    head: views.Content | None
     is_summary: bool
 
     @property
-    def is_shown(self) -> bool:
-        """Whether the page shows the file itself, not only its name."""
-        return self.html is not None or (self.kind == Kind.IMAGE and self.url is not None)
+    def place(self) -> str:
+        """Where in the panel it stands: what can be seen there goes before what is only named."""
+        if self.html is not None:
+            return "documents"
+        if self.kind == Kind.IMAGE and self.url is not None:
+            return "images"
+        return "rest" if self.head is None else "heads"
 
 
 @dataclass(frozen=True)
@@ -87,15 +67,15 @@ class Part:
 @bp.get("/tasks/<key>/outputs/file/<path:path>", merge_slashes=False)
 def file(run_id: str, key: str, path: str) -> Response:
     """Send a listed file by its path, as it is listed."""
-    _refuse_to_run()
-    return _sent(outputs.file(g.session, run_id, key, path.encode("utf-8", "surrogatepass")))
+    files.refuse_to_run()
+    return files.sent(outputs.file(g.session, run_id, key, path.encode("utf-8", "surrogatepass")))
 
 
 @bp.get("/tasks/<key>/outputs/id/<int:row>")
 def file_by_row(run_id: str, key: str, row: int) -> Response:
     """Send a listed file by its number: no name is too odd for that."""
-    _refuse_to_run()
-    return _sent(outputs.file_by_row(g.session, run_id, key, row))
+    files.refuse_to_run()
+    return files.sent(outputs.file_by_row(g.session, run_id, key, row))
 
 
 @bp.get("/tasks/<key>/detail/outputs")
@@ -132,13 +112,13 @@ def summary(run_id: str) -> ResponseReturnValue:
 
 def outputs_json(session: Session, run: Run, task: Task) -> dict[str, object]:
     """The files of a task as the JSON API gives them; sizes in bytes."""
-    files = [
+    listed = [
         {
             "path": row.path,
             "size": row.size,
             "kind": row.kind,
             "sha256": row.sha256,
-            "url": _url(run.id, task.key, row),
+            "url": files.url_of(run.id, task.key, row),
             "note": row.note,
         }
         for row in outputs.files(session, task)
@@ -146,7 +126,7 @@ def outputs_json(session: Session, run: Run, task: Task) -> dict[str, object]:
     return {
         "run_id": run.id,
         "task_id": task.key,
-        "files": files,
+        "files": listed,
         "truncated": task.outputs_more > 0,
         "more": task.outputs_more,
         "problem": task.outputs_problem,
@@ -160,7 +140,7 @@ def summary_json(session: Session, run: Run) -> dict[str, object]:
             "task_id": section.key,
             "task_name": section.name,
             "markdown": _text(section.file),
-            "html": _html(run.id, section.key, section.file),
+            "html": files.html_of(run.id, section.key, section.file),
             "note": section.file.note,
         }
         for section in outputs.sections(session, run.id)
@@ -168,41 +148,17 @@ def summary_json(session: Session, run: Run) -> dict[str, object]:
     return {"run_id": run.id, "sections": sections}
 
 
-def _refuse_to_run() -> None:
-    if request.headers.get("Sec-Fetch-Dest", "").lower() in RUNS:
-        raise NotFound("What a task wrote is shown or downloaded, never run by a page.")
-
-
-def _sent(row: Output) -> Response:
-    """A kept file, whole or in ranges, so that no browser runs anything that is in it."""
-    name = row.path.rpartition("/")[2].replace("\\", "_").replace('"', "_")
-    how = served(row.path)
-    try:
-        response = send_file(
-            kept().path(row.sha256 or ""),
-            mimetype=how.type,
-            as_attachment="download" in request.args or not how.inline,
-            download_name=name,
-            etag=row.sha256 or False,
-            conditional=False,
-        )
-    except (FileNotFoundError, ValueError):
-        raise NotFound("The server does not have this file any more.") from None
-    del response.headers["Last-Modified"]  # of the copy, which says nothing of the file
-    response.headers.update({**FILE_HEADERS, "Content-Type": how.type})
-    response.make_conditional(request, accept_ranges=True, complete_length=response.content_length)
-    return response
-
-
 def _files(task: Task, rows: Iterable[Output]) -> list[File]:
-    left = SHOWN
+    left, heads = SHOWN, HEADS
     found = []
     for row in rows:
-        html = _html(task.run_id, task.key, row) if left > 0 else None
+        html = files.html_of(task.run_id, task.key, row) if left > 0 else None
         left -= len(html or "")
-        url = _url(task.run_id, task.key, row)
+        url = files.url_of(task.run_id, task.key, row)
         is_summary = row.raw == outputs.SUMMARY
-        facts = (row.id, row.path, row.size, row.kind, url, row.note, html, is_summary)
+        head = views.head(row) if heads > 0 and html is None else None
+        heads -= head is not None
+        facts = (row.id, row.path, row.size, row.kind, url, row.note, html, head, is_summary)
         found.append(File(*facts))
     return found
 
@@ -211,7 +167,7 @@ def _parts(run_id: str, sections: Iterable[outputs.Section]) -> list[Part]:
     left = SHOWN
     parts = []
     for section in sections:
-        html = _html(run_id, section.key, section.file) if left > 0 else None
+        html = files.html_of(run_id, section.key, section.file) if left > 0 else None
         if html is not None and not html.strip():
             continue
         left -= len(html or "")
@@ -225,21 +181,6 @@ def _why_not(left: int) -> str:
     return "will be here in a moment" if left > 0 else "is not shown: the page is long enough"
 
 
-def _html(run_id: str, task_key: str, row: Output) -> str | None:
-    """A document's HTML with the addresses put in; None when there is none of this version."""
-    if row.kind != Kind.MARKDOWN or row.sha256 is None:
-        return None
-    name = policy.key(row.sha256, outputs.folder_of(row.area, row.raw))
-    if row.html != name:
-        return None
-    try:
-        html = kept().read(name).decode("utf-8", "replace")
-    except FileNotFoundError:
-        return None
-    base = url_for("outputs.file", run_id=run_id, key=task_key, path="x")[:-1]
-    return html.replace(policy.BASE, escape(base)).replace(policy.ANCHOR, f"{row.id}-")
-
-
 def _text(row: Output) -> str | None:
     if row.sha256 is None:
         return None
@@ -247,15 +188,6 @@ def _text(row: Output) -> str | None:
         return kept().read(row.sha256, limit=TEXT).decode("utf-8", "replace")
     except FileNotFoundError:
         return None
-
-
-def _url(run_id: str, task_key: str, row: Output) -> str | None:
-    """Where a kept file is: by its path where an address can say that, else by its number."""
-    if row.sha256 is None:
-        return None
-    if row.path.encode("utf-8", "surrogatepass") == row.raw:  # nothing in it needed escaping
-        return url_for("outputs.file", run_id=run_id, key=task_key, path=row.path)
-    return url_for("outputs.file_by_row", run_id=run_id, key=task_key, row=row.id)
 
 
 def _tag(*what: object) -> str:

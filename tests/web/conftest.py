@@ -12,12 +12,19 @@ from sqlalchemy import insert, update
 from werkzeug.serving import make_server
 
 from scripthut.config import Config, parse
+from scripthut.core import policy
+from scripthut.core.jobs import Area, RemoteFile
+from scripthut.core.render import render
 from scripthut.core.states import State
+from scripthut.store import outputs
 from scripthut.store.db import Database
+from scripthut.store.kept import Kept
 from scripthut.store.models import BackendRow, Base, EventRow, Lease, Run, Task
+from scripthut.store.outputs import Found
 from scripthut.store.versions import next_version
 from scripthut.web import create_app
 
+Keep = Callable[..., int]
 NOW = datetime.now(UTC).replace(microsecond=0)
 SPEC: Mapping[str, object] = {
     "command": "echo hello",
@@ -172,6 +179,43 @@ def hut(app: Flask) -> Hut:
     hut.backend()
     hut.engine(is_acting=True)
     return hut
+
+
+@pytest.fixture
+def keep(hut: Hut, app: Flask) -> Keep:
+    """Writes a file as the engine would have collected it; the row's id is the answer."""
+    kept: Kept = app.extensions["kept"]
+
+    def keep(
+        path: str | bytes,
+        data: bytes = b"data",
+        key: str = "fit",
+        note: str | None = None,
+        area: Area = Area.OUTPUT,
+        run_id: str = "abcdefgh",
+    ) -> int:
+        raw = path.encode() if isinstance(path, str) else path
+        sha = html = None
+        if note is None:
+            sha = kept.put(data)
+        if sha and outputs.kind_of(area, raw) == "markdown":
+            folder = outputs.folder_of(area, raw)
+            html = policy.key(sha, folder)
+            kept.put_as(html, render(data.decode(), folder).encode())
+        task_id = hut.task_id(run_id, key)
+        with hut.database.writing() as session:
+            task = session.get(Task, task_id)
+            assert task
+            file = RemoteFile(task.token or "", area, raw, len(data), 1, note)
+            outputs.record(session, task, [Found(file, sha, html, note)], keep_vanished=True)
+            presence = outputs.presence(session, task)
+            task.has_outputs = presence[Area.OUTPUT]
+            task.has_run_summary = presence[Area.FRAGMENT]
+            task.version = next_version(session, run_id)
+        with hut.database.reading() as session:
+            return outputs.known(session, [task_id])[task_id, area, raw].id
+
+    return keep
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -12,14 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from scripthut.core import policy
-from scripthut.core.jobs import Area, RemoteFile
-from scripthut.core.render import render
-from scripthut.store import outputs
+from scripthut.core.jobs import Area
 from scripthut.store.kept import Kept
-from scripthut.store.models import Output, Task, WatchRow
-from scripthut.store.outputs import Found
-from scripthut.store.versions import next_version
-from tests.web.conftest import Hut
+from scripthut.store.models import Output, WatchRow
+from tests.web.conftest import Hut, Keep
 
 PATHS = json.loads(
     (Path(__file__).parents[1] / "payloads" / "paths.json").read_text(encoding="utf-8")
@@ -29,7 +24,7 @@ FILES = f"/runs/{RUN}/tasks/fit/outputs/file/"
 PANEL = f"/runs/{RUN}/tasks/fit/detail/outputs"
 SUMMARY = f"/runs/{RUN}/summary"
 JSON = {"Accept": "application/json"}
-Write = Callable[..., int]
+Write = Keep
 
 
 @pytest.fixture
@@ -39,38 +34,9 @@ def kept(app: Flask) -> Kept:
 
 
 @pytest.fixture
-def write(hut: Hut, kept: Kept) -> Write:
+def write(hut: Hut, keep: Keep) -> Write:
     """Write a file as the engine would have collected it; the row's id is the answer."""
     hut.run({"fit": "running", "plot": "running", "late": "pending"}, RUN)
-
-    def keep(
-        path: str | bytes,
-        data: bytes = b"data",
-        key: str = "fit",
-        note: str | None = None,
-        area: Area = Area.OUTPUT,
-    ) -> int:
-        raw = path.encode() if isinstance(path, str) else path
-        sha = html = None
-        if note is None:
-            sha = kept.put(data)
-        if sha and outputs.kind_of(area, raw) == "markdown":
-            folder = outputs.folder_of(area, raw)
-            html = policy.key(sha, folder)
-            kept.put_as(html, render(data.decode(), folder).encode())
-        task_id = hut.task_id(RUN, key)
-        with hut.database.writing() as session:
-            task = session.get(Task, task_id)
-            assert task
-            file = RemoteFile(task.token or "", area, raw, len(data), 1, note)
-            outputs.record(session, task, [Found(file, sha, html, note)], keep_vanished=True)
-            presence = outputs.presence(session, task)
-            task.has_outputs = presence[Area.OUTPUT]
-            task.has_run_summary = presence[Area.FRAGMENT]
-            task.version = next_version(session, RUN)
-        with hut.database.reading() as session:
-            row = outputs.known(session, [task_id])[task_id, area, raw]
-            return row.id
 
     return keep
 
@@ -338,14 +304,15 @@ def test_users_html_never_stands_as_markup(client: FlaskClient, write: Write, ke
 
 def test_images_are_shown_lazily_and_others_are_links(client: FlaskClient, write: Write) -> None:
     write("plot.svg", b"<svg/>")
-    write("data.bin", b"x" * 2048)
+    row = write("data.bin", b"\0" * 2048)
     write("my table.csv", b"1,2")
 
     page = client.get(PANEL).text
 
     assert re.search(rf'<img src="{FILES}plot.svg" alt="plot.svg" loading="lazy"', page)
-    assert re.search(rf'<a class="path" href="{FILES}data.bin" download>data.bin</a>', page)
-    assert re.search(rf'<a class="path" href="{FILES}my%20table.csv">my table.csv</a>', page)
+    assert f'href="/runs/{RUN}/tasks/fit/outputs/view/{row}">data.bin</a>' in page
+    assert f'<a href="{FILES}data.bin?download=1" download>' in page
+    assert f'<a href="{FILES}my%20table.csv?download=1" download>' in page
     assert "2.0 KiB" in page
 
 
@@ -383,7 +350,7 @@ def test_a_page_too_long_shows_links_instead(client: FlaskClient, write: Write) 
     page = client.get(PANEL).text
 
     assert 4 <= len(shown(page)) < 7
-    assert f'href="{FILES}6.md"' in page
+    assert f'href="{FILES}6.md?download=1"' in page
 
 
 def test_an_empty_panel_says_what_to_do(client: FlaskClient, write: Write) -> None:

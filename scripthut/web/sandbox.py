@@ -1,0 +1,92 @@
+"""Interactive pages that tasks wrote: run by the browser in an origin of their own, shut in.
+
+An address begins with a signed word for one attempt of one task, good for an hour: what a page
+loads from beside itself needs no cookie, and nothing else can be named.
+"""
+
+from datetime import datetime
+
+from flask import Blueprint, Response, current_app, g, request, url_for
+from itsdangerous import BadSignature, Signer
+
+from scripthut.clock import utcnow
+from scripthut.core.errors import NotFound
+from scripthut.core.previews import inside_a_frame
+from scripthut.ids import new_key
+from scripthut.store import outputs
+from scripthut.store.keys import site_key
+from scripthut.store.models import Output, Task
+from scripthut.web import files
+from scripthut.web.extensions import config
+
+bp = Blueprint("sandbox", __name__, url_prefix="/sandbox/<token>")
+
+LIFE = 3600  # seconds that an address is good for
+INDEX = "index.html"
+GONE = "This address of a file is no longer good: open the file from its task's page again."
+# Scripts may do anything but leave: no other origin, no form, no window, no site around them.
+POLICY = "; ".join(
+    (
+        "sandbox allow-scripts",
+        "default-src {own} 'unsafe-inline' 'unsafe-eval' data: blob:",
+        "form-action 'none'",
+        "base-uri 'none'",
+        "object-src 'none'",
+        "frame-ancestors {site}",
+    )
+)
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-cache",
+    "Cross-Origin-Resource-Policy": "cross-origin",  # to its own opaque origin, all is another
+    "Access-Control-Allow-Origin": "*",  # fonts and modules; the address is the secret
+    "Vary": "Sec-Fetch-Dest",
+}
+
+
+def address(task: Task, row: Output, now: datetime) -> str | None:
+    """Where a frame finds a page that a task wrote; None when no address can say its path."""
+    if row.sha256 is None or not files.has_plain_path(row):
+        return None
+    word = f"{task.id}.{row.attempt}.{int(now.timestamp()) + LIFE}"
+    token = _signer().sign(word).decode()
+    return url_for("sandbox.file", token=token, path=row.path)
+
+
+@bp.get("/")
+@bp.get("/<path:path>", merge_slashes=False)
+def file(token: str, path: str = "") -> Response:
+    """Send a file of the attempt that the token is for, to be run inside a frame."""
+    if request.headers.get("Sec-Fetch-Dest") == "document":
+        raise NotFound("This file is shown in a frame of its task's page, not by itself.")
+    task_id, attempt = _opened(token, utcnow())
+    path += INDEX if not path or path.endswith("/") else ""
+    row = outputs.file_of_attempt(g.session, task_id, attempt, path.encode())
+    own = f"{_site()}{url_for('sandbox.file', token=token)}"
+    policy = POLICY.format(own=own, site=_site())
+    headers = {**HEADERS, "Content-Security-Policy": policy}
+    return files.with_headers(row, inside_a_frame(row.path), headers)
+
+
+def _site() -> str:
+    return request.host_url.rstrip("/")
+
+
+def _opened(token: str, now: datetime) -> tuple[int, int]:
+    """The task and the attempt that a token is for. NotFound unless it is ours and still good."""
+    try:
+        task_id, attempt, until = map(int, _signer().unsign(token).decode().split("."))
+    except (BadSignature, ValueError):
+        raise NotFound(GONE) from None
+    if until < now.timestamp():
+        raise NotFound(GONE)
+    return task_id, attempt
+
+
+def _signer() -> Signer:
+    key = current_app.extensions.get("site_key")
+    if key is None:
+        key = current_app.extensions["site_key"] = site_key(config().data_dir, new_key())
+    return Signer(key, salt="scripthut sandbox", sep="~")
