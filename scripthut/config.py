@@ -45,6 +45,19 @@ class Slurm(_Part):
     max_concurrent: int = Field(100, ge=1)
 
 
+class PBS(_Part):
+    """A cluster under OpenPBS, PBS Pro or Torque, reached over SSH. `queue`: for all tasks."""
+
+    type: Literal["pbs"]
+    name: str = Field(min_length=1)
+    ssh: SSH
+    account: str | None = None
+    queue: str | None = None  # None: what a task names as its partition, else the server's default
+    login_shell: bool = False
+    clone_dir: str = "~/scripthut-repos"  # of later versions: kept, not used
+    max_concurrent: int = Field(100, ge=1)
+
+
 class Local(_Part):
     """The server's own machine."""
 
@@ -54,7 +67,7 @@ class Local(_Part):
     max_concurrent: int = Field(default_factory=lambda: os.cpu_count() or 4, ge=1)
 
 
-AnyBackend = Annotated[Slurm | Local, Field(discriminator="type")]
+AnyBackend = Annotated[Slurm | PBS | Local, Field(discriminator="type")]
 
 
 class Outputs(_Part):
@@ -153,7 +166,7 @@ def place(loc: Sequence[int | str]) -> str:
     >>> place(("backends", 0, "slurm", "ssh", "host"))
     'backends[0].ssh.host'
     """
-    words = [w for w in loc if w not in ("slurm", "local") or not isinstance(w, str)]
+    words = [w for w in loc if w not in ("slurm", "pbs", "local") or not isinstance(w, str)]
     text = "".join(f"[{w}]" if isinstance(w, int) else f".{w}" for w in words)
     return text.removeprefix(".") or "the whole"
 

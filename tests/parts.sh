@@ -3,9 +3,9 @@
 set -eu
 
 PACKAGES="slurm-wlm slurmctld slurmd slurmdbd slurm-client slurm-wlm-basic-plugins
-    slurm-wlm-mysql-plugin munge mariadb-server openssh-server openssh-client procps tcsh
+    slurm-wlm-mysql-plugin slurm-wlm-torque munge mariadb-server openssh-server openssh-client procps tcsh
     nginx-light postgresql chromium fonts-dejavu-core systemd"
-PROGRAMS="slurmctld slurmd slurmdbd sbatch munged mariadbd sshd tcsh nginx chromium systemd-analyze"
+PROGRAMS="slurmctld slurmd slurmdbd sbatch qsub munged mariadbd sshd tcsh nginx chromium systemd-analyze"
 
 has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
 

@@ -7,6 +7,7 @@ from scripthut.backends.base import Backend
 from scripthut.backends.cluster import ClusterBackend
 from scripthut.backends.local import LocalBackend
 from scripthut.config import AnyBackend, Settings
+from scripthut.schedulers.pbs import PBS
 from scripthut.schedulers.slurm import Slurm
 from scripthut.transports.ssh import SSH
 from scripthut.transports.ssh_config import Target
@@ -21,6 +22,9 @@ def build(part: AnyBackend, settings: Settings) -> Backend:
                 part.account, part.partition_map, part.default_partition, part.login_shell
             )
             return ClusterBackend(part.name, dialect, SSH(_target(part.ssh)), limits)
+        case config.PBS():
+            pbs = PBS(part.account, part.queue, part.login_shell)
+            return ClusterBackend(part.name, pbs, SSH(_target(part.ssh)), limits)
         case config.Local():
             return LocalBackend(part.name, limits, part.login_shell)
 

@@ -87,8 +87,17 @@ class ClusterBackend:
         """Give the connection up."""
         self._transport.close()
 
+    def _meet(self) -> None:
+        """Let the scheduler say of what kind it is, once."""
+        argv = self._dialect.introduction()
+        if argv:
+            command = {"key": "kind", "argv": argv, "timeout": QUEUE_SECONDS}
+            told = node.ask(self._transport, {"commands": [command]}, OBSERVE_SECONDS)
+            self._dialect = self._dialect.introduced(node.understand(told).ran["kind"])
+
     def submit(self, jobs: Sequence[Job]) -> Mapping[Token, Accepted | Rejected]:
         """See backends/base.py. One command for up to 200 jobs."""
+        self._meet()
         answers: dict[Token, Accepted | Rejected] = {}
         requests = []
         for job in jobs:
@@ -108,10 +117,12 @@ class ClusterBackend:
 
     def _submission(self, job: Job) -> node.Record:
         text = script(job, self._dialect.directives(job), self._dialect.login_shell)
+        file = self._dialect.script_file(job)
         return {
             "token": job.token,
             "argv": self._dialect.submit(job),
             "script": base64.b64encode(text.encode("utf-8", "replace")).decode(),
+            "file": None if file is None else str(file),
             "directories": sorted({str(job.paths.out.parent), str(job.paths.err.parent)}),
             "state": str(job.paths.state),
             "timeout": SUBMIT_SECONDS,
@@ -135,6 +146,7 @@ class ClusterBackend:
         """See backends/base.py. One command; a second when jobs are in neither queue nor notes."""
         if not watches:
             return Observation()
+        self._meet()
         live = [watch.job for watch in watches if watch.live]
         told = node.ask(self._transport, self._look(watches, live), OBSERVE_SECONDS)
         seen = node.understand(told)
@@ -240,6 +252,8 @@ class ClusterBackend:
         since = since if since.tzinfo else datetime(2000, 1, 1, tzinfo=UTC)
         user = self._transport.user
         argvs = self._dialect.accounting(user, set(ids.values()), unnamed, since)
+        if not argvs:
+            return Asked()  # this scheduler has nobody to ask
         commands = [
             {"key": f"accounting {n}", "argv": argv, "timeout": ACCOUNTING_SECONDS}
             for n, argv in enumerate(argvs)
@@ -265,6 +279,7 @@ class ClusterBackend:
 
     def cancel(self, jobs: Collection[Job]) -> None:
         """See backends/base.py. Only ids that the queue showed with our token are named."""
+        self._meet()
         if any(job.token not in self._queued for job in jobs):
             watches = [Watch(job, list_outputs=False) for job in jobs]
             told = node.ask(

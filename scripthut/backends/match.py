@@ -17,8 +17,10 @@ def choose(job: Job, rows: Sequence[Row], claimed_by: str | None) -> Row | None:
     """
     mine = [row for row in rows if job.token in row.tokens]
     if claimed_by is not None:
-        return _newest([row for row in mine if row.sighting.job_id == claimed_by])
-    known = [row for row in mine if row.sighting.job_id == job.job_id]
+        return _newest([row for row in mine if number(row.sighting.job_id) == number(claimed_by)])
+    known = [
+        row for row in mine if job.job_id and number(row.sighting.job_id) == number(job.job_id)
+    ]
     live = [row for row in mine if row.sighting.phase in _LIVE]
     return _newest(known) or _first(live) or _first(mine)
 
@@ -29,4 +31,14 @@ def _newest(rows: Sequence[Row]) -> Row | None:
 
 
 def _first(rows: Sequence[Row]) -> Row | None:
-    return min(rows, key=lambda row: int(row.sighting.job_id), default=None)
+    return min(rows, key=lambda row: number(row.sighting.job_id), default=None)
+
+
+def number(job_id: str) -> int:
+    """The number of a job; PBS adds the name of its server, which may have several.
+
+    >>> number("12.pbs1.example.org"), number("12"), number("job:")
+    (12, 12, -1)
+    """
+    digits = job_id.partition(".")[0]
+    return int(digits) if digits.isdecimal() else -1

@@ -107,7 +107,7 @@ def _ended(
     """The ending that the evidence proves, or None when it does not prove one."""
     sighting, note = seen.sighting, seen.note
     if sighting is not None and sighting.phase in ENDED:
-        return _scheduler_says(sighting, note, seen.claimed_by)
+        return _scheduler_says(task, sighting, note, seen.claimed_by)
     if note is None:
         return None
     if sighting is not None:
@@ -140,7 +140,7 @@ def _by_note(note: ExitNote) -> Verdict:
 
 
 def _scheduler_says(
-    sighting: Sighting, note: ExitNote | None, claimed_by: str | None
+    task: Standing, sighting: Sighting, note: ExitNote | None, claimed_by: str | None
 ) -> Verdict | None:
     """The scheduler's final word, made more exact by the note: it has the whole exit code."""
     event = ENDED[sighting.phase]
@@ -148,6 +148,8 @@ def _scheduler_says(
         return None  # a second job with our token that met the claim and ran nothing
     if event is Event.EXITED_OK and note is not None and note.code != 0:
         return Verdict(Event.EXITED_BAD, _note_facts(note))
+    if event is Event.EXITED_BAD and task.cancel_asked and _was_killed(sighting):
+        event = Event.CANCELLED  # Torque tells of the signal alone, not of who sent it
     facts: dict[str, object] = {"finished_at": sighting.ended_at, "node": sighting.node}
     facts |= {"exit_code": sighting.exit_code, "signal": sighting.signal}
     if sighting.started_at is not None:
@@ -162,8 +164,15 @@ def _scheduler_says(
     own_words = sighting.reason
     if event is Event.EXITED_BAD and (own_words is None or sighting.word == "FAILED"):
         own_words = own_words if note is None else _why(note)
+    if event is Event.CANCELLED and sighting.phase is Phase.FAILED:
+        own_words = "Cancelled"
     facts["reason"] = None if event is Event.EXITED_OK else (own_words or sighting.word.title())
     return Verdict(event, {k: v for k, v in facts.items() if k == "reason" or v is not None})
+
+
+def _was_killed(sighting: Sighting) -> bool:
+    """Whether a signal ended it, and the scheduler names no cause (a limit, a node)."""
+    return sighting.word == "FAILED" and sighting.signal in (9, 15)
 
 
 def _in_queue(task: Standing, sighting: Sighting, now: datetime) -> Verdict:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Protocol
 
 from scripthut.core.jobs import Accepted, Answer, Job, Rejected, Sighting, Token
@@ -27,12 +28,24 @@ class Dialect(Protocol):
     @property
     def login_shell(self) -> bool: ...  # job scripts run in a login shell
 
+    def introduction(self) -> list[str]:
+        """A command that tells which kind of the scheduler this is; none when it is known."""
+        ...
+
+    def introduced(self, answer: Answer) -> "Dialect":
+        """The dialect of the kind that answered. Unreachable when none did."""
+        ...
+
     def directives(self, job: Job) -> list[str]:
         """Lines for the head of the job script."""
         ...
 
+    def script_file(self, job: Job) -> PurePosixPath | None:
+        """Where the submission looks for the script; None: on its standard input."""
+        ...
+
     def submit(self, job: Job) -> list[str]:
-        """The command that reads the job script on its standard input."""
+        """The command that takes the job script."""
         ...
 
     def parse_submit(self, answer: Answer) -> Accepted | Rejected | None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 
 from scripthut.core import units
 from scripthut.core.errors import BadAnswer, Refused, Unreachable
@@ -38,6 +39,18 @@ class Slurm:
     partitions: Mapping[str, str] = field(default_factory=dict)
     default_partition: str | None = None
     login_shell: bool = False
+
+    def introduction(self) -> list[str]:
+        """Nothing: every Slurm understands the same."""
+        return []
+
+    def introduced(self, answer: Answer) -> "Slurm":  # noqa: ARG002 -- of the protocol
+        """The same."""
+        return self
+
+    def script_file(self, job: Job) -> PurePosixPath | None:  # noqa: ARG002 -- of the protocol
+        """None: sbatch reads its standard input."""
+        return None
 
     def directives(self, job: Job) -> list[str]:
         """Comment lines that show how the job is submitted.

@@ -1,5 +1,6 @@
-"""One contract, two places: this machine, and a real Slurm cluster over SSH."""
+"""One contract: this machine, a real Slurm cluster over SSH, and two kinds of a small PBS."""
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,10 +27,13 @@ from scripthut.core.jobs import (
     Token,
     Watch,
 )
+from scripthut.schedulers.pbs import PBS
 from scripthut.schedulers.slurm import Slurm
+from scripthut.transports.local import Local
 from scripthut.transports.ssh import SSH
 from scripthut.transports.ssh_config import Target
 from tests.cluster.fixtures import Cluster
+from tests.cluster.pbs.small import StandIn, start_pbs
 
 LIMITS = OutputLimits(file_bytes=100_000, files=6, depth=3, listed=40)
 ENDED = (Phase.DONE, Phase.FAILED, Phase.CANCELLED)
@@ -41,6 +45,7 @@ class Place:
 
     backend: Backend
     make: Callable[[OutputLimits], Backend]  # another one of it
+    is_open_to_root: bool = False  # its jobs and we are root, to whom nothing is closed
     run_id: str = field(default_factory=lambda: "r" + secrets.token_hex(4)[:7])
 
     def reopen(self, limits: OutputLimits = LIMITS) -> None:
@@ -141,25 +146,36 @@ def ssh_to(cluster: Cluster) -> SSH:
     )
 
 
-@pytest.fixture(params=["local", pytest.param("slurm", marks=pytest.mark.slurm)])
+PLACES = ["local", "pbs", "torque", pytest.param("slurm", marks=pytest.mark.slurm)]
+
+
+@pytest.fixture(params=PLACES)
 def place(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Place]:
     """A place where jobs run, here and on a cluster."""
     opened: list[Backend] = []
-
-    def local(limits: OutputLimits) -> Backend:
-        opened.append(LocalBackend("here", limits, grace=0.5))
-        return opened[-1]
-
-    def cluster(limits: OutputLimits) -> Backend:
-        transport = ssh_to(request.getfixturevalue("slurm"))
-        opened.append(ClusterBackend("there", Slurm(), transport, limits))
-        return opened[-1]
-
-    if request.param == "local":
+    pbs: StandIn | None = None
+    if request.param != "slurm":
         monkeypatch.setenv("HOME", str(tmp_path))
-    make = local if request.param == "local" else cluster
-    yield Place(make(LIMITS), make)
+    if request.param in ("pbs", "torque"):
+        kind = "pro" if request.param == "pbs" else "torque"
+        pbs = start_pbs(kind, tmp_path / "pbs", monkeypatch)
+
+    def make(limits: OutputLimits) -> Backend:
+        backend: Backend
+        if request.param == "local":
+            backend = LocalBackend("here", limits, grace=0.5)
+        elif pbs is not None:
+            backend = ClusterBackend("small", PBS(), Local(), limits)
+        else:
+            transport = ssh_to(request.getfixturevalue("slurm"))
+            backend = ClusterBackend("there", Slurm(), transport, limits)
+        opened.append(backend)
+        return backend
+
+    yield Place(make(LIMITS), make, request.param != "slurm" and os.geteuid() == 0)
     for backend in opened:
         backend.close()
+    if pbs is not None:
+        pbs.end()

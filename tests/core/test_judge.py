@@ -221,6 +221,17 @@ def test_durations_are_never_negative() -> None:
     assert found.facts["finished_at"] >= found.facts["started_at"]  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("signal", [9, 15])
+def test_a_job_that_a_signal_ended_after_our_order_was_cancelled(signal: int) -> None:
+    killed = sighting(Phase.FAILED, "FAILED", f"Ended by signal {signal}", signal=signal)
+    assert verdict(State.RUNNING, Evidence(killed)).event is Event.EXITED_BAD
+    ordered = verdict(State.RUNNING, Evidence(killed, note(143)), cancel_asked=True)
+    assert ordered.event is Event.CANCELLED
+    assert ordered.facts["reason"] == "Cancelled"
+    too_long = sighting(Phase.FAILED, "TIMEOUT", "Reached its time limit", signal=signal)
+    assert verdict(State.RUNNING, Evidence(too_long), cancel_asked=True).event is Event.EXITED_BAD
+
+
 @pytest.mark.parametrize(("code", "signal"), [(139, 11), (192, 64), (193, None), (255, None)])
 def test_an_exit_code_beyond_the_signals_is_a_code_like_any_other(
     code: int, signal: int | None
