@@ -9,7 +9,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from urllib.parse import quote, unquote, urlsplit
 
-VERSION = "1"
+VERSION = "2"
 """Of the renderer and this policy: what an older one made is never shown by a newer one."""
 BASE = "\ue000"
 """Stands where the address of the task's files goes; the page puts it in."""
@@ -31,9 +31,11 @@ ELEMENTS = frozenset(_SHOWN.split())
 DROPPED = frozenset(_DROPPED.split())
 """Elements that go together with what is in them; of any other one the content stays."""
 
-_CLASSES = frozenset(
-    {"task-list", "task-list-item", "footnote", "footnote-ref", "footnote-backref"}
+_CLASS_NAMES = (
+    "alert alert-caution alert-important alert-note alert-tip alert-title alert-warning anchor "
+    "drawing footnote footnote-backref footnote-ref task-list task-list-item"
 )
+_CLASSES = frozenset(_CLASS_NAMES.split())
 _LANGUAGE = re.compile(r"language-[a-z0-9_+#-]{1,32}")
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -51,6 +53,8 @@ def filtered(element: str, attributes: Attributes, folder: str) -> dict[str, str
 
     `folder` is the document's own, relative to the output directory, "" for the top.
     """
+    if not attributes:
+        return None if element in ("img", "input") else {}
     if element == "input":
         return _checkbox(attributes)
     rules = {**_EVERYWHERE, **_RULES.get(element, {})}

@@ -1,40 +1,40 @@
-"""Markdown -> HTML that is safe to show: the only user of the Markdown library and of bleach."""
+"""Markdown -> HTML that is safe to show: the Markdown library with GitHub's reading of blocks.
+
+Blocks are read by reading.py, the text in them by the library, and what comes of it passes the
+sanitiser piece by piece. Code, formulas and long tables are made apart, safe by how they are made,
+and put in at the end, so that nothing has to parse them.
+"""
 
 import re
 import xml.etree.ElementTree as etree
 from collections.abc import Iterator
-from html import escape, unescape
-from typing import TypeAlias
 
-from bleach.sanitizer import Cleaner
-from markdown import Extension, Markdown
-from markdown.blockprocessors import HashHeaderProcessor
-from markdown.extensions.abbr import AbbrExtension
-from markdown.extensions.def_list import DefListExtension
-from markdown.extensions.footnotes import FootnoteExtension
-from markdown.extensions.nl2br import Nl2BrExtension
-from markdown.extensions.sane_lists import SaneListExtension
-from markdown.extensions.tables import TableProcessor
-from markdown.extensions.toc import TocExtension, slugify_unicode
-from markdown.preprocessors import Preprocessor
-from markdown.treeprocessors import Treeprocessor
-from markdown.util import AtomicString
-from pymdownx.magiclink import MagiclinkExtension
-from pymdownx.tasklist import TasklistExtension
-from pymdownx.tilde import DeleteSubExtension
+from markdown import Markdown
+from markdown.extensions.abbr import AbbrTreeprocessor
+from markdown.util import STX, AtomicString
 
-from scripthut.core import policy
-from scripthut.core.layout import layout
+from scripthut.core import inline, policy
+from scripthut.core.elements import Built, Holders, build, escaped_code
+from scripthut.core.formula import mathml
+from scripthut.core.highlight import highlight
+from scripthut.core.reading import read
+from scripthut.core.sanitise import Sanitiser
 
-ROWS = 200  # a table of more rows is cleaned cell by cell
-DEPTH = 60  # elements nested deeper are shown without their tags
-_TABLE = "\ue002"  # stands for a long table while the rest is cleaned
-_TABLES = re.compile(f"<p>{_TABLE}([0-9]+){_TABLE}</p>|{_TABLE}([0-9]+){_TABLE}")
-_PLAIN = re.compile(r"[ A-Za-z0-9.,;%()+−±=/°-]*")  # nothing that Markdown or HTML could read
-_ADDRESS = re.compile(r"://|www\.")
+ROWS = 200  # a table of more rows is sanitised cell by cell
+COLOURED = 200_000  # characters of code in a document that are highlighted
 
-_Token: TypeAlias = dict[str, object]
-_Element: TypeAlias = etree.Element
+_Element = etree.Element
+_DONE = "\ue002"  # stands for finished HTML while the rest is sanitised
+_RAW = "\ue003"  # stands for a block of HTML that a user wrote
+_DONES = re.compile(f"<p>{_DONE}([0-9]+){_DONE}</p>|{_DONE}([0-9]+){_DONE}")
+_RAWS = re.compile(f"<p>{_RAW}([0-9]+){_RAW}</p>")
+_AMP = re.compile(r"&(?!(?:#[0-9]+|#x[0-9a-f]+|[0-9a-z]+);)", re.IGNORECASE)
+_NO_SLUG = re.compile(r"[^\w\- ]")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)(?:[^<>\"']|\"[^\"]*\"|'[^']*')*?(/?)>")
+_NO_END = "area base br col embed hr img input link meta source track wbr"
+_END_LEFT_OUT = "p li td th tr dt dd thead tbody tfoot colgroup option"
+_UNCOUNTED = frozenset(f"{_NO_END} {_END_LEFT_OUT}".split())
 
 
 def render(text: str, folder: str = "") -> str:
@@ -43,191 +43,221 @@ def render(text: str, folder: str = "") -> str:
     `folder` is the document's, relative to the output directory: relative addresses begin there.
     May take long, or more stack than there is, on text made for that: see engine/rendering.py.
     """
-    tables = _LongTables()
-    markdown = _markdown(tables)
-    cleaner = _cleaner(folder)
-    html = cleaner.clean(markdown.convert(policy.without_signs(text)))
-    if not tables.found:
-        return html
-
-    def table(match: re.Match[str]) -> str:
-        number = int(match[1] or match[2])
-        return _table(markdown, cleaner, tables.found[number])
-
-    return _TABLES.sub(table, html)
+    return _Document(folder).html(policy.without_signs(text))
 
 
-class _Layout(Preprocessor):
-    def run(self, lines: list[str]) -> list[str]:
-        return layout(lines, self.md.htmlStash.store)
+class _Document:
+    def __init__(self, folder: str) -> None:
+        self.sanitiser = Sanitiser(folder)
+        self.raw: list[str] = []
+        self.done: list[str] = []
+        self.left = COLOURED
+        self.notes: dict[str, _Element] = {}
+        self.markdown = Markdown(output_format="html")
+        inline.extend(self.markdown, self.notes, self._formula)
 
+    def html(self, text: str) -> str:
+        built = build(read(text), Holders(self._raw_html, self._code, self._formula))
+        self.markdown.references.update(built.references)
+        self.notes.update(built.notes)
+        for element in [*built.elements, *built.notes.values()]:
+            self._read(element, built)
+        elements = [*built.elements, *_footnotes(built)]
+        _mark_headings(elements)
+        return self._filled("\n".join(self._pieces(elements)))
 
-class _Tables(TableProcessor):
-    """Tables whose plain cells are not searched for Markdown again: most cells are numbers."""
+    # What is kept apart.
 
-    def _build_row(self, row: str, parent: _Element, align: list[str | None]) -> None:
-        super()._build_row(row, parent, align)  # type: ignore[misc]
-        for cell in parent[-1]:
-            text = cell.text or ""
-            if _PLAIN.fullmatch(text) and not _ADDRESS.search(text):
-                cell.text = AtomicString(text)
+    def _hold(self, html: str) -> str:
+        self.done.append(html)
+        return f"{_DONE}{len(self.done) - 1}{_DONE}"
 
+    def _raw_html(self, html: str) -> str:
+        self.raw.append(html)
+        return f"{_RAW}{len(self.raw) - 1}{_RAW}"
 
-class _Headings(HashHeaderProcessor):
-    """Headings whose # signs are followed by a space: `#1` is no heading."""
+    def _formula(self, source: str, is_block: bool) -> str:
+        return self._hold(mathml(source, is_block))
 
-    RE = re.compile(
-        r"(?:^|\n)(?P<level>#{1,6})(?P<header>(?:[ \t][^\n]*?)?)(?:[ \t]#+)?[ \t]*(?:\n|$)"
-    )
+    def _code(self, code: str, language: str) -> str:
+        html = None
+        if language and len(code) <= self.left:
+            html = highlight(code, language)
+        if html is None:
+            return self._hold(escaped_code(code, language))
+        self.left -= len(code)
+        return self._hold(f'<pre><code class="language-{language}">{html}</code></pre>')
 
+    def _filled(self, html: str) -> str:
+        def one(match: re.Match[str]) -> str:
+            return self._filled(self.done[int(match[1] or match[2])])
 
-class _LongTables(Treeprocessor):
-    """Takes long tables out of the tree, after everything else was done to it."""
+        return _DONES.sub(one, html) if _DONE in html else html
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[_Element] = []
+    # The text in the elements.
 
-    def run(self, root: _Element) -> None:
-        for parent in list(root.iter()):
-            for place, child in enumerate(parent):
-                if child.tag == "table" and len(child) == 2 and len(child[1]) > ROWS:
-                    stand_in = etree.Element("p")
-                    stand_in.text = f"{_TABLE}{len(self.found)}{_TABLE}"
-                    stand_in.tail = child.tail
-                    parent[place] = stand_in
-                    self.found.append(child)
+    def _read(self, element: _Element, built: Built) -> None:
+        if all(map(_is_read, element.iter())) and not built.abbreviations:
+            return
+        root = _wrapped(element)
+        processors = self.markdown.treeprocessors
+        processors["inline"].run(root)
+        processors["unescape"].run(root)
+        for one in root.iter("br"):
+            one.tail = "\n" + (one.tail or "").lstrip("\n")
+        if built.abbreviations:
+            for one in element.iter():
+                one.text = str(one.text) if isinstance(one.text, inline.Plain) else one.text
+                one.tail = str(one.tail) if isinstance(one.tail, inline.Plain) else one.tail
+            AbbrTreeprocessor(self.markdown, built.abbreviations).run(root)
 
+    # From elements to HTML.
 
-class _Dialect(Extension):
-    """GitHub's block structure instead of the library's own."""
+    def _pieces(self, elements: list[_Element]) -> Iterator[str]:
+        """The elements' HTML; those between the tags of a user's own element are one piece."""
+        held: list[str] = []
+        opened: list[str] = []
+        for element in elements:
+            self._take_long_tables(element)
+            if not opened and self._is_ours(element):
+                yield self._sanitised(element)
+                continue
+            html = self._written(element)
+            held.append(html)
+            opened = _open_after(opened, html)
+            if not opened:
+                yield self.sanitiser.html("\n".join(held))
+                held = []
+        if held:
+            yield self.sanitiser.html("\n".join(held))
 
-    def __init__(self, tables: _LongTables) -> None:
-        super().__init__()
-        self.tables = tables
+    def _is_ours(self, element: _Element) -> bool:
+        """Whether a user's HTML stands nowhere in it."""
+        return not any(
+            text and (STX in text or _RAW in text)
+            for one in element.iter()
+            for text in (one.text, one.tail)
+        )
 
-    def extendMarkdown(self, md: Markdown) -> None:
-        md.preprocessors.deregister("html_block")
-        md.preprocessors.register(_Layout(md), "layout", 20)
-        md.ESCAPED_CHARS.append("|")
-        processor = _Tables(md.parser, {"use_align_attribute": True})
-        md.parser.blockprocessors.register(processor, "table", 75)
-        md.parser.blockprocessors.register(_Headings(md.parser), "hashheader", 70)
-        self.tables.md = md
-        md.treeprocessors.register(self.tables, "long_tables", -10)
+    def _sanitised(self, element: _Element) -> str:
+        return self.sanitiser.tree(_wrapped(element), _as_written)
 
-
-def _markdown(tables: _LongTables) -> Markdown:
-    return Markdown(
-        output_format="html",
-        extensions=[
-            AbbrExtension(),
-            DefListExtension(),
-            FootnoteExtension(BACKLINK_TEXT="↩"),
-            Nl2BrExtension(),
-            SaneListExtension(),
-            TocExtension(marker="", slugify=slugify_unicode),
-            DeleteSubExtension(subscript=False),
-            TasklistExtension(),
-            MagiclinkExtension(),
-            _Dialect(tables),
-        ],
-    )
-
-
-def _cleaner(folder: str) -> Cleaner:
-    """Bleach with our walk of the tree, which filters, and its own filter behind that."""
-    cleaner = Cleaner(
-        tags=policy.ELEMENTS,
-        attributes=policy.ATTRIBUTES,
-        protocols=frozenset({"http", "https", "mailto"}),
-        strip=True,
-    )
-    # Dropped elements must reach the tree, so that their content is known and goes with them.
-    cleaner.parser.tags = policy.ELEMENTS | policy.DROPPED  # type: ignore[assignment]
-    cleaner.walker = lambda root: _walk(root, folder)  # type: ignore[assignment]
-    return cleaner
-
-
-def _walk(root: _Element, folder: str) -> Iterator[_Token]:
-    """The tokens of what may be shown of a tree; the time grows with its size alone."""
-    stack: list[tuple[_Element | str, bool]] = [(root, True)]
-    depth = 0
-    while stack:
-        node, opens = stack.pop()
-        if isinstance(node, str):
-            yield {"type": "Characters", "data": node}
-            continue
-        name = node.tag
-        if not opens:
-            depth -= 1
-            yield {"type": "EndTag", "name": name, "namespace": None}
-            continue
-        children = True
-        if name in policy.ELEMENTS and depth < DEPTH:
-            children = name not in _VOID
-            shown = policy.filtered(name, {k: unescape(v) for k, v in _named(node)}, folder)
-            if shown is None:
-                yield {"type": "Characters", "data": escape(_instead(node), quote=False)}
-            else:
-                yield _opening(name, shown)
-                if children:
-                    depth += 1
-                    stack.append((node, False))
-        elif not isinstance(name, str) or name.startswith("{") or name in policy.DROPPED:
-            children = False
-        if children:
-            _push_content(stack, node)
-
-
-_VOID = frozenset({"br", "hr", "img", "input", "wbr"})
-
-
-def _named(node: _Element) -> Iterator[tuple[str, str]]:
-    return ((k, v) for k, v in node.attrib.items() if isinstance(k, str))
-
-
-def _push_content(stack: list[tuple[_Element | str, bool]], node: _Element) -> None:
-    for child in reversed(node):
-        if child.tail:
-            stack.append((child.tail, True))
-        stack.append((child, True))
-    if node.text:
-        stack.append((node.text, True))
-
-
-def _opening(name: str, attributes: dict[str, str]) -> _Token:
-    # Bleach carries attribute values as they are written in HTML, entities and all.
-    data = {(None, key): escape(value, quote=False) for key, value in attributes.items()}
-    kind = "EmptyTag" if name in _VOID else "StartTag"
-    return {"type": kind, "name": name, "namespace": None, "data": data}
-
-
-def _instead(node: _Element) -> str:
-    """What is shown in place of an image that is not the task's own."""
-    return unescape(node.get("alt") or "") if node.tag == "img" else ""
-
-
-def _table(markdown: Markdown, cleaner: Cleaner, table: _Element) -> str:
-    """A long table's HTML, cell by cell: bleach's parser would take long over it."""
-
-    def inside(cell: _Element) -> str:
-        if not len(cell) and _PLAIN.fullmatch(cell.text or ""):
-            return cell.text or ""
-        html = markdown.serializer(cell).strip()
-        html = html[html.index(">") + 1 : html.rindex("<")]
-        for processor in markdown.postprocessors:
+    def _written(self, element: _Element) -> str:
+        html: str = self.markdown.serializer(element)
+        for processor in self.markdown.postprocessors:
             html = processor.run(html)
-        return cleaner.clean(html)
+        return _RAWS.sub(lambda match: self.raw[int(match[1])], html)
 
-    def row(tr: _Element) -> str:
-        cells = (f"<{c.tag}{_aligned(c)}>{inside(c)}</{c.tag}>" for c in tr)
-        return f"<tr>{''.join(cells)}</tr>\n"
+    def _take_long_tables(self, element: _Element) -> None:
+        """Put the HTML of long tables aside: to parse them would take long."""
+        for parent in [_wrapped(element), *element.iter()]:
+            for table in parent:
+                if table.tag == "table" and len(table) == 2 and len(table[1]) > ROWS:
+                    html = "".join(self._part(part) for part in table)
+                    stand_in = self._hold(f"<table>\n{html}</table>")
+                    table.clear()
+                    table.tag, table.text = "p", stand_in
 
-    head, body = ("".join(row(tr) for tr in part) for part in table)
-    return f"<table>\n<thead>\n{head}</thead>\n<tbody>\n{body}</tbody>\n</table>"
+    def _part(self, part: _Element) -> str:
+        rows = "".join(f"<tr>{''.join(self._cell(c) for c in row)}</tr>\n" for row in part)
+        return f"<{part.tag}>\n{rows}</{part.tag}>\n"
+
+    def _cell(self, cell: _Element) -> str:
+        if self._is_ours(cell):
+            return self._sanitised(cell)
+        html = self._written(cell)
+        inside = self.sanitiser.html(html[html.index(">") + 1 : html.rindex("<")])
+        align = cell.get("align")
+        name = f' align="{align}"' if align else ""
+        return f"<{cell.tag}{name}>{inside}</{cell.tag}>"
 
 
-def _aligned(cell: _Element) -> str:
-    align = cell.get("align")
-    return f' align="{align}"' if align in ("left", "center", "right") else ""
+def _is_read(element: _Element) -> bool:
+    """Whether there is nothing of an element's own text to be read."""
+    texts = (element.text, element.tail)
+    return all(not text or isinstance(text, AtomicString) for text in texts)
+
+
+def _wrapped(element: _Element) -> _Element:
+    root = etree.Element("root")
+    root.append(element)
+    return root
+
+
+def _as_written(text: str) -> str:
+    """A text of the library's tree as it stands in HTML; entities in it are such already."""
+    if "&" in text:
+        text = _AMP.sub("&amp;", text)
+    return text.replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _open_after(opened: list[str], html: str) -> list[str]:
+    """The elements that are open behind a piece of HTML, when those were open before it."""
+    opened = list(opened)
+    for match in _TAG.finditer(_COMMENT.sub("", html)):
+        name = match[2].lower()
+        if name in _UNCOUNTED:
+            continue
+        if not match[1]:
+            opened.append(name)
+        elif name in opened:
+            while opened.pop() != name:
+                pass
+    return opened
+
+
+def _footnotes(built: Built) -> list[_Element]:
+    """Number the footnotes that are referred to, in that order; the list of them, if any."""
+    numbers: dict[str, int] = {}
+    uses: dict[str, int] = {}
+    queue = list(built.elements)
+    for element in queue:
+        for mark in element.iter("sup"):
+            label = mark.attrib.pop("label", None)
+            if label is None:
+                continue
+            if label not in numbers:
+                numbers[label] = len(numbers) + 1
+                queue.append(built.notes[label])  # which may refer to others
+            uses[label] = uses.get(label, 0) + 1
+            _number(mark, numbers[label], uses[label])
+    if not numbers:
+        return []
+    box = etree.Element("div", {"class": "footnote"})
+    etree.SubElement(box, "hr")
+    notes = etree.SubElement(box, "ol")
+    for label, number in numbers.items():
+        note = built.notes[label]
+        note.set("id", f"fn:{number}")
+        last = note[-1] if len(note) and note[-1].tag == "p" else etree.SubElement(note, "p")
+        for use in range(1, uses[label] + 1):
+            back = {"href": f"#{_use(number, use)}", "class": "footnote-backref"}
+            sign = etree.SubElement(last, "a", {**back, "title": "Back to the text"})
+            sign.text = "↩"
+        notes.append(note)
+    return [box]
+
+
+def _number(mark: _Element, number: int, use: int) -> None:
+    mark.set("id", _use(number, use))
+    link = etree.SubElement(mark, "a", {"class": "footnote-ref", "href": f"#fn:{number}"})
+    link.text = str(number)
+
+
+def _use(number: int, use: int) -> str:
+    return f"fnref:{number}" if use == 1 else f"fnref:{number}-{use}"
+
+
+def _mark_headings(elements: list[_Element]) -> None:
+    """Give each heading an id as GitHub would, and a link to itself."""
+    seen: dict[str, int] = {}
+    for element in elements:
+        for one in element.iter():
+            if one.tag not in ("h1", "h2", "h3", "h4", "h5", "h6"):
+                continue
+            text = "".join(one.itertext()).strip().lower()
+            slug = _NO_SLUG.sub("", text).replace(" ", "-") or "section"
+            count = seen[slug] = seen.get(slug, -1) + 1
+            one.set("id", f"{slug}-{count}" if count else slug)
+            link = {"class": "anchor", "href": f"#{one.get('id')}", "title": "Link to this heading"}
+            etree.SubElement(one, "a", link)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -30,7 +31,20 @@ ATTRIBUTES = {
     "rel", "rowspan", "src", "start", "title", "type", "width",
 }  # fmt: skip
 CLASS = re.compile(
-    "(task-list|task-list-item|footnote|footnote-ref|footnote-backref|language-[a-z0-9_+#-]+| )+"
+    "(task-list|task-list-item|footnote|footnote-ref|footnote-backref|language-[a-z0-9_+#.-]+| |"
+    "alert|alert-(note|tip|important|warning|caution|title)|anchor|drawing|math|"
+    "hl-(comment|keyword|deleted|inserted|name|number|type|variable|string))+"
+)
+MATH = "{http://www.w3.org/1998/Math/MathML}"
+MATH_ELEMENTS = (
+    "math menclose mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow "
+    "mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none"
+)
+MATHS = frozenset(MATH + name for name in MATH_ELEMENTS.split())
+MATH_ATTRIBUTES = re.compile(
+    "accent(under)?|column(align|lines|spacing)|depth|display(style)?|fence|form|height|largeop|"
+    "linethickness|[lr]space|mathcolor|mathvariant|maxsize|minsize|movablelimits|notation|"
+    "row(align|lines|spacing)|scriptlevel|separator|stretchy|symmetric|voffset|width"
 )
 HREF = re.compile(
     rf"(https?://[^\s@\\/]+([/?#].*)?|mailto:.*|#user-content-{ANCHOR}.+|{BASE}[^\\?#:]+)",
@@ -53,12 +67,19 @@ def wrongs(html: str) -> list[str]:
     """What a browser would find in the HTML that must not be there."""
     found = []
     for element in elements(html):
+        if element.tag in MATHS:
+            found += [f"{element.tag} {a}" for a in element.attrib.items() if not _is_math(*a)]
+            continue
         if element.tag not in HARMLESS:
             found.append(f"element {element.tag}")
         for name, value in element.attrib.items():
             if name not in ATTRIBUTES or not _value_is_harmless(element, name, value):
                 found.append(f"{element.tag} {name}={value!r}")
     return found
+
+
+def _is_math(name: str, value: str) -> bool:
+    return bool(MATH_ATTRIBUTES.fullmatch(name) and re.fullmatch(r"[A-Za-z0-9 #.%+-]*", value))
 
 
 def _value_is_harmless(element: Element, name: str, value: str) -> bool:
@@ -296,3 +317,173 @@ def test_deeply_nested_html_is_shown_flat() -> None:
 
     assert html.count("<div>") < 100
     assert "deep" in html
+
+
+@pytest.mark.parametrize("kind", ["note", "tip", "important", "warning", "caution"])
+def test_an_alert_says_what_it_is(kind: str) -> None:
+    html = render(f"> [!{kind.upper()}]\n> Mind **this**.\n>\n> - and that")
+
+    assert f'<div class="alert alert-{kind}"><p class="alert-title">{kind.capitalize()}' in html
+    assert has(html, "div strong")
+    assert has(html, "div ul li")
+    assert "[!" not in text_of(html)
+
+
+@pytest.mark.parametrize("text", ["> [!OTHER]\n> x", "> [!NOTE] x", "[!NOTE]\nx"])
+def test_what_is_no_alert_is_a_quote_or_text(text: str) -> None:
+    html = render(text)
+
+    assert "alert" not in html
+    assert "[!" in text_of(html)
+
+
+def test_footnotes_are_numbered_as_they_are_referred_to() -> None:
+    html = render(
+        "b[^b] a[^a] b[^b] x[^none]\n\n[^a]: first\n[^b]: second\n\n    more\n[^c]: unused"
+    )
+
+    assert text_of(html).split("\n")[0] == "b1 a2 b1 x[^none]"
+    assert [e.get("id") for e in elements(html) if e.tag == "li"] == [
+        f"user-content-{ANCHOR}fn:{n}" for n in (1, 2)
+    ]
+    assert "unused" not in html
+    assert html.count("↩") == 3
+
+
+def test_footnotes_that_refer_to_each_other_come_to_an_end() -> None:
+    html = render("x[^a]\n\n[^a]: see [^b]\n[^b]: see [^a]")
+
+    assert html.count("<li") == 2
+
+
+def test_the_word_label_gives_a_user_no_footnote() -> None:
+    assert wrongs(render('x[^a] <sup label="a">y</sup>\n\n[^a]: z')) == []
+
+
+@pytest.mark.parametrize(
+    ("markdown", "element"),
+    [
+        ("$x_1 + y$", "msub"),
+        ("as $\\frac{a}{b}$, say", "mfrac"),
+        ("$$\\sum_{i=0}^n i$$", "munderover"),
+        ("$$\n\\begin{pmatrix}1 & 2\\\\ 3 & 4\\end{pmatrix}\n+ 1\n$$", "mtable"),
+        ("```math\n\\sqrt{2}\n```", "msqrt"),
+        ("- a $\\hat{x}$", "mover"),
+        ("| $x^2$ |\n|---|\n| $|$ |", "msup"),
+        ("# On $\\alpha$", "mi"),
+        ("$`x_1`$", "msub"),
+    ],
+)
+def test_formulas_are_drawn(markdown: str, element: str) -> None:
+    html = render(markdown)
+
+    assert MATH + element in [e.tag for e in elements(html)], html
+    assert wrongs(html) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["$5 and $6", "a$b$c", "`$x$`", "\\$x\\$", "$ x $", "cost: $5-$6", "$HOME/x:$PATH"]
+)
+def test_money_and_variables_are_no_formulas(text: str) -> None:
+    assert "<math" not in render(text)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        r"\href{javascript:alert(1)}{x}",
+        r"\style{background:url(//x.example)}{x}",
+        r"\class{top}{x}",
+        r"\cssId{tasks}{x}",
+        r"\text{<script>alert(1)</script>}",
+        r"\text{</mtext><img src=x onerror=alert(1)>}",
+        r"\text{&lt;img src=x onerror=alert(1)&gt;}",
+        r"\mathcolor{red;x:url(//y)}{x}",
+        r"\color{\"><script>}{x}",
+        r"\unicode{x3c}script\unicode{x3e}",
+        r"\begin{array}{<img src=x onerror=alert(1)>}x\end{array}",
+        r"\hspace{1em\" onclick=\"x}",
+    ],
+)
+def test_a_formula_only_shows(source: str) -> None:
+    for html in (render(f"${source}$"), render(f"```math\n{source}\n```")):
+        assert wrongs(html) == []
+        tree = parsed(html)
+        assert shape(parsed(serialize(tree, tree="etree"))) == shape(tree)
+
+
+def test_half_a_formula_is_shown_as_it_is_written() -> None:
+    assert '<code class="math">\\left( a</code>' in render("```math\n\\left( a\n```")
+
+
+def test_code_is_coloured_and_keeps_its_text() -> None:
+    code = "def f(x: int) -> str:\n    return '<b>' + str(x)  # why\n"
+
+    html = render(f"```python\n{code}```")
+
+    assert text_of(html) == code
+    assert {"hl-keyword", "hl-string", "hl-comment"} <= {e.get("class") for e in elements(html)}
+    assert wrongs(html) == []
+
+
+@pytest.mark.parametrize("language", ["", "nosuchlanguage", "../../x", '"><script>', "c++", "sh"])
+def test_code_in_any_language_keeps_its_text(language: str) -> None:
+    html = render(f"~~~{language}\n<a> & b\n~~~")
+
+    assert text_of(html) == "<a> & b\n"
+    assert wrongs(html) == []
+
+
+def test_a_diagram_shows_its_source_and_says_what_it_is() -> None:
+    html = render("```mermaid\ngraph TD; A-->B\n```")
+
+    assert has(html, "figure figcaption")
+    assert has(html, "figure pre code")
+    assert "A-->B" in text_of(html)
+
+
+def test_headings_have_ids_of_their_own_and_a_link() -> None:
+    html = render("# Results\n\n## Results\n\n### *A* `b`: c!\n\n[go](#results-1)")
+
+    ids = [e.get("id") for e in elements(html) if e.tag in ("h1", "h2", "h3")]
+    assert ids == [f"user-content-{ANCHOR}{name}" for name in ("results", "results-1", "a-b-c")]
+    assert html.count('class="anchor"') == 3
+    assert html.count(f'href="#user-content-{ANCHOR}results-1"') == 2
+
+
+def test_emoji_names_stay_as_they_are_written() -> None:
+    assert text_of(render(":tada: done :+1:")) == ":tada: done :+1:"
+
+
+def test_addresses_begin_in_the_documents_folder_for_links_too() -> None:
+    html = render("[x](table.csv) ![](../a.png)\n\n[ref]\n\n[ref]: sub/b.csv", "deep/er")
+
+    found = [e.get("href") or e.get("src") for e in elements(html) if e.tag in ("a", "img")]
+    assert found == [f"{BASE}deep/er/table.csv", f"{BASE}deep/a.png", f"{BASE}deep/er/sub/b.csv"]
+
+
+def test_html_that_spans_blocks_stays_together_in_a_long_document() -> None:
+    text = (
+        "para\n\n" * 50
+        + "<details>\n<summary>S</summary>\n\n"
+        + "- a\n\n" * 50
+        + "</details>\n\nend"
+    )
+
+    html = render(text)
+
+    assert len([e for e in elements(html) if e.tag == "details"]) == 1
+    assert has(html, "details ul li")
+    assert not has(html, "details p") or "end" not in html.partition("</details>")[0]
+
+
+def test_a_mebibyte_of_results_takes_less_than_the_limit() -> None:
+    part = "## Step\n\nSome **text** with `code`, [a link](x.csv) and 1.25.\n\n- a\n- b\n\n"
+    part += "| a | b |\n|---|--:|\n" + "| 0.5 | 17 |\n" * 8 + "\n"
+    text = part * (1024 * 1024 // len(part))
+
+    began = time.process_time()
+    html = render(text)
+
+    assert html.count("<h2") == text.count("## Step")
+    assert time.process_time() - began < 4  # 2 s of a machine that does nothing else
