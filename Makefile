@@ -3,7 +3,7 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format clean
+.PHONY: help demo test bite lint types format clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -14,6 +14,9 @@ demo: $(VENV)/run ## Start a server with an example run, until Ctrl-C (PORT=8000
 test: $(VENV)/test ## Run every test; as root on Debian also on a real cluster, browser and nginx
 	@sh tests/parts.sh
 	$(BIN)/python -m pytest
+
+bite: $(VENV)/test ## Take each protection out once: a test must notice
+	@$(BIN)/python tests/bite.py
 
 lint: $(VENV)/test ## Style and formatting
 	$(BIN)/ruff check .

@@ -1,0 +1,163 @@
+"""Take each protection out once, and see that a test notices: `make bite` prints the table.
+
+Every row patches a copy of the tree, never the tree itself, and runs the tests that should fail.
+The same tests must pass without the patch, or a failure would prove nothing.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+IGNORED = (".git", ".venv", "demo", "build", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")
+
+IDENTITY = """\
+class Cleaner:
+    def __init__(self, **_words): self.parser = type("Parser", (), {})()
+    def clean(self, text): return text
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A protection, how it is taken out, and which tests should notice.
+
+    `where` is a pattern; exactly one file that it matches holds `old`, exactly once.
+    """
+
+    name: str
+    where: str
+    old: str
+    new: str
+    tests: Sequence[str]
+
+
+ROWS = (
+    Row(
+        "the claim: a second job with one token runs nothing",
+        "scripthut/core/script.py",
+        'if [ "$hut_first" != "job:$hut_id" ]; then',
+        "if false; then",
+        ("tests/core/test_script.py", "-k", "same_token or start_at_once"),
+    ),
+    Row(
+        "the fence: who does not lead writes nothing",
+        "scripthut/store/lease.py",
+        "if session.connection().execute(statement).rowcount != 1:",
+        "if session.connection().execute(statement).rowcount < 0:",
+        ("tests/store/test_lease.py", "tests/engine/test_cycle.py", "-k", "stale or slept"),
+    ),
+    Row(
+        "the fence of an earlier leadership",
+        "scripthut/engine/lead.py",
+        "writing = partial(self.writing, self._epoch)",
+        "writing = partial(self.writing, None)",
+        ("tests/engine/test_cycle.py", "-k", "leads_again"),
+    ),
+    Row(
+        "the look-up by token, before a submission is repeated",
+        "scripthut/core/judge.py",
+        "job_id = seen.sighting.job_id",
+        "job_id = None",
+        ("tests/engine/test_cycle.py", "-k", "whose_answer_was_lost"),
+    ),
+    Row(
+        "the look-up: only rows with our token are ours",
+        "scripthut/backends/match.py",
+        "if job.token in row.tokens]",
+        "if True]",
+        ("tests/backends/test_match.py",),
+    ),
+    Row(
+        "compare and set: of two writers one wins",
+        "scripthut/store/tasks.py",
+        ".where(Task.id == task.id, Task.state == old, Task.attempt == task.attempt)",
+        ".where(Task.id == task.id)",
+        ("tests/store/test_tasks.py", "-k", "two_writers"),
+    ),
+    Row(
+        "the sanitiser",
+        "scripthut/core/*.py",
+        "from bleach.sanitizer import Cleaner\n",
+        IDENTITY,
+        ("tests/core/test_render.py", "-k", "hostile"),
+    ),
+    Row(
+        "the content security policy",
+        "scripthut/web/auth.py",
+        'response.headers.setdefault("Content-Security-Policy", policy)',
+        'response.headers.setdefault("X-Nothing", policy)',
+        ("tests/web/test_auth.py", "-k", "protecting_headers"),
+    ),
+    Row(
+        "the content security policy, in a browser without the sanitiser",
+        "scripthut/web/auth.py",
+        'response.headers.setdefault("Content-Security-Policy", policy)',
+        'response.headers.setdefault("X-Nothing", policy)',
+        ("tests/web/test_outputs_browser.py", "-k", "without_a_sanitiser"),
+    ),
+    Row(
+        "O_NOFOLLOW: no link is followed",
+        "scripthut/backends/node_files.py",
+        "os.O_NOFOLLOW | ",
+        "",
+        ("tests/backends/test_contract.py", "tests/backends/test_node.py", "-m", "not slurm"),
+    ),
+    Row(
+        "the end mark: a cut answer is no answer",
+        "scripthut/transports/frame.py",
+        "if self._out.code is not None and (is_over or self.is_complete):\n"
+        "            return Answer(self._out.code,",
+        "if True:\n            return Answer(self._out.code or 0,",
+        ("tests/transports/test_frame.py", "-k", "cut"),
+    ),
+    Row(
+        "the end mark of the node's script",
+        "scripthut/backends/node.py",
+        'if not found or found[-1].get("end") != len(found) - 1:',
+        "if not found:",
+        ("tests/backends/test_node.py", "-k", "cut_answer"),
+    ),
+)
+
+
+def main() -> int:
+    """Print a line for each row; 0 when all bite."""
+    blunt = 0
+    with tempfile.TemporaryDirectory(prefix="bite-") as directory:
+        tree = Path(directory) / "tree"
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*IGNORED), symlinks=True)
+        for row in ROWS:
+            verdict = _try(tree, row)
+            blunt += verdict != "bites"
+            print(f"{verdict:<28} {row.name}", flush=True)
+    print(f"{len(ROWS) - blunt} of {len(ROWS)} protections have a test that bites")
+    return 1 if blunt else 0
+
+
+def _try(tree: Path, row: Row) -> str:
+    holding = [f for f in sorted(tree.glob(row.where)) if row.old in f.read_text()]
+    if len(holding) != 1 or holding[0].read_text().count(row.old) != 1:
+        return "NOT FOUND: mend the row"
+    if _run(tree, row) != 0:
+        return "FAILS WITHOUT THE PATCH"
+    whole = holding[0].read_text()
+    holding[0].write_text(whole.replace(row.old, row.new))
+    try:
+        return {0: "DOES NOT BITE", 1: "bites"}.get(_run(tree, row), "TESTS CANNOT RUN")
+    finally:
+        holding[0].write_text(whole)
+
+
+def _run(tree: Path, row: Row) -> int:
+    """pytest's exit code: 0 passed, 1 some failed, 5 there was none."""
+    argv = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *row.tests]
+    return subprocess.run(argv, cwd=tree, capture_output=True, timeout=600, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""Servers that are killed, put to sleep and starved, with this machine as their backend."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stories.conftest import free_port
+from tests.stories.server import Server, until
+
+pytestmark = pytest.mark.slow
+LOCAL = {"type": "local", "name": "local", "max_concurrent": 4}
+TAKEN_OVER = 15  # seconds
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server with one worker, so that killing it leaves no second candidate."""
+    server = Server(tmp_path, free_port(), [LOCAL], {"workers": 1})
+    server.start()
+    yield server
+    server.stop()
+
+
+def beside(server: Server) -> Server:
+    """A second server on the same database."""
+    directory = server.directory / "second"
+    directory.mkdir()
+    shared = {"data_dir": str(server.directory / "data")}
+    return Server(directory, free_port(), server.backends, {**server.settings, **shared})
+
+
+def sleepers(count: int, seconds: float, tally: Path) -> list[dict[str, object]]:
+    command = f'echo "$SCRIPTHUT_TASK_ID" >>{tally}; sleep {seconds}'
+    return [{"id": f"t{i}", "command": command} for i in range(count)]
+
+
+def holder(server: Server) -> str | None:
+    engine = server.get("/health")["engine"]
+    return None if engine is None else str(engine["holder"])
+
+
+def test_jobs_outlive_a_killed_server_and_are_judged_by_the_next(
+    server: Server, tmp_path: Path
+) -> None:
+    run_id = server.run(
+        [
+            {"id": "ends", "command": "sleep 3; exit 4"},
+            {"id": "goes", "command": "sleep 8"},
+            {"id": "killed", "command": "sleep 300"},
+            {"id": "next", "command": "true", "deps": ["goes"]},
+        ],
+        backend="local",
+    )
+    server.await_states(run_id, {"ends": "running", "goes": "running", "killed": "running"})
+    job = str(server.task(run_id, "killed")["job_id"])
+    server.kill()
+    os.kill(int(job.split("-")[0]), signal.SIGKILL)
+    time.sleep(4)  # `ends` ends while nobody looks, which is the point
+    server.start()
+    assert server.await_end(run_id) == "failed"
+    assert server.states(run_id) == {
+        "ends": "failed",
+        "goes": "completed",
+        "killed": "failed",
+        "next": "completed",
+    }
+    assert server.task(run_id, "ends")["exit_code"] == 4
+    assert "without leaving an exit note" in server.task(run_id, "killed")["reason"]
+
+
+@pytest.mark.parametrize("asleep", [14, pytest.param(60, marks=pytest.mark.soak)])
+def test_a_leader_that_sleeps_is_followed_and_when_it_wakes_nothing_runs_twice(
+    server: Server, tmp_path: Path, asleep: int
+) -> None:
+    second = beside(server)
+    second.start()
+    first = holder(server)
+    tally = tmp_path / "tally"
+    run_id = server.run(sleepers(30, 1, tally), backend="local")
+    until(lambda: tally.exists(), 30, "the first tasks")
+    assert server.process is not None
+    os.killpg(server.process.pid, signal.SIGSTOP)
+    slept = time.monotonic()
+    until(lambda: holder(second) not in (None, first), TAKEN_OVER, "another leader")
+    time.sleep(max(0.0, asleep - (time.monotonic() - slept)))  # the sleep is what is tested
+    os.killpg(server.process.pid, signal.SIGCONT)
+    assert second.await_end(run_id) == "completed"
+    second.stop()
+    assert sorted(tally.read_text().split()) == sorted(f"t{i}" for i in range(30))
+
+
+def test_a_killed_leader_is_followed_within_fifteen_seconds(server: Server, tmp_path: Path) -> None:
+    second = beside(server)
+    second.start()
+    first = holder(server)
+    tally = tmp_path / "tally"
+    run_id = server.run(sleepers(12, 1, tally), backend="local")
+    until(lambda: tally.exists(), 30, "the first tasks")
+    server.kill()
+    until(lambda: holder(second) not in (None, first), TAKEN_OVER, "another leader")
+    assert second.await_end(run_id) == "completed"
+    second.stop()
+    assert sorted(tally.read_text().split()) == sorted(f"t{i}" for i in range(12))
+
+
+@pytest.mark.parametrize("seconds", [12, pytest.param(40, marks=pytest.mark.soak)])
+def test_a_locked_database_delays_and_loses_nothing(
+    server: Server, tmp_path: Path, seconds: int
+) -> None:
+    tally = tmp_path / "tally"
+    run_id = server.run(sleepers(8, 2, tally), backend="local")
+    until(lambda: tally.exists(), 30, "the first tasks")
+    file = server.directory / "data" / "scripthut.db"
+    with sqlite3.connect(file, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        time.sleep(seconds)  # the lock is what is tested
+        began = time.monotonic()
+        assert len(server.states(run_id)) == 8  # reading goes on
+        assert time.monotonic() - began < 2
+        other.execute("ROLLBACK")
+    assert server.await_end(run_id) == "completed"
+    assert sorted(tally.read_text().split()) == sorted(f"t{i}" for i in range(8))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_pauses_collecting_and_nothing_else(server: Server, tmp_path: Path) -> None:
+    server.stop()
+    kept = server.directory / "data" / "kept"
+    kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", kept], check=True)
+    try:
+        server.start()
+        command = 'head -c 900000 /dev/urandom >"$SCRIPTHUT_OUTPUT_DIR/big.bin"'
+        tasks = [{"id": "a", "command": command}, {"id": "b", "command": "true", "deps": ["a"]}]
+        run_id = server.run(tasks, backend="local")
+        assert server.await_end(run_id) == "completed"
+        until(lambda: "is full" in str(server.backend("local")), 30, "a notice")
+        assert server.await_end(server.run([tasks[0]], backend="local")) == "completed"
+        subprocess.run(["mount", "-o", "remount,size=8m", kept], check=True)
+
+        def is_kept() -> bool:
+            files = server.get(f"/runs/{run_id}/tasks/a/outputs")["files"]
+            return [f["sha256"] is not None for f in files if f["path"] == "big.bin"] == [True]
+
+        until(is_kept, 60, "the file once there is room")
+    finally:
+        server.stop()
+        subprocess.run(["umount", "-l", kept], check=True)
+
+
+def test_a_machine_that_cannot_be_reached_slows_no_other_and_stops_no_server(
+    server: Server, tmp_path: Path
+) -> None:
+    server.stop()
+    # An address of the range for documentation: nothing ever answers there.
+    away = {"type": "slurm", "name": "away", "ssh": {"host": "192.0.2.1", "user": "nobody"}}
+    server.backends = [LOCAL, away]
+    server.start()
+    waits = server.run([{"id": "a", "command": "true"}], backend="away")
+    began = time.monotonic()
+    chain = [{"id": f"t{i}", "command": "true", "deps": [f"t{i - 1}"] * (i > 0)} for i in range(8)]
+    assert server.await_end(server.run(chain, backend="local")) == "completed"
+    assert time.monotonic() - began < 30
+    until(lambda: server.backend("away")["failing_since"] is not None, 60, "the card says so")
+    assert server.states(waits) == {"a": "pending"}
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 15
+
+
+def test_a_run_of_ten_thousand_tasks_is_made_and_cancelled_while_pages_answer(
+    server: Server,
+) -> None:
+    first = {"id": "first", "command": "sleep 300"}
+    rest = [{"id": f"t.{i}", "command": "true", "deps": ["first"]} for i in range(10_000)]
+    slowest = 0.0
+    is_over = threading.Event()
+
+    def browse() -> None:
+        nonlocal slowest
+        while not is_over.wait(0.05):
+            began = time.monotonic()
+            server.get("/health")
+            slowest = max(slowest, time.monotonic() - began)
+
+    reader = threading.Thread(target=browse)
+    reader.start()
+    try:
+        run_id = server.run([first, *rest], backend="local")
+        until(lambda: server.task(run_id, "first")["status"] == "running", 60, "the first task")
+        began = time.monotonic()
+        server.post(f"/runs/{run_id}/cancel")
+        cancelling = time.monotonic() - began
+        assert server.await_end(run_id) == "cancelled"
+    finally:
+        is_over.set()
+        reader.join()
+    assert cancelling < 10
+    assert slowest < 8
