@@ -179,7 +179,10 @@ class PBS:
         return ["qdel", *sorted(ids)]
 
     def parse_cancel(self, answer: Answer) -> None:
-        """A job that has ended already is no failure; a server that does not answer is one."""
+        """A server that does not answer is a failure; a job that has ended already is none.
+
+        Nor is a node that does not answer: others' jobs must not wait, and orders are given again.
+        """
         if answer.code == _PROGRAM_MISSING:
             raise Unreachable(f"qdel was not found on the login node: {_said(answer)}")
         if answer.code < 0 or _holds(answer, words.UNKNOWN):

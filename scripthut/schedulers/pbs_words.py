@@ -66,7 +66,8 @@ class Kind:
 
 
 PRO = Kind("PBS Pro", True, True, True, True, codes=PRO_CODES)
-OLD_PRO = Kind("PBS Pro before 20", True, False, True, True, codes=PRO_CODES)  # JSON: not valid
+# Its JSON is not always valid, and the oldest take no long names.
+OLD_PRO = Kind("PBS Pro before 20", False, False, True, True, codes=PRO_CODES)
 TORQUE = Kind("Torque", codes=TORQUE_CODES)
 ON_SLURM = Kind("Slurm's commands for PBS", has_qselect=False, reads_stdin=False)
 FIRST_WITH_JSON = 20
@@ -126,7 +127,6 @@ UNKNOWN = (
     *slurm_words.UNKNOWN,
     "annot connect to server",
     "ouldn't connect to",
-    "ould not connect to",
     "Communication failure",
     "End of File",
     "Protocol (ASN.1) error",

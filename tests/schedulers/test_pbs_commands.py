@@ -118,7 +118,7 @@ def test_a_resource_that_pbs_does_not_know_is_refused_with_the_remedy(gres: str)
 )
 def test_a_name_carries_the_token_and_nothing_that_pbs_refuses(name: str, expected: str) -> None:
     assert job_name(job(name), PRO) == expected
-    assert job_name(job(name), TORQUE) == TOKEN
+    assert job_name(job(name), OLD_PRO) == job_name(job(name), TORQUE) == TOKEN
     assert len(TOKEN) <= 15
 
 
@@ -226,9 +226,12 @@ def test_many_jobs_are_cancelled_at_once() -> None:
         (35, "qdel: Job has finished 16.pbs1"),
         (170, "qdel: Request invalid for state of job MSG=invalid state for job - COMPLETE 3"),
         (1, ""),
+        (222, "qdel: Server could not connect to MOM 47.pbs1"),
     ],
 )
-def test_what_has_ended_may_be_cancelled(code: int, err: str) -> None:
+def test_an_order_about_what_has_ended_or_cannot_be_reached_holds_nothing_up(
+    code: int, err: str
+) -> None:
     PBS(kind=PRO).parse_cancel(Answer(code, "", err))
 
 
@@ -236,7 +239,6 @@ def test_what_has_ended_may_be_cancelled(code: int, err: str) -> None:
     ("code", "err"),
     [
         (162, "Connection refused\nCouldn't connect to cluster: pbs1"),
-        (222, "qdel: Server could not connect to MOM 47.pbs1"),
         (127, "qdel: No such file or directory"),
         (-1, "qdel: timed out after 25 s"),
     ],

@@ -19,8 +19,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(cluster: Cluster, directory: Path) -> Iterator[Server]:
-    """A running server with a cluster as its backend `hpc`."""
+def serving(cluster: Cluster, directory: Path, kind: str = "slurm") -> Iterator[Server]:
+    """A running server with a cluster as its backend `hpc`, of type `kind`."""
     ssh = {
         "host": cluster.host,
         "port": cluster.port,
@@ -28,7 +28,7 @@ def serving(cluster: Cluster, directory: Path) -> Iterator[Server]:
         "key_path": str(cluster.key),
         "known_hosts": str(cluster.known_hosts),
     }
-    backend = {"type": "slurm", "name": "hpc", "ssh": ssh, "max_concurrent": 600}
+    backend = {"type": kind, "name": "hpc", "ssh": ssh, "max_concurrent": 600}
     server = Server(directory, free_port(), [backend])
     server.start()
     try:

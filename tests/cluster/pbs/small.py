@@ -1,6 +1,7 @@
 """A small PBS of executables on the PATH, for the tests of the PBS backend."""
 
 import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -47,13 +48,20 @@ class StandIn:
 
 def start_pbs(kind: str, base: Path, patch: pytest.MonkeyPatch) -> StandIn:
     """A PBS of a kind (see standin.py) whose commands come first on the PATH."""
-    (base / "jobs").mkdir(parents=True)
-    (base / "bin").mkdir()
-    (base / "kind").write_text(kind)
-    for name in COMMANDS:
-        command = base / "bin" / name
-        command.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {PROGRAM} {name} "$@"\n')
-        command.chmod(0o755)
-    patch.setenv("HUT_PBS", str(base))
+    (base / "bin").mkdir(parents=True)
+    install(kind, base, base / "bin", sys.executable)
     patch.setenv("PATH", f"{base / 'bin'}:{os.environ['PATH']}")
     return StandIn(base)
+
+
+def install(kind: str, base: Path, commands: Path, python: str) -> None:
+    """Put a PBS of a kind into `base`, and its commands into a directory of the PATH."""
+    (base / "jobs").mkdir(parents=True)
+    (base / "kind").write_text(kind)
+    program = shutil.copy(PROGRAM, base)  # the checkout may be closed to other users
+    for name in COMMANDS:
+        command = commands / name
+        command.write_text(
+            f'#!/bin/sh\nHUT_PBS={base} exec {python} -E -s -S {program} {name} "$@"\n'
+        )
+        command.chmod(0o755)
