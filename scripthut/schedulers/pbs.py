@@ -63,7 +63,7 @@ class PBS:
     def introduced(self, answer: Answer) -> "PBS":
         """The dialect of the kind that answered. Unreachable when nothing did."""
         if answer.code == _PROGRAM_MISSING:
-            raise Unreachable(f"qstat was not found on the login node: {_said(answer)}")
+            raise _missing("qstat")
         if answer.code < 0:
             raise Unreachable(f"qstat did not say its version: {_said(answer)}")
         text = answer.out + answer.err
@@ -125,7 +125,7 @@ class PBS:
         if answer.code == 0:
             return Accepted(ids[-1]) if ids else None
         if answer.code == _PROGRAM_MISSING:
-            raise Unreachable(f"qsub was not found on the login node: {_said(answer)}")
+            raise _missing("qsub")
         if answer.code < 0 or ids or _holds(answer, words.UNKNOWN):
             return None
         return Rejected(_said(answer), wait=_holds(answer, words.NOT_NOW))
@@ -167,7 +167,7 @@ class PBS:
 
     def _rows(self, answer: Answer) -> Iterator[Row]:
         if answer.code == _PROGRAM_MISSING:
-            raise Unreachable(f"PBS's commands were not found on the login node: {_said(answer)}")
+            raise _missing("qstat, or qselect,")
         if answer.code not in (0, words.NO_SUCH_JOB, words.HAS_FINISHED):
             raise Unreachable(f"qstat did not answer: {_said(answer)}")
         for job_id, attributes in pbs_text.jobs(answer.out).items():
@@ -184,7 +184,7 @@ class PBS:
         Nor is a node that does not answer: others' jobs must not wait, and orders are given again.
         """
         if answer.code == _PROGRAM_MISSING:
-            raise Unreachable(f"qdel was not found on the login node: {_said(answer)}")
+            raise _missing("qdel")
         if answer.code < 0 or _holds(answer, words.UNKNOWN):
             raise Unreachable(f"qdel did not reach the scheduler: {_said(answer)}")
 
@@ -212,6 +212,13 @@ def _gpus(job: Job) -> int:
             f'task {job.key!r}: gres {text!r} means nothing to PBS: write "gpu:2" for two GPUs'
         )
     return int(match[1] or 1)
+
+
+def _missing(program: str) -> Unreachable:
+    return Unreachable(
+        f"{program} was not found on the login node: put PBS's commands into the PATH of the login "
+        "shell"
+    )
 
 
 def _holds(answer: Answer, some: Sequence[str]) -> bool:

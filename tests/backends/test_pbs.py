@@ -1,5 +1,6 @@
 """A small PBS that stops answering, forgets, keeps jobs waiting; Slurm's commands for PBS."""
 
+import base64
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -8,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from scripthut.backends import node
 from scripthut.backends.cluster import UNHEARD, ClusterBackend
 from scripthut.core import paths
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Accepted, Job, Observation, OutputLimits, Phase, Rejected, Watch
 from scripthut.schedulers.pbs import PBS
+from scripthut.schedulers.pbs_words import ON_SLURM
 from scripthut.transports.local import Local
 from tests.backends.conftest import LIMITS, Place, note_of, ssh_to
 from tests.cluster.fixtures import Cluster
@@ -182,6 +185,35 @@ def test_a_log_shows_while_its_job_runs(there: Place) -> None:
     log = Path(str(job.paths.out))
     there.until([job], lambda _: log.read_text().endswith("here\n"))
     there.backend.cancel([job])
+
+
+def submission(directory: Path, *argv: str) -> dict[str, object]:
+    """A request as a dialect makes it whose qsub wants a file."""
+    return {
+        "token": "t",
+        "argv": list(argv),
+        "script": base64.b64encode(b"echo hi\n").decode(),
+        "file": str(directory / "t.sh"),
+        "directories": [],
+        "state": str(directory),
+        "timeout": 10,
+    }
+
+
+def test_a_script_is_in_a_file_for_as_long_as_it_is_handed_over(tmp_path: Path) -> None:
+    asked_for = submission(tmp_path, "sh", "-c", 'cat "$1"; ls -l "$1"', "x", f"{tmp_path}/t.sh")
+    (told,) = node.ask(Local(), {"submits": [asked_for]}, 30)
+    answer = node.answer_of(told)
+    assert answer.out.startswith("echo hi\n-rwx------ ")
+    assert not (tmp_path / "t.sh").exists()
+
+
+def test_a_script_that_cannot_be_written_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "t.sh").symlink_to("/etc/passwd")
+    (told,) = node.ask(Local(), {"submits": [submission(tmp_path, "true")]}, 30)
+    answer = PBS(kind=ON_SLURM).parse_submit(node.answer_of(told))
+    assert isinstance(answer, Rejected)
+    assert answer.why.startswith(f"cannot write the script {tmp_path}/t.sh")
 
 
 @pytest.fixture

@@ -65,10 +65,17 @@ def test_the_kind_of_pbs_is_what_it_says_of_itself(
     assert met.introduction() == []
 
 
-@pytest.mark.parametrize("code", [127, -1])
-def test_a_login_node_without_pbs_is_told_of(code: int) -> None:
-    with pytest.raises(Unreachable, match="qstat"):
-        PBS().introduced(Answer(code, "", "qstat: No such file or directory"))
+def test_a_login_node_without_pbs_is_told_of_with_the_remedy() -> None:
+    absent = Answer(127, "", "qstat: No such file or directory")
+    asks = (PBS().introduced, PBS().parse_submit, PBS().parse_queue, PBS().parse_cancel)
+    for ask in asks:
+        with pytest.raises(Unreachable, match="put PBS's commands into the PATH"):
+            ask(absent)
+
+
+def test_a_version_that_does_not_come_is_no_version() -> None:
+    with pytest.raises(Unreachable, match="did not say its version"):
+        PBS().introduced(Answer(-1, "", "qstat: timed out after 25 s"))
 
 
 def test_pbs_pro_is_asked_by_select() -> None:
