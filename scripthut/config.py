@@ -96,6 +96,7 @@ class Settings(_Part):
     allowed_hosts: list[str] = []  # besides loopback; a Host header must be one of them
     trusted_proxies: list[str] = []  # addresses whose X-Forwarded-* headers count
     outputs: Outputs = Outputs()
+    secret_names: list[str] = []  # of variables whose values are masked, besides ...TOKEN etc.
 
     @model_validator(mode="after")
     def _only_loopback(self) -> "Settings":

@@ -23,6 +23,7 @@ class Hands:
     writing: Callable[[], AbstractContextManager[Session]]
     kept: Kept
     limits: OutputLimits
+    secret_names: frozenset[str] = frozenset()  # of variables, besides those that look like it
 
 
 @dataclass(frozen=True)

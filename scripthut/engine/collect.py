@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Area, Listing, Observation, RemoteFile, Token
+from scripthut.core.mask import mask_document, mask_piece, secrets
 from scripthut.core.policy import key
 from scripthut.core.previews import Kind
 from scripthut.engine.base import Hands, Watched
@@ -93,7 +94,8 @@ def _gather(
     """Fetch and keep. What was had before an error is in `gathered` then."""
     for (token, stream), chunk in seen.logs.items():
         if token in gathered:
-            start, end = hands.kept.append_log(token, stream, chunk.start, chunk.data)
+            data = mask_piece(chunk.data, _secrets(hands, watched[token]))
+            start, end = hands.kept.append_log(token, stream, chunk.start, data)
             gathered[token].logs.append(KeptLog(stream, start, end, chunk.size))
     with hands.reading() as session:
         listed = [watched[token].task_id for token in seen.listings if token in watched]
@@ -108,6 +110,8 @@ def _gather(
                 wanted.append(file)
     missing = {(f.token, f.area, f.path): f for f in wanted}
     for file, data in _contents(hands, watched, seen, wanted):
+        if outputs.kind_of(file.area, file.path) is Kind.MARKDOWN:
+            data = mask_document(data, _secrets(hands, watched[file.token]))
         sha = hands.kept.put(data)
         html = _rendered(hands.kept, file.area, file.path, sha, data)
         gathered[file.token].found.append(Found(file, sha, html))
@@ -117,6 +121,10 @@ def _gather(
         is_hopeless = task.finished_at is not None and now > task.finished_at + PATIENCE
         one.found.append(Found(file, note=UNREAD if is_hopeless else None))
         one.is_whole = one.is_whole and is_hopeless
+
+
+def _secrets(hands: Hands, task: Watched) -> tuple[str, ...]:
+    return secrets(task.job.env, hands.secret_names)
 
 
 def _had(kept: Kept, known: Mapping[Place, Output], task_id: int, file: RemoteFile) -> Found | None:

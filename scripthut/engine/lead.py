@@ -57,14 +57,21 @@ class Lead:
             lease.fence(session, self.holder, epoch)
             yield session
 
-    def hands(self, backend: Backend, kept: Kept, limits: OutputLimits) -> Hands:
+    def hands(
+        self,
+        backend: Backend,
+        kept: Kept,
+        limits: OutputLimits,
+        secret_names: frozenset[str] = frozenset(),
+    ) -> Hands:
         """What one backend's cycle acts through, in the present leadership and no later one.
 
         An engine that slept may lead again when it wakes, with another one's acts in between:
         what it had in its hands is void all the same.
         """
         writing = partial(self.writing, self._epoch)
-        return Hands(backend, self._database.reading, writing, kept, limits)
+        reading = self._database.reading
+        return Hands(backend, reading, writing, kept, limits, secret_names)
 
     def release(self) -> None:
         """Give the lease back, if it can be done."""

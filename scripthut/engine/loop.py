@@ -120,7 +120,8 @@ class Engine:
             if part.name not in self._backends:
                 self._backends[part.name] = build(part, settings)
             backend = self._backends[part.name]
-            hands = self.lead.hands(backend, self._kept, settings.outputs.limits())
+            limits, names = settings.outputs.limits(), frozenset(settings.secret_names)
+            hands = self.lead.hands(backend, self._kept, limits, names)
             self._cycles[part.name] = Cycle(hands, part.type, part.max_concurrent)
             quick = 0.5 if part.type == "local" else 2.0
             self._paces[part.name] = Pace(quick, float(settings.poll_interval))

@@ -10,12 +10,13 @@ from scripthut.clock import utcnow
 from scripthut.core.document import TaskSpec
 from scripthut.core.endings import Ended, Ending, ending
 from scripthut.core.jobs import Chunk
+from scripthut.core.mask import without_secrets
 from scripthut.core.states import State
 from scripthut.store import orders, runs, watches
 from scripthut.store.models import Task
 from scripthut.web import runs as run_pages
 from scripthut.web.errors import wants_json
-from scripthut.web.extensions import database, kept
+from scripthut.web.extensions import config, database, kept
 from scripthut.web.filters import plain, whole
 from scripthut.web.htmx import htmx
 
@@ -117,8 +118,13 @@ def last_words(task: Task) -> tuple[str, str]:
     return "error", ""
 
 
+def _shown(task: Task) -> dict[str, object]:
+    """What the task runs, without the secrets in its environment."""
+    return without_secrets(task.spec, config().settings.secret_names)
+
+
 def _script(task: Task) -> dict[str, object]:
-    return {"spec": task.spec}
+    return {"spec": _shown(task)}
 
 
 def _log(stream: str) -> Callable[[Task], dict[str, object]]:
@@ -181,7 +187,7 @@ CONTEXTS: Mapping[str, Callable[[Task], dict[str, object]]] = {
 }
 AS_JSON: Mapping[str, Callable[[Task], dict[str, object]]] = {
     "details": _details_json,
-    "script": lambda task: {"task_id": task.key, "spec": task.spec},
+    "script": lambda task: {"task_id": task.key, "spec": _shown(task)},
     "output": _log_json("output"),
     "error": _log_json("error"),
 }

@@ -1,5 +1,6 @@
 """What tasks write is kept, rendered and listed, whatever happens to the tasks."""
 
+import base64
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -514,3 +515,57 @@ def test_what_an_older_version_rendered_is_rendered_again(bench: Bench) -> None:
     assert refresh(bench.hands) == 1
     assert refresh(bench.hands) == 0
     assert "<strong>a</strong>" in bench.html("a.md")
+
+
+SECRET = "hunter22-and-more"
+
+
+@pytest.fixture
+def secretive(bench: Bench) -> Bench:
+    bench.job = replace(
+        bench.job, env={"HF_TOKEN": SECRET, "MY_PIN": "four-two", "HOME": "/home/u"}
+    )
+    bench.hands = replace(bench.hands, secret_names=frozenset({"MY_PIN"}))
+    return bench
+
+
+def test_a_summary_is_kept_without_the_secrets_of_the_task(secretive: Bench) -> None:
+    code = base64.b64encode(b"user:" + SECRET.encode()).decode()
+    text = f"with {SECRET}, four-two, {code}, in /home/u"
+    secretive.disk.write("task-summary.md", text.encode())
+    secretive.disk.write("fit.md", text.encode(), Area.FRAGMENT)
+
+    secretive.collect()
+
+    for path in ("task-summary.md", "fit.md"):
+        kept = secretive.data(path).decode() + secretive.html(path)
+        assert "with ***, ***, " in kept
+        assert "in /home/u" in kept
+        assert SECRET not in kept
+        assert code[8:20] not in kept
+
+
+def test_a_masked_file_is_not_fetched_again_and_again(secretive: Bench) -> None:
+    secretive.disk.write("task-summary.md", SECRET.encode())
+    secretive.collect()
+    version = secretive.version
+
+    secretive.collect()
+
+    assert secretive.version == version
+    assert secretive.task.listing_mark is not None
+
+
+def test_a_log_is_kept_without_secrets_even_where_it_is_cut(secretive: Bench) -> None:
+    log = f"login {SECRET} ok\n".encode() * 3
+    token = secretive.disk.token
+    for start, end in ((0, 12), (12, 30), (30, len(log))):
+        piece = Chunk(start, log[start:end], len(log))
+        secretive.collect(logs={(token, "output"): piece})
+
+    kept = secretive.hands.kept.read_log(token, "output").data
+
+    assert len(kept) == len(log), "places in a log stay what they are"
+    for part in range(len(SECRET) - 5):
+        assert SECRET[part : part + 6].encode() not in kept
+    assert kept.count(b"login ") == kept.count(b" ok\n") == 3

@@ -11,6 +11,7 @@ from scripthut.web.filters import plain, whole
 PANEL = {"HX-Request": "true", "HX-Target": "section#panel"}
 ACT = {"HX-Request": "true", "Sec-Fetch-Site": "same-origin"}
 TASK = "/runs/abcdefgh/tasks/a"
+AS_JSON = {"Accept": "application/json"}
 
 
 def polls(fragment: str) -> str:
@@ -73,6 +74,22 @@ def test_the_script_shows_command_environment_and_resources(client, hut):
     assert "echo hello</pre>" in script
     assert "GREETING" in script and "&lt;b&gt;hi&lt;/b&gt;" in script
     assert "4.0 GiB" in script and "1h 00m" in script
+
+
+def test_the_script_shows_no_secrets(client, hut):
+    hut.run({"a": "pending"})
+    spec = {"cpus": 1, "memory": None, "time_limit": 60, "working_dir": "~"}
+    env = {"HF_TOKEN": "hunter22", "MY_PIN": "1234", "PLACE": "at home"}
+    hut.change("abcdefgh", "a", spec={**spec, "command": "login hunter22", "env": env})
+
+    for page in (
+        client.get(f"{TASK}?tab=script"),
+        client.get(f"{TASK}/detail/script", headers=AS_JSON),
+    ):
+        assert "hunter22" not in page.text
+        assert "HF_TOKEN" in page.text
+        assert "login ***" in page.text
+        assert "at home" in page.text
 
 
 def test_outputs_have_a_tab_only_when_there_are_any(client, hut):

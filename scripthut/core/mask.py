@@ -1,0 +1,101 @@
+"""Secrets that a task was given in its environment, and texts without them."""
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Collection, Iterable, Mapping
+from urllib.parse import quote, quote_plus
+
+SIGN = "***"
+LEAST = 6  # characters; a shorter value would be found in ordinary words
+EDGE = 4  # characters of a value at the edge of a piece that count as a part of it
+_NAME = re.compile(r"(?:TOKEN|SECRET|PASSWORD|PASSWD|KEY)S?$|CREDENTIAL", re.IGNORECASE)
+
+
+def is_secret(name: str, names: Collection[str] = ()) -> bool:
+    """Whether a variable of that name holds a secret; `names` do besides.
+
+    >>> [is_secret(n, {"MY_PIN"}) for n in ("HF_TOKEN", "api_keys", "MY_PIN", "KEYBOARD", "HOME")]
+    [True, True, True, False, False]
+    """
+    return name in names or _NAME.search(name) is not None
+
+
+def secrets(env: Mapping[str, str], names: Collection[str] = ()) -> tuple[str, ...]:
+    """The values of an environment that are secrets, in every form that is to be masked.
+
+    Besides the value: each of its lines, quoted for an address and for JSON, and in base64
+    wherever it may stand in a longer text. Longest first.
+    """
+    values = [value for name, value in env.items() if is_secret(name, names)]
+    found = {form for value in values for form in _forms(value) if len(form) >= LEAST}
+    return tuple(sorted(found, key=lambda form: (-len(form), form)))
+
+
+def mask(text: str, secrets: Iterable[str]) -> str:
+    """A text with SIGN in the place of every secret.
+
+    >>> mask("login hunter22 ok", secrets({"MY_PASSWORD": "hunter22"}))
+    'login *** ok'
+    """
+    pattern = "|".join(map(re.escape, secrets))
+    return re.sub(pattern, SIGN, text) if pattern else text
+
+
+def mask_document(data: bytes, secrets: Iterable[str]) -> bytes:
+    """The same for bytes, of which not all need be text."""
+    pattern = b"|".join(re.escape(_bytes(secret)) for secret in secrets)
+    return re.sub(pattern, SIGN.encode(), data) if pattern else data
+
+
+def mask_piece(data: bytes, secrets: Iterable[str]) -> bytes:
+    """A piece of a log, as long as it was, with stars for secrets.
+
+    A piece may begin or end within a secret; what is there of it goes too.
+
+    >>> mask_piece(b"er22 hunter22 x hunt", ["hunter22"])
+    b'**** ******** x ****'
+    """
+    forms = [_bytes(secret) for secret in secrets]
+    pattern = b"|".join(map(re.escape, forms))
+    if not pattern:
+        return data
+    data = re.sub(pattern, lambda match: b"*" * len(match[0]), data)
+    head = max((_overlap(form, data[: len(form)]) for form in forms), default=0)
+    tail = max((_overlap(data[-len(form) :], form) for form in forms), default=0)
+    data = b"*" * head + data[head:]
+    return data[: len(data) - tail] + b"*" * tail
+
+
+def without_secrets(spec: Mapping[str, object], names: Collection[str] = ()) -> dict[str, object]:
+    """A task's stored specification as it may be shown: `env` and `command` masked."""
+    env = spec.get("env")
+    known = {str(k): str(v) for k, v in env.items()} if isinstance(env, Mapping) else {}
+    values = secrets(known, names)
+    shown = {k: SIGN if is_secret(k, names) else mask(v, values) for k, v in known.items()}
+    return {**spec, "env": shown, "command": mask(str(spec.get("command", "")), values)}
+
+
+def _forms(value: str) -> Iterable[str]:
+    yield from (value, value.strip(), *(line.strip() for line in value.splitlines()))
+    yield from (quote(value, safe=""), quote(value), quote_plus(value))
+    yield from (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
+    if len(value) < LEAST:
+        return
+    raw = _bytes(value)
+    for shift in range(3):  # base64 looks three ways, by where in a longer text the value stands
+        code = b64encode(b"\0" * shift + raw)
+        # Without the signs that also hold bits of the neighbours.
+        first, beyond = (0, 2, 3)[shift], (0, 3, 2)[(shift + len(raw)) % 3]
+        text = code[first : len(code) - beyond].decode()
+        yield from (text, text.replace("+", "-").replace("/", "_"))
+
+
+def _overlap(before: bytes, after: bytes) -> int:
+    """How many bytes at the end of one text are the beginning of the other, from EDGE on."""
+    sizes = range(min(len(before), len(after)), EDGE - 1, -1)
+    return next((n for n in sizes if before[-n:] == after[:n]), 0)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
