@@ -15,6 +15,7 @@ from scripthut.web import (
     errors,
     filters,
     outputs,
+    retries,
     runs,
     sandbox,
     takeaway,
@@ -51,6 +52,6 @@ def create_app(config: Config) -> Flask:
     errors.init_app(app)
     filters.init_app(app)
     htmx.init_app(app)
-    for part in (runs, tasks, outputs, views, sandbox, takeaway, backends, api):
+    for part in (runs, tasks, retries, outputs, views, sandbox, takeaway, backends, api):
         app.register_blueprint(part.bp)
     return app
