@@ -6,9 +6,12 @@ from pathlib import Path
 import click
 
 from scripthut import __version__
-from scripthut.cli import logs, server, submit
+from scripthut.cli import logs, preview, runs, server, submit, taking
+from scripthut.cli.client import server_option
 from scripthut.cli.configuration import settle
 from scripthut.core.errors import HutError, Invalid
+
+INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
 
 config_option = click.option(
     "--config",
@@ -23,11 +26,18 @@ verbose_option = click.option("--verbose", is_flag=True, help="Also say what is 
 def main() -> None:
     """Run the command line; what goes wrong is said in sentences on standard error."""
     try:
-        commands(prog_name="scripthut")
+        code = commands(prog_name="scripthut", standalone_mode=False)
+    except click.Abort:
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except Invalid as error:
         _complain(error.what + ":", *(f"  {problem}" for problem in error.problems))
     except HutError as error:
         _complain(str(error))
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
 
 
 def _complain(first: str, *more: str) -> None:
@@ -72,16 +82,18 @@ def engine_command(config_file: Path | None, verbose: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--backend", required=True, metavar="NAME", help="Where the tasks run.")
 @click.option("--name", help="The run's name; else the document's title, else the file's name.")
-@click.option(
-    "--server",
-    "base",
-    envvar="SCRIPTHUT_SERVER",
-    default=submit.SERVER,
-    show_default=True,
-    metavar="URL",
-    help="The running server.",
-)
+@server_option
 def submit_command(file: Path, backend: str, name: str | None, base: str) -> None:
     """Start a run of a workflow FILE (JSON) and print the link of its page."""
     document = submit.read(file)
     click.echo(submit.post(base, backend, name or submit.name_of(file, document), document))
+
+
+for part in (
+    runs.run_group,
+    taking.outputs_group,
+    taking.summary_command,
+    taking.report_command,
+    preview.preview_command,
+):
+    commands.add_command(part)

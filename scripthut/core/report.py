@@ -12,7 +12,7 @@ from html import escape
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
-from scripthut.core import policy
+from scripthut.core import formula, policy
 
 VOID = frozenset({"br", "hr", "img", "input", "wbr"})
 _SIGNS = re.compile("[\ue000-\uf8ff]")
@@ -68,6 +68,9 @@ class _Writer(HTMLParser):
         if self._open.dropped is not None:
             self._open.depth += tag == self._open.dropped
             return
+        if tag == "math" or "math" in self._open.names:
+            self._formula(tag, attrs)
+            return
         if tag not in policy.ELEMENTS:
             if tag in policy.DROPPED:
                 self._open.dropped, self._open.depth = tag, 1
@@ -82,6 +85,16 @@ class _Writer(HTMLParser):
         self._parts.append(f"<{tag}{words}>")
         if tag not in VOID:
             self._open.names.append(tag)
+
+    def _formula(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Inside of a formula nothing stands but a formula's own elements, and text."""
+        if tag not in formula.ELEMENTS:
+            return
+        given = [(name, value or "") for name, value in attrs if name in formula.ATTRIBUTES]
+        fine = [(n, v) for n, v in given if formula.ATTRIBUTES[n].fullmatch(v)]
+        words = "".join(f' {name}="{escape(value)}"' for name, value in dict(fine).items())
+        self._parts.append(f"<{tag}{words}>")
+        self._open.names.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         if self._open.dropped is not None:
@@ -124,6 +137,8 @@ class _Writer(HTMLParser):
         if name == "href" and own is not None:
             found = self._place.link(own)
             return f"#{found}" if found else None
+        if name == "class":
+            return (policy.filtered("span", {"class": value}, "") or {}).get("class")
         value = value.replace(policy.ANCHOR, self._place.anchor)
         if name == "href":
             is_ours = value.startswith("#" + policy.PREFIX) or _OUTSIDE.match(value)

@@ -208,7 +208,7 @@ def _with_counts(session: Session, statement: Select[*tuple[object, ...]]) -> li
     found = session.execute(statement).all()
     counts = _counts(session, [str(row[0]) for row in found])
     nothing: tuple[dict[State, int], float] = ({}, 0.0)
-    return [RunRow(*row, *counts.get(str(row[0]), nothing)) for row in found]  # type: ignore[arg-type]
+    return [RunRow(*row, *counts.get(str(row[0]), nothing)) for row in found]  # type: ignore[call-arg, arg-type]
 
 
 def _counts(

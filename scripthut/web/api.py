@@ -11,6 +11,7 @@ from scripthut import __version__
 from scripthut.clock import utcnow
 from scripthut.core import document
 from scripthut.core.errors import Invalid, Refused
+from scripthut.core.jobs import Chunk
 from scripthut.ids import new_run_id
 from scripthut.store import backends, orders, runs, watches
 from scripthut.store.create import create_run
@@ -18,8 +19,9 @@ from scripthut.store.lease import leader
 from scripthut.store.models import BackendRow, Task
 from scripthut.store.runs import RunRow, TaskRow
 from scripthut.web.extensions import config, database, kept
-from scripthut.web.filters import plain
+from scripthut.web.filters import plain, whole
 from scripthut.web.outputs import outputs_json, summary_json
+from scripthut.web.tasks import why_json
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -166,31 +168,60 @@ def outputs(run_id: str, key: str) -> ResponseReturnValue:
     return outputs_json(g.session, run, runs.find_task(g.session, run_id, key))
 
 
+@bp.get("/runs/<run_id>/outputs")
+def all_outputs(run_id: str) -> ResponseReturnValue:
+    """List the files that a run's tasks wrote; tasks that wrote none are left out."""
+    run = runs.find_run(g.session, run_id)
+    keys = [task.key for task in runs.tasks(g.session, run_id) if task.has_outputs]
+    listed = [outputs_json(g.session, run, runs.find_task(g.session, run_id, k)) for k in keys]
+    return {"run_id": run_id, "tasks": listed}
+
+
+@bp.get("/runs/<run_id>/tasks/<key>")
+def task(run_id: str, key: str) -> ResponseReturnValue:
+    """Give a task; `why` says why it did not complete."""
+    full = runs.find_task(g.session, run_id, key)
+    (row,) = runs.tasks_by_key(g.session, run_id, [key])
+    return {"run_id": run_id, **_task(row), "node": full.node, "why": why_json(full)}
+
+
 @bp.get("/runs/<run_id>/tasks/<key>/logs")
 def logs(run_id: str, key: str) -> ResponseReturnValue:
-    """Give a task's log; `tail` is the number of lines, counted from its end."""
+    """Give a task's log; `tail`: its last lines alone; `from`: what follows this byte.
+
+    `after` is the byte from which to ask for more, which may come while `is_live`.
+    """
     stream = request.args.get("type", "output")
     tail = request.args.get("tail", "")
     if stream not in STREAMS:
         raise Refused(f"type={stream} is no log of a task: ask for output or error.")
     if tail and not tail.isdecimal():
         raise Refused(f"tail={tail} is not a number of lines.")
-    content = plain(_log(runs.find_task(g.session, run_id, key), stream).decode("utf-8", "replace"))
+    task = runs.find_task(g.session, run_id, key)
+    is_live = not runs.is_done(task)
+    chunk = _log(task, stream, request.args.get("from", 0, int))
+    data = chunk.data[: whole(chunk.data)] if is_live else chunk.data
+    content = plain(data.decode("utf-8", "replace"))
     if tail:
         content = "".join(content.splitlines(keepends=True)[-int(tail) or len(content) :])
-    return {"run_id": run_id, "task_id": key, "type": stream, "content": content}
+    about = {"run_id": run_id, "task_id": key, "type": stream, "content": content}
+    return {**about, "after": chunk.start + len(data), "is_live": is_live}
 
 
-def _log(task: Task, stream: str) -> bytes:
+def _log(task: Task, stream: str, start: int) -> Chunk:
     """What is kept of a log; if nothing is yet, the engine gets a moment to fetch it."""
     if task.token is None:
-        return b""
+        return Chunk(0, b"", 0)
+    is_done = runs.is_done(task)
     deadline = time.monotonic() + PATIENCE
     while True:
-        chunk = kept().read_log(task.token, stream)
-        if chunk.size or runs.is_done(task) or time.monotonic() > deadline:
-            return chunk.data
+        chunk = kept().read_log(task.token, stream, max(0, start))
+        has_enough = chunk.size > 0 and start <= 0
+        if is_done or has_enough or time.monotonic() > deadline:
+            return chunk
         watches.renew(database(), task.run_id, task.id, stream, utcnow())
+        if start > 0:  # whoever follows a log asks again
+            return chunk
         time.sleep(0.1)
 
 

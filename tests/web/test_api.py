@@ -139,9 +139,38 @@ def test_a_log_that_is_not_kept_yet_is_fetched_while_the_question_waits(client, 
     engine.start()
     said = client.get(f"{API}/runs/abcdefgh/tasks/a/logs").json
     engine.join()
-    assert said == {"run_id": "abcdefgh", "task_id": "a", "type": "output", "content": "there\n"}
+    about = {"run_id": "abcdefgh", "task_id": "a", "type": "output", "content": "there\n"}
+    assert said == {**about, "after": 6, "is_live": True}
     with hut.database.reading() as session:
         assert session.get(WatchRow, ("abcdefgh", hut.task_id("abcdefgh", "a"), "output"))
+
+
+def test_a_log_is_followed_from_where_it_was_read(client, hut, app):
+    hut.run({"a": "running"})
+    kept = app.extensions["kept"]
+    kept.append_log("abcdefgh.0.1", "output", 0, b"one\n")
+    logs = f"{API}/runs/abcdefgh/tasks/a/logs"
+    first = client.get(logs).json
+    kept.append_log("abcdefgh.0.1", "output", 4, "naï".encode()[:-1])  # a character still to come
+    second = client.get(f"{logs}?from={first['after']}").json
+    assert (second["content"], second["after"], second["is_live"]) == ("na", 6, True)
+    hut.end("abcdefgh")
+    assert client.get(f"{logs}?from=6").json["is_live"] is False
+
+
+def test_a_runs_outputs_are_listed_by_task(client, hut):
+    hut.run({"a": "completed", "b": "completed"})
+    hut.change("abcdefgh", "b", has_outputs=True, outputs_more=2)
+    found = client.get(f"{API}/runs/abcdefgh/outputs").json
+    assert [(t["task_id"], t["more"]) for t in found["tasks"]] == [("b", 2)]
+
+
+def test_a_task_says_why_it_failed(client, hut):
+    hut.run({"a": "failed", "b": "running"})
+    task = client.get(f"{API}/runs/abcdefgh/tasks/a").json
+    assert (task["status"], task["why"]["exit"]) == ("failed", "3")
+    assert client.get(f"{API}/runs/abcdefgh/tasks/b").json["why"] is None
+    assert client.get(f"{API}/runs/abcdefgh/tasks/c").status_code == 404
 
 
 def test_the_log_of_a_task_that_never_ran_is_empty_at_once(client, hut):

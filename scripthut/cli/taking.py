@@ -1,0 +1,161 @@
+"""`scripthut outputs`, `summary` and `report`: what tasks wrote, on this machine."""
+
+import sys
+import time
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import click
+from rich.console import Group
+from rich.live import Live
+from rich.markdown import Markdown
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from scripthut.cli.client import Client, json_option, server_option, word
+from scripthut.cli.runs import ENDS
+from scripthut.cli.show import console, print_json
+from scripthut.core.archive import Names
+from scripthut.core.errors import NotFound, Refused
+from scripthut.core.units import size
+
+
+@click.group("outputs")
+def outputs_group() -> None:
+    """List and fetch the files that tasks wrote."""
+
+
+@outputs_group.command("list")
+@click.argument("run")
+@click.argument("task", required=False)
+@json_option
+@server_option
+def list_command(run: str, task: str | None, as_json: bool, base: str) -> None:
+    """List what a RUN wrote, or one TASK of it."""
+    found = _listing(Client(base), run, task)
+    if as_json:
+        print_json(found)
+        return
+    table = Table("Task", "File", "Size", "", box=None, pad_edge=False)
+    for part in found["tasks"]:
+        for file in part["files"]:
+            words = (Text(part["task_id"]), Text(file["path"]), size(file["size"]))
+            table.add_row(*words, "" if file["url"] else Text(file["note"] or "not fetched yet"))
+        if part["more"]:
+            table.add_row(Text(part["task_id"]), f"and {part['more']} more, not listed", "", "")
+        if part["problem"]:
+            table.add_row(Text(part["task_id"]), Text(part["problem"]), "", "")
+    console().print(table if table.row_count else "Nothing has been written.")
+
+
+@outputs_group.command("get")
+@click.argument("run")
+@click.argument("task", required=False)
+@click.argument("path", required=False)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="For one file its name (`-`: standard output), else the directory; else RUN here.",
+)
+@server_option
+def get_command(
+    run: str, task: str | None, path: str | None, output: Path | None, base: str
+) -> None:
+    """Fetch what a RUN wrote, or one TASK of it, or one file at PATH."""
+    client = Client(base)
+    found = _listing(client, run, task)
+    if path is not None:
+        _get_one(client, found, path, output)
+        return
+    into = output or Path(run)
+    names, count = Names(), 0
+    for part in found["tasks"]:
+        for file in part["files"]:
+            if file["url"]:
+                name = names.give([part["task_id"], file["path"]])
+                _save(client, file["url"], into / name)
+                count += 1
+            else:
+                why = file["note"] or "has not been fetched yet"
+                click.echo(f"left out: {part['task_id']}/{file['path']} {why}", err=True)
+    click.echo(f"{count} files in {into}")
+
+
+@click.command("summary")
+@click.argument("run")
+@click.option("--watch", is_flag=True, help="Go on until the run has ended.")
+@click.option("--interval", type=click.FloatRange(0.2), default=2.0, show_default=True)
+@json_option
+@server_option
+def summary_command(run: str, watch: bool, interval: float, as_json: bool, base: str) -> None:
+    """Show the summary that a RUN's tasks wrote together."""
+    client = Client(base)
+    found = client.get(f"runs/{word(run)}/summary")
+    if as_json:
+        print_json(found)
+        return
+    if not watch:
+        console().print(_rendered(found))
+        return
+    with Live(_rendered(found), console=console(), auto_refresh=False) as live:
+        while client.get(f"runs/{word(run)}")["status"] not in ENDS:
+            time.sleep(interval)
+            live.update(_rendered(client.get(f"runs/{word(run)}/summary")), refresh=True)
+        live.update(_rendered(client.get(f"runs/{word(run)}/summary")), refresh=True)
+
+
+@click.command("report")
+@click.argument("run")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE")
+@server_option
+def report_command(run: str, output: Path, base: str) -> None:
+    """Write a whole RUN as one HTML page that needs neither server nor network."""
+    count = Client(base).save(f"runs/{word(run)}/report", output)
+    click.echo(f"{output}: {size(count)}")
+
+
+def _listing(client: Client, run: str, task: str | None) -> dict[str, Any]:
+    """What a run wrote, by task; one task's alone in the same form."""
+    if task is None:
+        return client.get(f"runs/{word(run)}/outputs")
+    part = client.get(f"runs/{word(run)}/tasks/{word(task)}/outputs")
+    return {"run_id": run, "tasks": [part]}
+
+
+def _get_one(client: Client, found: dict[str, Any], path: str, output: Path | None) -> None:
+    (part,) = found["tasks"]
+    file = next((file for file in part["files"] if file["path"] == path), None)
+    if file is None:
+        raise NotFound(f"{part['task_id']} wrote no {path}: `scripthut outputs list` says what")
+    if not file["url"]:
+        why = file["note"] or "has not been fetched yet"
+        raise Refused(f"{path} is not on the server: it {why}")
+    if str(output) == "-":
+        client.copy(file["url"], sys.stdout.buffer.write)
+        sys.stdout.flush()
+    else:
+        target = output or Path(Names().give([PurePosixPath(path).name]))
+        click.echo(f"{target}: {size(_save(client, file['url'], target))}")
+
+
+def _save(client: Client, url: str, target: Path) -> int:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{target.parent} cannot be made: {error.strerror}") from error
+    return client.save(url, target)
+
+
+def _rendered(found: dict[str, Any]) -> Group:
+    """A run's summary for a terminal."""
+    if not found["sections"]:
+        return Group(Text("No task has written to the run's summary yet."))
+    parts: list[Rule | Markdown | Text] = []
+    for section in found["sections"]:
+        parts.append(Rule(Text(section["task_name"]), align="left", style="dim"))
+        text = section["markdown"]
+        missing = Text(f"This part {section['note'] or 'will be here in a moment'}.", "dim")
+        parts.append(missing if text is None else Markdown(text, hyperlinks=False))
+    return Group(*parts)
