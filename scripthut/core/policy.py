@@ -33,7 +33,8 @@ DROPPED = frozenset(_DROPPED.split())
 
 _CLASS_NAMES = (
     "alert alert-caution alert-important alert-note alert-tip alert-title alert-warning anchor "
-    "drawing footnote footnote-backref footnote-ref task-list task-list-item"
+    "drawing footnote footnote-backref footnote-ref hl-comment hl-deleted hl-inserted hl-keyword "
+    "hl-name hl-number hl-string hl-type hl-variable math task-list task-list-item"
 )
 _CLASSES = frozenset(_CLASS_NAMES.split())
 _LANGUAGE = re.compile(r"language-[a-z0-9_+#-]{1,32}")

@@ -10,6 +10,8 @@ from xml.etree.ElementTree import Element
 import pytest
 from bleach._vendor.html5lib import parseFragment, serialize
 
+from scripthut.core import policy
+from scripthut.core.highlight import KNOWN
 from scripthut.core.policy import ANCHOR, BASE
 from scripthut.core.render import render
 
@@ -432,6 +434,11 @@ def test_code_in_any_language_keeps_its_text(language: str) -> None:
 
     assert text_of(html) == "<a> & b\n"
     assert wrongs(html) == []
+
+
+def test_every_colour_of_code_may_be_shown() -> None:
+    for name in KNOWN:
+        assert policy.filtered("span", {"class": name}, "") == {"class": name}
 
 
 def test_a_diagram_shows_its_source_and_says_what_it_is() -> None:
