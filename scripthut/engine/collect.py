@@ -1,6 +1,7 @@
 """From a cycle's listings to kept files, rendered Markdown and rows; and logs likewise."""
 
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from scripthut.store.versions import next_version, summary_changed
 
 LATE = timedelta(seconds=5)  # a job's children may write a little longer than the job
 NO_LOG = timedelta(minutes=1)  # a log that is not there by then was never written
+SECONDS = 10.0  # spent in one cycle on keeping files; what is left comes with the next
 PATIENCE = timedelta(minutes=10)  # with what cannot be read after the end
 
 UNREAD = "could not be read"
@@ -109,6 +111,7 @@ def _gather(
             else:
                 wanted.append(file)
     missing = {(f.token, f.area, f.path): f for f in wanted}
+    until, is_late = time.monotonic() + SECONDS, False
     for file, data in _contents(hands, watched, seen, wanted):
         if outputs.kind_of(file.area, file.path) is Kind.MARKDOWN:
             data = mask_document(data, _secrets(hands, watched[file.token]))
@@ -116,9 +119,12 @@ def _gather(
         html = _rendered(hands.kept, file.area, file.path, sha, data)
         gathered[file.token].found.append(Found(file, sha, html))
         missing.pop((file.token, file.area, file.path), None)
+        if is_late := time.monotonic() > until:
+            break  # the rest comes with the next cycle: orders must not wait for all of it
     for file in missing.values():
         task, one = watched[file.token], gathered[file.token]
-        is_hopeless = task.finished_at is not None and now > task.finished_at + PATIENCE
+        is_old = task.finished_at is not None and now > task.finished_at + PATIENCE
+        is_hopeless = is_old and not is_late
         one.found.append(Found(file, note=UNREAD if is_hopeless else None))
         one.is_whole = one.is_whole and is_hopeless
 

@@ -70,11 +70,14 @@ class Cycle:
         began = time.monotonic()
         seen = observe(self.hands, now, answering_since)
         seconds = time.monotonic() - began
-        paused = collect(self.hands, seen.watched, seen.observation, now)
         asked = backend.commands
-        started = self._start(now)
+        try:
+            started = self._start(now)  # first: keeping what 500 tasks wrote takes many seconds
+        finally:
+            submitted = backend.commands - asked
+            paused = collect(self.hands, seen.watched, seen.observation, now)
         notices = [notice for notice in (seen.observation.notice, paused) if notice]
-        spent = (asked - before, backend.commands - asked)
+        spent = (backend.commands - before - submitted, submitted)
         self._record(seen, spent, " ".join(notices) or None, now)
         if not self._is_refreshed:
             refresh(self.hands)

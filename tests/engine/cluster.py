@@ -11,8 +11,10 @@ from pathlib import PurePosixPath
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import (
     Accepted,
+    Area,
     ExitNote,
     Job,
+    Listing,
     Observation,
     Phase,
     Rejected,
@@ -41,6 +43,8 @@ class FakeCluster:
     notes: dict[Token, ExitNote] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
     submitted: list[str] = field(default_factory=list)  # task ids, in order
+    writes: bool = False  # every task has written a file
+    submitted_when_fetched: list[list[str]] = field(default_factory=list)
 
     def home(self) -> PurePosixPath:
         self._answer()
@@ -71,7 +75,12 @@ class FakeCluster:
         seen = {
             t: self.rows[by_token[t]] for t in wanted & set(by_token) if by_token[t] in self.rows
         }
-        return Observation(seen, {t: note for t, note in self.notes.items() if t in wanted})
+        notes = {t: note for t, note in self.notes.items() if t in wanted}
+        return Observation(seen, notes, listings=self._listings(wanted) if self.writes else {})
+
+    def _listings(self, tokens: Collection[Token]) -> Mapping[Token, Listing]:
+        files = {t: (RemoteFile(t, Area.OUTPUT, b"plot.png", 1, 1),) for t in tokens}
+        return {t: Listing(f"mark of {t}", found) for t, found in files.items()}
 
     def cancel(self, jobs: Collection[Job]) -> None:
         self._answer()
@@ -83,6 +92,7 @@ class FakeCluster:
         self, files: Collection[tuple[Job, RemoteFile]]
     ) -> Iterator[tuple[RemoteFile, bytes]]:
         self._answer()
+        self.submitted_when_fetched.append(list(self.submitted))
         return iter(())
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from scripthut.core.jobs import (
     Resources,
 )
 from scripthut.core.states import State
+from scripthut.engine import collect as collecting
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.collect import collect, refresh
 from scripthut.store import outputs
@@ -569,3 +570,18 @@ def test_a_log_is_kept_without_secrets_even_where_it_is_cut(secretive: Bench) ->
     for part in range(len(SECRET) - 5):
         assert SECRET[part : part + 6].encode() not in kept
     assert kept.count(b"login ") == kept.count(b" ok\n") == 3
+
+
+def test_what_takes_too_long_for_one_cycle_is_kept_in_the_next_ones(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "SECONDS", -1.0)  # each cycle has time for one file
+    for name in "abc":
+        bench.disk.write(f"{name}.txt", name.encode())
+    bench.end()
+    for kept in (1, 2, 3):
+        bench.collect(NOW + timedelta(hours=1))
+        assert sum(row.sha256 is not None for row in bench.rows.values()) == kept
+        assert [row.note for row in bench.rows.values() if row.note] == []
+    bench.collect()
+    assert [bench.data(f"{name}.txt") for name in "abc"] == [b"a", b"b", b"c"]

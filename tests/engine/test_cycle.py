@@ -266,3 +266,12 @@ def test_what_an_engine_had_in_its_hands_is_void_when_it_leads_again(world: Worl
         time.sleep(0.05)
     assert not world.cycle.run(world.now).answered
     assert world.states() == {"a": "submitted"}
+
+
+def test_what_may_start_next_does_not_wait_for_what_was_written(world: World) -> None:
+    world.run({"a": [], "b": ["a"]})
+    world.turn()
+    world.cluster.writes = True
+    world.cluster.ends("a")
+    world.turn()
+    assert world.cluster.submitted_when_fetched == [["a", "b"]]
