@@ -10,6 +10,7 @@ class Kind(StrEnum):
     """How a page shows a file."""
 
     MARKDOWN = "markdown"  # rendered
+    NOTEBOOK = "notebook"  # a link that opens; its Markdown is rendered
     IMAGE = "image"  # in its place
     TEXT = "text"  # a link that opens
     OTHER = "other"  # a link that downloads
@@ -19,6 +20,7 @@ class View(StrEnum):
     """How a file's own page shows it."""
 
     MARKDOWN = "markdown"
+    NOTEBOOK = "notebook"
     IMAGE = "image"
     AUDIO = "audio"
     VIDEO = "video"
@@ -29,6 +31,10 @@ class View(StrEnum):
     HTML = "html"  # in a frame of its own origin
     PDF = "pdf"  # by the browser's own reader
     HEX = "hex"  # the bytes
+
+
+RENDERED = frozenset({Kind.MARKDOWN, Kind.NOTEBOOK})
+"""What has text that is rendered when it is collected."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,7 @@ _OTHERS: Mapping[str, Served] = {
     "zip": Served("application/zip", inline=False),
 }
 _MARKDOWN = frozenset({"md", "markdown", "mdown", "mkd"})
+_NOTEBOOK = frozenset({"ipynb"})
 # Scripts and style sheets are text here, so that no page can be made to use them as such.
 _TEXT_NAMES = (
     "bash bib c cc cfg conf cpp css diff err f90 h hpp ini java jl js jsonl log lua m mjs ndjson "
@@ -91,11 +98,12 @@ _TEXT_NAMES = (
 _TEXTS = frozenset(_TEXT_NAMES.split())
 _VIEWS: Mapping[View, frozenset[str]] = {
     View.MARKDOWN: _MARKDOWN,
+    View.NOTEBOOK: _NOTEBOOK,
     View.IMAGE: frozenset(_IMAGES),
     View.AUDIO: frozenset(_SOUNDS),
     View.VIDEO: frozenset(_FILMS),
     View.TABLE: frozenset({"csv", "tsv"}),
-    View.JSON: frozenset({"json", "geojson", "ipynb"}),
+    View.JSON: frozenset({"json", "geojson"}),
     View.RECORDS: frozenset({"jsonl", "ndjson"}),
     View.HTML: frozenset({"htm", "html"}),
     View.PDF: frozenset({"pdf"}),
@@ -129,6 +137,8 @@ def kind(path: str) -> Kind:
     end = suffix(path)
     if end in _MARKDOWN:
         return Kind.MARKDOWN
+    if end in _NOTEBOOK:
+        return Kind.NOTEBOOK
     if end in _IMAGES:
         return Kind.IMAGE
     return Kind.OTHER if _served(end) is BINARY or not _served(end).inline else Kind.TEXT

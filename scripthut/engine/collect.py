@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from scripthut.core import notebook
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Area, Listing, Observation, RemoteFile, Token
 from scripthut.core.mask import mask_document, mask_piece, secrets
 from scripthut.core.policy import key
-from scripthut.core.previews import Kind
+from scripthut.core.previews import RENDERED, Kind
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.rendering import Renderer
 from scripthut.store import outputs
@@ -170,14 +171,17 @@ def _contents(
 def _rendered(
     kept: Kept, area: Area, path: bytes, sha: str, data: bytes | None = None
 ) -> str | None:
-    """Where a document's HTML is kept, made now if it is not; None for what is no Markdown."""
-    if outputs.kind_of(area, path) is not Kind.MARKDOWN:
+    """Where a document's HTML is kept, made now if it is not; None for what has no Markdown."""
+    kind = outputs.kind_of(area, path)
+    if kind not in RENDERED:
         return None
     folder = outputs.folder_of(area, path)
     name = key(sha, folder)
     if not kept.has(name):
         try:
-            html = RENDERER.render(kept.read(sha) if data is None else data, folder)
+            data = kept.read(sha) if data is None else data
+            text = notebook.to_render(data) if kind is Kind.NOTEBOOK else data
+            html = RENDERER.render(text, folder)
         except OSError as error:  # no process to be had; refresh() comes back to it
             log.warning("not rendered document=%s: %s", sha, error)
             return None

@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import IO
 
+from scripthut.core.notebook import SEPARATOR
 from scripthut.core.policy import without_signs
 from scripthut.core.render import render
 from scripthut.core.units import size
@@ -160,7 +161,8 @@ def _serve(asked: IO[bytes], answers: IO[bytes]) -> None:
         text = _exactly(asked, text_size).decode("utf-8", "replace")
         # Ends the process by a signal, even inside a regular expression, at 2 s of processor time.
         signal.setitimer(signal.ITIMER_PROF, CPU)
-        html = render(text, folder).encode("utf-8", "replace")
+        parts = [render(part, folder) for part in text.split(SEPARATOR)]
+        html = SEPARATOR.join(parts).encode("utf-8", "replace")
         signal.setitimer(signal.ITIMER_PROF, 0)
         answers.write(_SIZE.pack(len(html)) + html)
         answers.flush()

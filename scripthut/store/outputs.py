@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from scripthut.core.errors import NotFound
 from scripthut.core.jobs import Area, RemoteFile
-from scripthut.core.previews import Kind, kind
+from scripthut.core.previews import RENDERED, Kind, kind
 from scripthut.store.models import Log, Output, Run, Task
 
 SUMMARY = b"task-summary.md"
@@ -189,6 +189,18 @@ def file_of_attempt(session: Session, task_id: int, attempt: int, raw: bytes) ->
     return _one(session, statement)
 
 
+def file_of_attempt_by_row(session: Session, task_id: int, attempt: int, row: int) -> Output:
+    """A kept file of one attempt by its row. NotFound as for file()."""
+    statement = select(Output).where(
+        Output.id == row,
+        Output.task_id == task_id,
+        Output.attempt == attempt,
+        Output.area == Area.OUTPUT,
+        Output.sha256.is_not(None),
+    )
+    return _one(session, statement)
+
+
 def _of_task(run_id: str, key: str) -> Select[Output]:
     return (
         select(Output)
@@ -218,12 +230,12 @@ def sections(session: Session, run_id: str) -> list[Section]:
 
 
 def documents(session: Session, backend: str) -> list[Output]:
-    """All kept Markdown of a backend's runs."""
+    """All kept files of a backend's runs in which Markdown is."""
     statement = (
         select(Output)
         .join(Task, Task.id == Output.task_id)
         .join(Run, Run.id == Task.run_id)
-        .where(Run.backend == backend, Output.kind == Kind.MARKDOWN, Output.sha256.is_not(None))
+        .where(Run.backend == backend, Output.kind.in_(RENDERED), Output.sha256.is_not(None))
     )
     return list(session.scalars(statement))
 

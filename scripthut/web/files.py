@@ -6,6 +6,7 @@ from flask import Response, request, send_file, url_for
 
 from scripthut.core import policy
 from scripthut.core.errors import NotFound
+from scripthut.core.notebook import SEPARATOR
 from scripthut.core.previews import Kind, served
 from scripthut.store import outputs
 from scripthut.store.models import Output
@@ -65,7 +66,17 @@ def with_headers(
 
 def html_of(run_id: str, task_key: str, row: Output) -> str | None:
     """A document's HTML with the addresses put in; None when there is none of this version."""
-    if row.kind != Kind.MARKDOWN or row.sha256 is None:
+    return _rendered(run_id, task_key, row) if row.kind == Kind.MARKDOWN else None
+
+
+def parts_of(run_id: str, task_key: str, row: Output) -> list[str]:
+    """The HTML of a notebook's parts, likewise; empty when there is none of this version."""
+    html = _rendered(run_id, task_key, row)
+    return [] if html is None else html.split(SEPARATOR)
+
+
+def _rendered(run_id: str, task_key: str, row: Output) -> str | None:
+    if row.sha256 is None:
         return None
     name = policy.key(row.sha256, outputs.folder_of(row.area, row.raw))
     if row.html != name:

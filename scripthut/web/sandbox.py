@@ -10,6 +10,7 @@ from flask import Blueprint, Response, current_app, g, request, url_for
 from itsdangerous import BadSignature, Signer
 
 from scripthut.clock import utcnow
+from scripthut.core import folding, notebook
 from scripthut.core.errors import NotFound
 from scripthut.core.previews import inside_a_frame
 from scripthut.ids import new_key
@@ -17,12 +18,13 @@ from scripthut.store import outputs
 from scripthut.store.keys import site_key
 from scripthut.store.models import Output, Task
 from scripthut.web import files
-from scripthut.web.extensions import config
+from scripthut.web.extensions import config, kept
 
 bp = Blueprint("sandbox", __name__, url_prefix="/sandbox/<token>")
 
 LIFE = 3600  # seconds that an address is good for
 INDEX = "index.html"
+CELLS = ".cells"
 GONE = "This address of a file is no longer good: open the file from its task's page again."
 # Scripts may do anything but leave: no other origin, no form, no window, no site around them.
 POLICY = "; ".join(
@@ -46,32 +48,54 @@ HEADERS = {
 }
 
 
-def address(task: Task, row: Output, now: datetime) -> str | None:
-    """Where a frame finds a page that a task wrote; None when no address can say its path."""
-    if row.sha256 is None or not files.has_plain_path(row):
+def address(task: Task, row: Output, now: datetime, path: str = "") -> str | None:
+    """Where a frame finds a page that a task wrote; None when no address can say its path.
+
+    `path` CELLS: where the folder of the pages inside a notebook is.
+    """
+    if row.sha256 is None or not (path or files.has_plain_path(row)):
         return None
     word = f"{task.id}.{row.attempt}.{int(now.timestamp()) + LIFE}"
     token = _signer().sign(word).decode()
+    if path == CELLS:
+        return url_for("sandbox.cell", token=token, row=row.id, cell=0, out=0)[:-3]
     return url_for("sandbox.file", token=token, path=row.path)
+
+
+@bp.get(f"/{CELLS}/<int:row>/<int:cell>/<int:out>")
+def cell(token: str, row: int, cell: int, out: int) -> Response:
+    """Send the HTML that a cell of a notebook put out, to be run inside a frame."""
+    task_id, attempt = _opened(token, utcnow())
+    _refuse_alone()
+    file = outputs.file_of_attempt_by_row(g.session, task_id, attempt, row)
+    try:
+        data = kept().read(file.sha256 or "", limit=folding.BYTES + 1)
+        html = notebook.page(data, cell, out)
+    except (FileNotFoundError, LookupError):
+        raise NotFound("There is no such page in this file.") from None
+    return Response(html, mimetype="text/html", headers=_headers(token))
 
 
 @bp.get("/")
 @bp.get("/<path:path>", merge_slashes=False)
 def file(token: str, path: str = "") -> Response:
     """Send a file of the attempt that the token is for, to be run inside a frame."""
-    if request.headers.get("Sec-Fetch-Dest") == "document":
-        raise NotFound("This file is shown in a frame of its task's page, not by itself.")
     task_id, attempt = _opened(token, utcnow())
+    _refuse_alone()
     path += INDEX if not path or path.endswith("/") else ""
     row = outputs.file_of_attempt(g.session, task_id, attempt, path.encode())
-    own = f"{_site()}{url_for('sandbox.file', token=token)}"
-    policy = POLICY.format(own=own, site=_site())
-    headers = {**HEADERS, "Content-Security-Policy": policy}
-    return files.with_headers(row, inside_a_frame(row.path), headers)
+    return files.with_headers(row, inside_a_frame(row.path), _headers(token))
 
 
-def _site() -> str:
-    return request.host_url.rstrip("/")
+def _refuse_alone() -> None:
+    if request.headers.get("Sec-Fetch-Dest") == "document":
+        raise NotFound("This file is shown in a frame of its task's page, not by itself.")
+
+
+def _headers(token: str) -> dict[str, str]:
+    site = request.host_url.rstrip("/")
+    policy = POLICY.format(own=f"{site}{url_for('sandbox.file', token=token)}", site=site)
+    return {**HEADERS, "Content-Security-Policy": policy}
 
 
 def _opened(token: str, now: datetime) -> tuple[int, int]:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from flask import Blueprint, g, render_template, request, url_for
+from flask import Blueprint, Response, g, render_template, request, url_for
 
 from scripthut.clock import utcnow
-from scripthut.core import folding, hexdump, tables
+from scripthut.core import folding, hexdump, notebook, tables
 from scripthut.core.errors import NotFound
 from scripthut.core.lines import lines
 from scripthut.core.previews import View, view
@@ -201,6 +201,33 @@ def _markdown(opened: Opened) -> Content:
     return {"html": html} if html is not None else {"view": View.LINES, **_lines(opened)}
 
 
+def _notebook(opened: Opened) -> Content:
+    try:
+        found = notebook.parse(opened.read(0, folding.BYTES + 1))
+    except folding.NotJson as error:
+        return {"view": View.LINES, "note": f"This file {error}.", **_lines(opened)}
+    htmls = files.parts_of(opened.task.run_id, opened.task.key, opened.row)
+    return {
+        "notebook": found,
+        "parts": htmls if len(htmls) == len(found.parts) else [None] * len(found.parts),
+        "coloured": lambda text, suffix: lines(text.encode("utf-8", "replace"), f"x{suffix}").lines,
+        "cell_frame": sandbox.address(opened.task, opened.row, utcnow(), sandbox.CELLS),
+    }
+
+
+@bp.get("/<int:row>/cell/<int:cell>/<int:out>")
+def cell_image(run_id: str, key: str, row: int, cell: int, out: int) -> Response:
+    """Send an image that is inside a notebook."""
+    opened = Opened(
+        runs.find_task(g.session, run_id, key), outputs.file_by_row(g.session, run_id, key, row)
+    )
+    try:
+        mime, data = notebook.image(opened.read(0, folding.BYTES + 1), cell, out)
+    except LookupError:
+        raise NotFound("There is no such image in this file.") from None
+    return Response(data, mimetype=mime, headers=files.HEADERS)
+
+
 def _framed(opened: Opened) -> Content:
     return {"frame": sandbox.address(opened.task, opened.row, utcnow())}
 
@@ -211,6 +238,7 @@ def _as_it_is(_opened: Opened) -> Content:
 
 CONTENTS: Mapping[View, Callable[[Opened], Content]] = {
     View.MARKDOWN: _markdown,
+    View.NOTEBOOK: _notebook,
     View.IMAGE: _as_it_is,
     View.AUDIO: _as_it_is,
     View.VIDEO: _as_it_is,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scripthut.core.notebook import SEPARATOR
 from scripthut.engine.rendering import TEXT, TURNS, WALL, Renderer
 
 CASES = json.loads(
@@ -140,3 +141,10 @@ def children() -> list[int]:
     """The processes that this one has started and that are not over."""
     listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return sorted(int(pid) for pid in listed)
+
+
+def test_parts_are_rendered_each_for_itself(renderer: Renderer) -> None:
+    html = renderer.render(SEPARATOR.join(["<div>*open*", "# Title"]).encode())
+
+    first, second = html.split(SEPARATOR)
+    assert "<h1" in second and "<h1" not in first

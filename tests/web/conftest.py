@@ -12,8 +12,9 @@ from sqlalchemy import insert, update
 from werkzeug.serving import make_server
 
 from scripthut.config import Config, parse
-from scripthut.core import policy
+from scripthut.core import notebook, policy
 from scripthut.core.jobs import Area, RemoteFile
+from scripthut.core.previews import RENDERED, Kind
 from scripthut.core.render import render
 from scripthut.core.states import State
 from scripthut.store import outputs
@@ -198,10 +199,14 @@ def keep(hut: Hut, app: Flask) -> Keep:
         sha = html = None
         if note is None:
             sha = kept.put(data)
-        if sha and outputs.kind_of(area, raw) == "markdown":
+        kind = outputs.kind_of(area, raw)
+        if sha and kind in RENDERED:
             folder = outputs.folder_of(area, raw)
             html = policy.key(sha, folder)
-            kept.put_as(html, render(data.decode(), folder).encode())
+            text = notebook.to_render(data) if kind is Kind.NOTEBOOK else data
+            parts = text.decode().split(notebook.SEPARATOR)
+            rendered = notebook.SEPARATOR.join(render(part, folder) for part in parts)
+            kept.put_as(html, rendered.encode())
         task_id = hut.task_id(run_id, key)
         with hut.database.writing() as session:
             task = session.get(Task, task_id)

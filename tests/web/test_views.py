@@ -3,12 +3,14 @@
 import json
 import re
 import time
+from base64 import b64encode
 from html import unescape
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from scripthut.core import policy
 from scripthut.store.kept import Kept
 from tests.web.conftest import Hut, Keep
 
@@ -301,3 +303,57 @@ def test_several_images_are_a_gallery(client: FlaskClient, write: Keep) -> None:
     assert 'class="gallery"' in page
     assert page.count('loading="lazy"') == 3
     assert all(f'href="{TASK}/outputs/view/{row}"' in page for row in rows)
+
+
+def notebook(*cells: dict[str, object]) -> bytes:
+    return json.dumps({"nbformat": 4, "metadata": {}, "cells": cells}).encode()
+
+
+def code(*outs: dict[str, object], source: str = "import os") -> dict[str, object]:
+    outputs = [{"output_type": "display_data", "data": out} for out in outs]
+    return {"cell_type": "code", "execution_count": 7, "source": source, "outputs": outputs}
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_notebook_is_read_like_a_page(client: FlaskClient, write: Keep) -> None:
+    cells = (
+        {"cell_type": "markdown", "source": ["# Title\n", "\n", "*text*"]},
+        code({"image/png": b64encode(PNG).decode()}, {"text/plain": "\x1b[31mred"}),
+        code({"text/html": "<table><tr><td onclick=x>42</td></tr></table>"}),
+        code({"text/html": "<script>1</script>"}),
+    )
+    row = write("n.ipynb", notebook(*cells))
+    page = shown(client, row)
+    title, table = (unescape(found) for found in re.findall(r'data-html="([^"]*)"', page))
+
+    assert "<h1" in title and "<em>text</em>" in title
+    assert "<td>42</td>" in table
+    assert '<span class="k">import</span>' in page and "[7]" in page
+    assert '<span class="fg1">red</span>' in page
+    (image,) = re.findall(r'<img src="([^"]+)" alt="Output of cell 2"', page)
+    answer = client.get(image)
+    assert (answer.data, answer.content_type) == (PNG, "image/png")
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    (frame,) = re.findall(r'<iframe [^>]*sandbox="allow-scripts"[^>]* src="([^"]+)"', page)
+    assert client.get(frame).text == "<script>1</script>"
+    assert client.get(frame).headers["Content-Security-Policy"].startswith("sandbox allow-scripts;")
+    assert client.get(frame[:-1] + "9").status_code == 404
+    assert client.get(frame.replace("/3/0", "/2/0")).status_code == 404
+    assert client.get(image[:-3] + "3/0").status_code == 404
+
+
+def test_a_cell_that_is_not_rendered_is_its_text(
+    client: FlaskClient, write: Keep, app: Flask
+) -> None:
+    data = notebook({"cell_type": "markdown", "source": "<b>*raw*"}, code(source="1"))
+    row, kept = write("n.ipynb", data), app.extensions["kept"]
+    kept.path(policy.key(kept.put(data), "")).unlink()
+
+    assert "<pre>&lt;b&gt;*raw*</pre>" in shown(client, row)
+
+
+def test_what_is_no_notebook_is_text(client: FlaskClient, write: Keep) -> None:
+    assert "has no cells" in shown(client, write("n.ipynb", b"{}"))
+    assert "is not JSON" in shown(client, write("m.ipynb", b"hi"))

@@ -1,5 +1,6 @@
 """Files in a real browser: what runs in a frame stays there; the panel opens and turns pages."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -262,3 +263,11 @@ def test_no_file_makes_a_small_screen_scroll_sideways(page: Page, write: Keep, n
     page.goto(f"{TASK}/outputs/view/{row}")
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_what_a_notebook_draws_is_shut_in(page: Page, write: Keep) -> None:
+    html = "<p id=p>-</p><script>p.textContent = window.origin; window.done = true</script>"
+    cell = {"cell_type": "code", "source": "x", "outputs": [{"data": {"text/html": html}}]}
+    row = write("n.ipynb", json.dumps({"cells": [cell]}).encode())
+
+    assert framed(page, row).locator("#p").text_content() == "null"
