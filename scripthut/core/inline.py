@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from markdown import Markdown
 from markdown.inlinepatterns import InlineProcessor
-from markdown.util import AtomicString
+from markdown.util import AtomicString, code_escape
 
 Element = etree.Element
 Match = re.Match[str]
@@ -24,6 +24,7 @@ _DOMAIN = r"[\w-]+(?:\.[\w-]+)*"
 _URL = rf"(?<![A-Za-z0-9_/])(?:https?|ftp)://{_DOMAIN}[^\s<\x02]*"
 _WWW = rf"""(?<![^\s*_~("'\[\x03])www\.{_DOMAIN}[^\s<\x02]*"""
 _EMAIL = r"(?<![\w.+@/-])(?:mailto:|xmpp:)?[\w.+-]+@[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+"
+_CODE = r"(?<![\\`])(?P<run>`+)(?!`)(?P<code>.+?)(?<!`)(?P=run)(?!`)"
 _FORMULA = (
     r"(?<![\\$\w])(?:"
     r"\$\$(?P<block>[^$]+?)\$\$(?!\$)"
@@ -57,6 +58,7 @@ def extend(md: Markdown, notes: dict[str, Element], hold: Hold) -> None:
     md.ESCAPED_CHARS[:] = PUNCTUATION
     for pattern, name, priority in (
         (_Formula(r"(?<![\\$\w`])\$`(?P<inline>[^`\n]+)`\$", md, hold), "ticked_formula", 195),
+        (_Code(_CODE, md), "backtick", 190),
         (_Formula(_FORMULA, md, hold), "formula", 185),
         (_Break(r"(?: *\\)?\n", md), "break", 5),
         (_Note(r"\[\^([^\]\s]{1,100})\]", md, notes), "note", 175),
@@ -82,6 +84,16 @@ class _Formula(InlineProcessor):
         source = groups.get("block") or groups["inline"]
         element = etree.Element("span")
         element.text = AtomicString(self.hold(source, groups.get("block") is not None))
+        return element, m.start(), m.end()
+
+
+class _Code(InlineProcessor):
+    def handleMatch(self, m: Match, _data: str) -> Found:  # type: ignore[override]
+        code = m["code"].replace("\n", " ")
+        if code.strip(" ") and code[0] == code[-1] == " ":
+            code = code[1:-1]
+        element = etree.Element("code")
+        element.text = AtomicString(code_escape(code))
         return element, m.start(), m.end()
 
 
