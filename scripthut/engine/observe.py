@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from scripthut.core.document import TaskSpec
-from scripthut.core.jobs import Job, Observation, Said, Token, Watch
+from scripthut.core.jobs import Job, Observation, Token, Watch
 from scripthut.core.judge import Evidence, Standing, Verdict, judge
+from scripthut.core.mask import mask_document, secrets
 from scripthut.core.progress import read
 from scripthut.core.states import LIVE, TERMINAL, Event, State, after
 from scripthut.engine.base import Hands, Watched
@@ -51,7 +52,7 @@ def observe(hands: Hands, now: datetime, answering_since: datetime) -> Seen:
     jobs = {row.id: job_of(row, home) for row in rows}
     observation = hands.backend.observe([_watch(row, jobs[row.id], looks) for row in rows])
     evidence = {row.id: _evidence(jobs[row.id].token, observation) for row in rows}
-    said = {row.id: _said(row, observation.progress.get(jobs[row.id].token)) for row in rows}
+    said = {row.id: _said(hands, row, jobs[row.id], observation) for row in rows}
     moved = _move(hands, rows, evidence, said, Moment(now, answering_since))
     watched = {jobs[row.id].token: _watched(row, jobs[row.id], looks) for row in rows}
     return Seen(watched, observation, sum(row.state in LIVE for row in rows), moved)
@@ -85,11 +86,12 @@ def _watched(row: Task, job: Job, looks: Sequence[WatchRow]) -> Watched:
     )
 
 
-def _said(row: Task, said: Said | None) -> list[Verdict]:
+def _said(hands: Hands, row: Task, job: Job, seen: Observation) -> list[Verdict]:
     """What is new of a task's progress. One that has ended keeps what it said last."""
+    said = seen.progress.get(job.token)
     if said is None or (said.mark is None and row.state in TERMINAL):
         return []
-    told = read(said.data)
+    told = read(mask_document(said.data, secrets(job.env, hands.secret_names)))
     facts = {
         "progress": told.fraction if told else None,
         "progress_text": (told.text or None) if told else None,
