@@ -21,6 +21,7 @@ from scripthut.core.reading import read
 from scripthut.core.sanitise import Sanitiser
 
 ROWS = 200  # a table of more rows is sanitised cell by cell
+PIECE = 4096  # characters; neighbours with HTML of a user are parsed together up to this
 COLOURED = 200_000  # characters of code in a document that are highlighted
 
 _Element = etree.Element
@@ -117,17 +118,20 @@ class _Document:
         """The elements' HTML; those between the tags of a user's own element are one piece."""
         held: list[str] = []
         opened: list[str] = []
+        size = 0
         for element in elements:
             self._take_long_tables(element)
-            if not opened and self._is_ours(element):
+            is_ours = not opened and self._is_ours(element)
+            if held and not opened and (is_ours or size > PIECE):
+                yield self.sanitiser.html("\n".join(held))
+                held, size = [], 0
+            if is_ours:
                 yield self._sanitised(element)
                 continue
             html = self._written(element)
             held.append(html)
+            size += len(html)
             opened = _open_after(opened, html)
-            if not opened:
-                yield self.sanitiser.html("\n".join(held))
-                held = []
         if held:
             yield self.sanitiser.html("\n".join(held))
 
