@@ -6,11 +6,10 @@
   // Times: the page carries UTC; people read their own.
   const long = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-  const isToday = (at) => at.toDateString() === new Date().toDateString();
   const localise = (root) => {
     for (const element of $$("time:not([title])", root)) {
       const at = new Date(element.dateTime);
-      element.textContent = (isToday(at) ? clock : long).format(at);
+      element.textContent = (at.toDateString() === new Date().toDateString() ? clock : long).format(at);
       element.title = element.dateTime;
     }
   };
@@ -22,8 +21,7 @@
   };
   setInterval(() => {
     for (const element of $$("[data-since]")) {
-      const seconds = Math.floor((Date.now() - new Date(element.dataset.since)) / 1000);
-      element.textContent = span(Math.max(0, seconds));
+      element.textContent = span(Math.max(0, Math.floor((Date.now() - new Date(element.dataset.since)) / 1000)));
     }
   }, 1000);
 
@@ -42,8 +40,7 @@
   const remembered = (button) => `fold ${button.dataset.fold}`;
   const fold = (button, isOpen) => {
     button.setAttribute("aria-expanded", String(isOpen));
-    const rows = document.getElementById(button.getAttribute("aria-controls"));
-    if (rows) rows.hidden = !isOpen;
+    document.getElementById(button.getAttribute("aria-controls"))?.toggleAttribute("hidden", !isOpen);
   };
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-fold]");
@@ -55,8 +52,7 @@
   const refold = () => {
     for (const button of $$("[data-fold]")) {
       const wish = sessionStorage.getItem(remembered(button));
-      const isOpen = button.getAttribute("aria-expanded") === "true";
-      if (wish && (wish === "open") !== isOpen) button.click();
+      if (wish && (wish === "open") !== (button.ariaExpanded === "true")) button.click();
     }
   };
 
@@ -73,8 +69,7 @@
   let pinned = new Set();
   const mark = () => {
     for (const link of $$("#tasks a[href]")) {
-      if (link.pathname === location.pathname) link.setAttribute("aria-current", "true");
-      else link.removeAttribute("aria-current");
+      link.ariaCurrent = link.pathname === location.pathname ? "true" : null;
     }
   };
   const settle = () => {

@@ -129,7 +129,7 @@ def test_the_outputs_tab_appears_and_loads_when_it_is_opened(page, hut, writes):
     page.goto("/runs/abcdefgh/tasks/a")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    tab = page.get_by_role("link", name="Outputs")
+    tab = page.get_by_role("link", name="Outputs", exact=True)
     expect(tab).to_have_count(0)
     writes("a", "<h1>Result</h1><script>document.title = 'ran'</script>")
     expect(tab).to_be_visible(timeout=SOON)
@@ -319,5 +319,5 @@ def test_the_keyboard_reaches_a_task_and_its_parts(page, hut):
     page.get_by_role("link", name="a", exact=True).focus()
     page.keyboard.press("Enter")
     expect(page.locator("#panel h2")).to_have_text("a")
-    page.get_by_role("link", name="Output").press("Enter")
+    page.get_by_role("link", name="Output", exact=True).press("Enter")
     expect(page.locator("#log")).to_be_visible()

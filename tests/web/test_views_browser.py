@@ -202,7 +202,6 @@ def test_a_document_of_pages_is_shown_by_the_browser(page: Page, write: Keep) ->
         page.goto(f"{TASK}/outputs/view/{row}")
 
     assert answered.value.headers["content-type"] == "application/pdf"
-    page.wait_for_function("document.querySelector('iframe') !== null")
     deadline = datetime.now(UTC) + timedelta(seconds=15)
     while not any(f.url.startswith("chrome-extension://") for f in page.frames):
         assert datetime.now(UTC) < deadline, [f.url for f in page.frames]
