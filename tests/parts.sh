@@ -4,13 +4,14 @@ set -eu
 
 PACKAGES="slurm-wlm slurmctld slurmd slurmdbd slurm-client slurm-wlm-basic-plugins
     slurm-wlm-mysql-plugin slurm-wlm-torque munge mariadb-server openssh-server openssh-client procps tcsh
-    nginx-light postgresql chromium fonts-dejavu-core systemd"
+    nginx-light postgresql chromium libatomic1 fonts-dejavu-core systemd"
 PROGRAMS="slurmctld slurmd slurmdbd sbatch qsub munged mariadbd sshd tcsh nginx chromium systemd-analyze"
 
 has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
 
 missing() {
     for program in $PROGRAMS; do has "$program" || printf ' %s' "$program"; done
+    /sbin/ldconfig -p | grep -q libatomic.so.1 || printf ' libatomic'  # for Playwright's driver
     ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || has postgres || printf ' postgres'
 }
 
