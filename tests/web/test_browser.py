@@ -12,6 +12,7 @@ from scripthut.core.states import State
 from scripthut.store.kept import Kept
 from scripthut.store.models import Output
 from scripthut.store.versions import summary_changed
+from tests.serving import until
 
 pytestmark = pytest.mark.browser
 
@@ -145,7 +146,7 @@ def test_a_refresh_of_the_summary_keeps_open_details_and_the_place(page, hut, wr
     page.goto("/runs/abcdefgh")
     page.locator("#summary summary").click()
     page.mouse.wheel(0, 300)
-    page.wait_for_function("scrollY > 200")
+    until(lambda: page.evaluate("scrollY") > 200)  # waiting in the page would need its eval
     before = page.evaluate("scrollY")
     writes("a", DETAILS.format("second") + "<p>line</p>" * 100, Area.FRAGMENT, b"a.md")
     page.evaluate("htmx.trigger(document.getElementById('summary-poll'), 'every')")
@@ -160,7 +161,7 @@ def test_news_of_a_summary_are_on_the_open_page_with_the_next_question(page, hut
     page.goto("/runs/abcdefgh")
     page.locator("#summary summary").click()
     page.mouse.wheel(0, 300)
-    page.wait_for_function("scrollY > 200")
+    until(lambda: page.evaluate("scrollY") > 200)  # waiting in the page would need its eval
     before = page.evaluate("scrollY")
     writes("a", DETAILS.format("second") + "<p>line</p>" * 100, Area.FRAGMENT, b"a.md")
     with hut.database.writing() as session:
