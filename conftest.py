@@ -1,6 +1,7 @@
 """Which tests were left out, and why; with HUT_ALL_PARTS=1 leaving one out is a failure."""
 
 import os
+import signal
 from collections import Counter
 
 import pytest
@@ -8,6 +9,17 @@ from _pytest.terminal import TerminalReporter
 
 pytest_plugins = ["tests.postgres", "tests.cluster.fixtures"]
 ALL_PARTS = os.environ.get("HUT_ALL_PARTS") == "1"
+
+
+def pytest_configure() -> None:
+    """Have no signal ignored, as under nohup: what the tests start would ignore it too.
+
+    Ctrl-C and a lost terminal are part of what is tested.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def _reasons(reporter: TerminalReporter) -> Counter[str]:
