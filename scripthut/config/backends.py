@@ -1,0 +1,69 @@
+"""The sections that describe places where jobs run."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from scripthut.config.env import EnvGroups, EnvRules
+from scripthut.config.part import Part
+
+CLONES = "~/scripthut-repos"
+
+
+class SSH(Part):
+    """How to reach a login node. What is not said here is asked of ~/.ssh/config (`ssh -G`)."""
+
+    host: str
+    port: int | None = Field(None, ge=1, le=65535)
+    user: str | None = None
+    key_path: Path | None = None
+    cert_path: Path | None = None
+    known_hosts: Path | None = None
+
+
+class Slurm(Part):
+    """A Slurm cluster reached over SSH."""
+
+    type: Literal["slurm"]
+    name: str = Field(min_length=1)
+    ssh: SSH
+    account: str | None = None
+    partition_map: dict[str, str] = {}
+    default_partition: str | None = None
+    login_shell: bool = False
+    clone_dir: str = CLONES
+    max_concurrent: int = Field(100, ge=1)
+    env: EnvRules = []
+    env_groups: EnvGroups = {}
+
+
+class PBS(Part):
+    """A cluster under OpenPBS, PBS Pro or Torque, reached over SSH. `queue`: for all tasks."""
+
+    type: Literal["pbs"]
+    name: str = Field(min_length=1)
+    ssh: SSH
+    account: str | None = None
+    queue: str | None = None  # None: what a task names as its partition, else the server's default
+    login_shell: bool = False
+    clone_dir: str = CLONES
+    max_concurrent: int = Field(100, ge=1)
+    env: EnvRules = []
+    env_groups: EnvGroups = {}
+
+
+class Local(Part):
+    """The server's own machine."""
+
+    type: Literal["local"]
+    name: str = Field(min_length=1)
+    login_shell: bool = False
+    clone_dir: str = CLONES
+    max_concurrent: int = Field(default_factory=lambda: os.cpu_count() or 4, ge=1)
+    env: EnvRules = []
+    env_groups: EnvGroups = {}
+
+
+AnyBackend = Annotated[Slurm | PBS | Local, Field(discriminator="type")]
