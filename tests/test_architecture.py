@@ -37,9 +37,10 @@ RULES = {
     "schedulers": rule("core", PURE),
     "transports": rule("core", NO_WORLD),
     "backends": rule("core schedulers transports config clock", NO_WORLD),
+    "sources": rule("core config", {*NO_WORLD, "paramiko", "logging"}),
     "store": rule("core places", {"flask", "paramiko", "subprocess", "socket", "boto3"}),
     "engine": rule(
-        "core store backends config clock ids",
+        "core store backends sources config clock ids",
         {"flask", "sqlalchemy", "alembic", "paramiko", "boto3", "subprocess", "socket"},
     ),
     "web": rule(

@@ -58,10 +58,26 @@ class Config(Part):
         _unique("sources", (one.name for one in self.sources))
         return self
 
+    @model_validator(mode="after")
+    def _backends_of_sources_exist(self) -> Self:
+        names = [one.name for one in self.backends]
+        for n, one in enumerate(self.sources):
+            if one.backend is not None and one.backend not in names:
+                raise ValueError(
+                    f"sources[{n}].backend: {one.backend!r} is not one of {', '.join(names)}"
+                )
+        return self
+
     @property
     def data_dir(self) -> Path:
         """Where the server keeps its database and what it collected; absolute."""
         return self.settings.data_dir.expanduser().absolute()
+
+    @property
+    def sources_dir(self) -> Path:
+        """Where the server keeps its copies of repositories; absolute."""
+        place = self.settings.sources_cache_dir or self.data_dir / "sources"
+        return place.expanduser().absolute()
 
     @property
     def database_url(self) -> str:

@@ -3,24 +3,47 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from scripthut.config.part import Part
+from scripthut.core import globs
+from scripthut.core.refs import check_ref, check_url
 
 GLOB = ".hut/workflows/*.json"
 
 
+def _name(name: str) -> str:
+    if "/" in name or not name.isprintable() or name in (".", ".."):
+        raise ValueError(f"{name!r} cannot be a name: leave out slashes and control characters")
+    return name
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith(("/", "~/")) and path != "~":
+        raise ValueError("must be an absolute path, or begin with ~/")
+    return path
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_name)]
+Glob = Annotated[str, Field(min_length=1), AfterValidator(globs.check)]
+Absolute = Annotated[str, AfterValidator(_absolute)]
+
+
 class GitSource(Part):
-    """A repository: cloned here to find its workflows, and on the backend to run them."""
+    """A repository: copied here to find its workflows, and pushed to the backend to run them."""
 
     type: Literal["git"]
-    name: str = Field(min_length=1)
-    url: str = Field(min_length=1)
-    branch: str = "main"
+    name: Name
+    url: Annotated[str, AfterValidator(check_url)]
+    branch: Annotated[str, AfterValidator(check_ref)] = "main"  # or a tag, or a commit
     deploy_key: Path | None = None
-    workflows_glob: str = GLOB
-    clone_dir: str = "~/scripthut-repos"  # on the backend
-    postclone: str | None = None  # bash, run in a new clone
+    known_hosts: Path | None = None  # None: the user's own and the machine's
+    local_path: Path | None = None  # a working copy on this machine, run as it stands
+    workflows_glob: Glob = GLOB
+    clone_dir: Absolute | None = None  # on the backend; None: the backend's own
+    workspace: Literal["commit", "run"] = "commit"  # what a folder on the backend is for
+    submodules: bool = True
+    postclone: str | None = None  # bash, run in a new folder
     max_concurrent: int | None = Field(None, ge=1)
     description: str = ""
     backend: str | None = None  # where it runs when nobody says
@@ -30,10 +53,10 @@ class PathSource(Part):
     """A directory on a backend."""
 
     type: Literal["path"]
-    name: str = Field(min_length=1)
-    path: str = Field(min_length=1)
+    name: Name
+    path: Absolute
     backend: str
-    workflows_glob: str = GLOB
+    workflows_glob: Glob = GLOB
     max_concurrent: int | None = Field(None, ge=1)
     description: str = ""
 

@@ -1,0 +1,1 @@
+"""Repositories, by git, on this machine."""
