@@ -1,14 +1,20 @@
-"""Which configuration holds: the file that was named, or the nearest one, or none."""
+"""Which configuration holds: the file that was named, or those that are found, or none."""
 
 import logging
-from collections.abc import Iterator
+import os
 from pathlib import Path
 
-from scripthut.config import Config, load, parse
+from scripthut.config import Config, Resolved, Where, environment, resolve
 
-NAMES = ("scripthut.yaml", "scripthut.yml")
+NAMED = "SCRIPTHUT_CONFIG"
 
 log = logging.getLogger(__name__)
+
+
+def where(named: Path | None) -> Where:
+    """Where to look: the file that the command line or $SCRIPTHUT_CONFIG names, or around here."""
+    given = os.environ.get(NAMED)
+    return Where(named or (Path(given) if given else None), Path.cwd(), Path.home())
 
 
 def settle(named: Path | None) -> Config:
@@ -16,21 +22,14 @@ def settle(named: Path | None) -> Config:
 
     Raises Invalid with every problem named by its place.
     """
-    path = find(named, Path.cwd(), Path.home())
-    config = parse({}) if path is None else load(path)
-    log.info("configuration read file=%s", path or "none: this machine is the only backend")
-    if config.later:
-        log.warning("not used by this version keys=%s", ",".join(config.later))
-    return config
+    found = resolve(where(named), environment())
+    say(found)
+    return found.config
 
 
-def find(named: Path | None, here: Path, home: Path) -> Path | None:
-    """The file to read: `named`, else the first one from `here` upwards, else the user's own."""
-    if named is not None:
-        return named
-    return next((path for path in _places(here, home) if path.is_file()), None)
-
-
-def _places(here: Path, home: Path) -> Iterator[Path]:
-    for directory in (here, *here.parents, home / ".config" / "scripthut"):
-        yield from (directory / name for name in NAMES)
+def say(found: Resolved) -> None:
+    """Log what was read, and what of it is not used."""
+    files = ",".join(map(str, found.files)) or "none: this machine is the only backend"
+    log.info("configuration read file=%s generation=%s", files, found.digest)
+    for note in found.config.notes:
+        log.warning("configuration %s", note)

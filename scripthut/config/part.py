@@ -6,4 +6,4 @@ from pydantic import BaseModel, ConfigDict
 class Part(BaseModel):
     """A section, or an entry of one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)

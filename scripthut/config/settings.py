@@ -1,7 +1,7 @@
 """The server's own settings."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,15 @@ class Outputs(Part):
         return OutputLimits(file_bytes=self.file_bytes, files=self.files, depth=self.depth)
 
 
+class Access(Part):
+    """What a server behind Cloudflare Access wants to see of a command."""
+
+    cf_client_id: str | None = None
+    cf_client_secret: str | None = None
+    cf_access_token: str | None = None
+    cloudflared_app: str | None = None
+
+
 class Settings(Part):
     """The server's own settings. Times in seconds."""
 
@@ -39,6 +48,10 @@ class Settings(Part):
     outputs: Outputs = Outputs()
     secret_names: list[str] = []  # of variables whose values are masked, besides ...TOKEN etc.
     sources_cache_dir: Path | None = None  # None: `sources` in data_dir
+    cli_server: str | None = None  # the server that commands ask; None: this machine's
+    cli_autostart: Literal["ask", "always", "never"] = "ask"  # a server here, when none answers
+    cli_auth: Access | None = None
+    filter_user: str | None = None  # of later versions: kept, not used
 
     @model_validator(mode="after")
     def _only_loopback(self) -> Self:

@@ -1,8 +1,40 @@
 """Where in a configuration something is, and what is wrong there, in words."""
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import get_args
+
+from pydantic import BaseModel
+
+from scripthut.config.part import Part
+
+Loc = tuple[int | str, ...]
 
 KINDS = ("slurm", "pbs", "local", "git", "path")  # of entries; pydantic puts them into a place
+GONE = {
+    ("projects",): "was removed in 0.6: name the repository under `sources` instead",
+    ("workflows",): "is no section: name where the workflow files are under `sources` instead",
+}
+SENTENCES = {
+    "missing": "is required",
+    "string_type": "{given} is not text: put it into quotes",
+    "int_type": "{given} is not a whole number",
+    "int_parsing": "{given} is not a whole number",
+    "int_from_float": "{given} is not a whole number",
+    "bool_type": "{given} is neither true nor false",
+    "bool_parsing": "{given} is neither true nor false",
+    "list_type": "must be a list, each entry behind a dash",
+    "dict_type": "must be a mapping, `name: value`",
+    "model_type": "must be a mapping, `name: value`",
+    "model_attributes_type": "must be a mapping, `name: value`",
+    "path_type": "{given} is not a path: put it into quotes",
+    "string_too_short": "must not be empty",
+    "union_tag_not_found": "needs a `type`: {kinds}",
+    "union_tag_invalid": "the type {tag} is not one of {kinds}",
+    "greater_than_equal": "{given} is less than {ge}",
+    "less_than_equal": "{given} is more than {le}",
+    "literal_error": "{given} is not one of {expected}",
+}
 
 
 def place(loc: Sequence[int | str]) -> str:
@@ -13,16 +45,79 @@ def place(loc: Sequence[int | str]) -> str:
     >>> place(("sources", 1, "path", "path"))
     'sources[1].path'
     """
-    words = [w for n, w in enumerate(loc) if not (n == 2 and w in KINDS)]
-    text = "".join(f"[{w}]" if isinstance(w, int) else f".{w}" for w in words)
+    text = "".join(f"[{w}]" if isinstance(w, int) else f".{w}" for w in bare(loc))
     return text.removeprefix(".") or "the whole"
 
 
-def say(error: Mapping[str, object]) -> str:
-    """What is wrong, in a sentence."""
-    sentences = {
-        "extra_forbidden": "is not a known key",
-        "missing": "is required",
-    }
+def bare(loc: Sequence[int | str]) -> Loc:
+    """A place as it stands in the file: without the kind of entry that pydantic puts into it."""
+    words = tuple(w for n, w in enumerate(loc) if not (n == 2 and w in KINDS))
+    return words[:-1] if words and words[-1] == "[key]" else words
+
+
+def say(error: Mapping[str, object], root: type[BaseModel] | None = None) -> str:
+    """What is wrong, in a sentence; a key that nobody knows is answered with the nearest one."""
+    loc, kind = error["loc"], str(error["type"])
+    loc = loc if isinstance(loc, tuple) else ()
+    if kind == "extra_forbidden":
+        return GONE.get(loc) or "is not a known key" + _nearest(loc, root)
+    given = error.get("input")
+    words = {"given": repr(given) if isinstance(given, str) else str(given)}
+    context = error.get("ctx")
+    words |= {str(k): str(v) for k, v in context.items()} if isinstance(context, dict) else {}
+    if kind in SENTENCES:
+        kinds = (str(k) for model in _at(root, loc) for k in _tags(model)) if root else ()
+        return SENTENCES[kind].format_map(words | {"kinds": ", ".join(kinds)})
     message = str(error["msg"]).removeprefix("Value error, ")
-    return sentences.get(str(error["type"]), message)
+    return message[:1].lower() + message[1:] if kind != "value_error" else message
+
+
+def _nearest(loc: Loc, root: type[BaseModel] | None) -> str:
+    """A hint at the key that was meant: a similar one there, or the same one in `settings`."""
+    if root is None:
+        return ""
+    known = keys(root, loc[:-1])
+    near = get_close_matches(str(loc[-1]), known, 1, 0.6)
+    if near:
+        return f": did you mean {near[0]}?"
+    if len(loc) == 1 and loc[0] in keys(root, ("settings",)):
+        return f": it belongs under settings, as settings.{loc[0]}"
+    return f": known here are {', '.join(sorted(known))}" if known else ""
+
+
+def keys(root: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
+    """The keys that a section of the configuration may have.
+
+    >>> from scripthut.config.backends import SSH
+    >>> keys(SSH, ())[:2]
+    ['host', 'port']
+    """
+    found = [model.model_fields.items() for model in _at(root, loc)]
+    return [f.alias or name for fields in found for name, f in fields]
+
+
+def _at(root: type[BaseModel], loc: Sequence[int | str]) -> list[type[BaseModel]]:
+    """The sections that may stand at a place."""
+    models: list[type[BaseModel]] = [root]
+    for word in loc:
+        if isinstance(word, int):
+            continue
+        tagged = [model for model in models if word in _tags(model)]
+        fields = [f for m in models for k, f in m.model_fields.items() if word in (k, f.alias)]
+        if tagged:
+            models = tagged
+        elif fields:
+            models = [found for field in fields for found in _models(field.annotation)]
+    return models
+
+
+def _tags(model: type[BaseModel]) -> Sequence[object]:
+    kind = model.model_fields.get("type")
+    return get_args(kind.annotation) if kind is not None else ()
+
+
+def _models(annotation: object) -> list[type[Part]]:
+    """The sections within a type: `list[Annotated[A | B, ...]]` holds A and B."""
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
