@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from scripthut.backends.node_work import Found
+from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import Accepted, Job, Observation, Rejected, RemoteFile, Token, Watch
 
 
@@ -40,6 +42,21 @@ class Backend(Protocol):
 
         The RemoteFile that comes back carries the size and mtime that belong to the bytes.
         """
+        ...
+
+    def preview(self, job: Job) -> str:
+        """The script that a job would be submitted with. Asks nothing; Refused as in `submit`."""
+        ...
+
+    def find(self, root: str, glob: str, besides: Sequence[str] = ()) -> Found:
+        """The files below a directory that a glob means, and those `besides`, in one command.
+
+        Refused when there is no such directory.
+        """
+        ...
+
+    def place(self, folder: Folder, offset: int = 0, data: bytes = b"") -> Placed:
+        """Bring a directory one step further, with a piece of its archive or without."""
         ...
 
     def close(self) -> None: ...

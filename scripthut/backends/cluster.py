@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-from scripthut.backends import node
+from scripthut.backends import node, node_work
 from scripthut.backends.match import choose
 from scripthut.core.errors import Refused, Unreachable
+from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
     Accepted,
     Job,
@@ -116,7 +117,7 @@ class ClusterBackend:
         return answers
 
     def _submission(self, job: Job) -> node.Record:
-        text = script(job, self._dialect.directives(job), self._dialect.login_shell)
+        text = self.preview(job)
         file = self._dialect.script_file(job)
         return {
             "token": job.token,
@@ -304,6 +305,20 @@ class ClusterBackend:
         for part in node.wanted(files, most):
             told = node.ask(self._transport, node.fetching(part, most), BATCH_SECONDS)
             yield from node.fetched(part, told)
+
+    def preview(self, job: Job) -> str:
+        """See backends/base.py."""
+        return script(job, self._dialect.directives(job), self._dialect.login_shell)
+
+    def find(self, root: str, glob: str, besides: Sequence[str] = ()) -> node_work.Found:
+        """See backends/base.py."""
+        request = node_work.finding(root, glob, besides)
+        return node_work.found(node.ask(self._transport, request, node_work.FIND_SECONDS))
+
+    def place(self, folder: Folder, offset: int = 0, data: bytes = b"") -> Placed:
+        """See backends/base.py."""
+        request = node_work.placing(folder, offset, data)
+        return node_work.placed(node.ask(self._transport, request, node_work.PLACE_SECONDS))
 
 
 def _is_live(row: Row) -> bool:

@@ -5,15 +5,17 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 import psutil
 
-from scripthut.backends import node, node_script, processes
+from scripthut.backends import node, node_script, node_work, processes
 from scripthut.clock import utcnow
 from scripthut.core.errors import Refused
+from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
     Accepted,
     ExitNote,
@@ -28,6 +30,7 @@ from scripthut.core.jobs import (
     Watch,
 )
 from scripthut.core.script import script
+from scripthut.transports.local import Local
 
 GRACE = 5.0  # seconds between TERM and KILL
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
@@ -54,6 +57,7 @@ class LocalBackend:
         self._login_shell = login_shell
         self._grace = grace
         self._children: list[subprocess.Popen[bytes]] = []
+        self._machine = Local()
 
     @property
     def name(self) -> str:
@@ -72,6 +76,7 @@ class LocalBackend:
     def close(self) -> None:
         """Leave the jobs alone: they go on."""
         self._reap()
+        self._machine.close()
 
     def submit(self, jobs: Sequence[Job]) -> Mapping[Token, Accepted | Rejected]:
         """See backends/base.py."""
@@ -80,7 +85,7 @@ class LocalBackend:
 
     def _submit(self, job: Job) -> Accepted | Rejected:
         try:
-            text = script(job, [], self._login_shell)
+            text = self.preview(job)
             file = _prepare(job, text)
         except Refused as error:
             return Rejected(str(error))
@@ -181,6 +186,24 @@ class LocalBackend:
             told: list[node.Record] = []
             node_script.answer(dict(node.fetching(part, most)), told.append)
             yield from node.fetched(part, told)
+
+    def preview(self, job: Job) -> str:
+        """See backends/base.py."""
+        return script(job, [], self._login_shell)
+
+    def find(self, root: str, glob: str, besides: Sequence[str] = ()) -> node_work.Found:
+        """See backends/base.py."""
+        request = node_work.finding(root, glob, besides)
+        return node_work.found(self._ask(request, node_work.FIND_SECONDS))
+
+    def place(self, folder: Folder, offset: int = 0, data: bytes = b"") -> Placed:
+        """See backends/base.py."""
+        request = node_work.placing(folder, offset, data)
+        return node_work.placed(self._ask(request, node_work.PLACE_SECONDS))
+
+    def _ask(self, request: node.Record, timeout: float) -> list[node.Record]:
+        """Answer in a process of its own: it may start one that outlives it."""
+        return node.ask(self._machine, request, timeout, sys.executable)
 
     def _reap(self) -> None:
         """Take leave of children that ended; else they would stay as zombies."""

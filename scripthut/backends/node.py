@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
-from scripthut.backends import node_files, node_list, node_script
+from scripthut.backends import node_files, node_find, node_list, node_place, node_script
 from scripthut.core.errors import BadAnswer, Unreachable
 from scripthut.core.jobs import (
     Answer,
@@ -49,7 +49,7 @@ for name, length in json.loads(source.readline().decode()):
     exec(compile(source.read(length), name, "exec"), module.__dict__)
 module.main()
 """
-_MODULES = (node_files, node_list, node_script)
+_MODULES = (node_files, node_list, node_find, node_place, node_script)
 FETCH_BYTES = 32 * MIB  # of listed files in one command; base64 makes them 43 MiB on the wire
 
 
@@ -62,9 +62,16 @@ def _program() -> bytes:
 PROGRAM = _program()
 
 
-def ask(transport: Transport, request: Record, timeout: float) -> list[Record]:
-    """One command on the node. Unreachable unless its end was seen."""
+def ask(
+    transport: Transport, request: Record, timeout: float, python: str | None = None
+) -> list[Record]:
+    """One command on the node. Unreachable unless its end was seen.
+
+    `python`: the one there, None to look for it.
+    """
     argv = ["sh", "-c", _FIND, "scripthut", _LOADER]
+    if python is not None:
+        argv = [python, "-I", "-S", "-c", _LOADER]
     answer = transport.run(argv, PROGRAM + json.dumps(request).encode(), timeout)
     return records(answer)
 

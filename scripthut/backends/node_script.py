@@ -1,6 +1,6 @@
 """What runs on the login node: a constant script that answers a whole request at once.
 
-It is sent over standard input with its siblings node_files and node_list, and uses the standard
+It is sent over standard input with its siblings node_files, node_list, ..., and uses the standard
 library of Python 3.4 and later, alone.
 """
 # For older Pythons, and with file descriptors instead of paths:
@@ -24,7 +24,9 @@ from scripthut.backends.node_files import (
     unpack,
     words_of,
 )
+from scripthut.backends.node_find import find
 from scripthut.backends.node_list import fetch, listings, logs
+from scripthut.backends.node_place import place
 
 MYPY = False
 if MYPY:  # Python 3.4 has no typing module
@@ -58,6 +60,8 @@ def answer(request: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") -
     listings(request, say)
     logs(request.get("logs", []), say)
     fetch(request.get("files", []), say)
+    find(request.get("find"), say)
+    place(request.get("place"), say)
 
 
 def execute(argv: "list[str]", stdin: bytes, timeout: float) -> "tuple[int, bytes, bytes]":

@@ -17,7 +17,14 @@ from typing import Any
 
 import pytest
 
-from scripthut.backends import node, node_files, node_list, node_script
+from scripthut.backends import (
+    node,
+    node_files,
+    node_find,
+    node_list,
+    node_place,
+    node_script,
+)
 from scripthut.core.errors import BadAnswer, Unreachable
 from scripthut.core.jobs import Answer
 from scripthut.transports.local import Local
@@ -68,7 +75,7 @@ def out(tmp_path: Path) -> Path:
     return place
 
 
-@pytest.mark.parametrize("module", [node_files, node_list, node_script])
+@pytest.mark.parametrize("module", [node_files, node_find, node_list, node_place, node_script])
 def test_the_script_is_python_of_2014(module: object) -> None:
     source = getsource(module)  # type: ignore[arg-type]
     tree = ast.parse(source, feature_version=(3, 4))

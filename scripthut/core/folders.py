@@ -1,0 +1,52 @@
+"""A directory on a backend that holds a commit: what is asked for, and how far it is."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What a directory `<root>/<name>` is to hold. `root` may begin with `~`."""
+
+    root: str
+    name: str
+    archive: str | None = None  # sha256 of the packed commit; None: it is not packed yet
+    size: int = 0  # bytes of the archive
+    postclone: str | None = None  # bash, run in the new directory
+    keep: bool = False  # the archive there, for other directories of the same commit
+
+
+class Stage(StrEnum):
+    """How far a directory is, as its backend says."""
+
+    WANTED = "wanted"  # the archive is needed, from an offset on
+    WORKING = "working"  # being unpacked, or postclone runs
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What a backend said of a directory."""
+
+    stage: Stage
+    path: str  # absolute
+    offset: int = 0  # how many bytes of the archive are there, when it is wanted
+    why: str | None = None  # a sentence: why it failed, or what it is doing
+
+
+def name_of(sha: str, postclone: str | None, submodules: bool, run_id: str | None = None) -> str:
+    """What the directory of a commit is called, or that of one run of it.
+
+    What is done in it after unpacking is part of its name, so that it is never what it was before
+    the configuration changed.
+
+    >>> name_of("0123456789abcdef", None, True)
+    '0123456789ab'
+    >>> name_of("0123456789abcdef", "make", True), name_of("0123456789abcdef", None, True, "abc")
+    ('0123456789ab-a7bfee', '0123456789ab-run-abc')
+    """
+    extra = f"{postclone or ''}{'' if submodules else '|plain'}"
+    mark = f"-{hashlib.sha256(extra.encode()).hexdigest()[:6]}" if extra else ""
+    return f"{sha[:12]}{mark}{f'-run-{run_id}' if run_id else ''}"
