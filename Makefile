@@ -1,5 +1,6 @@
 # Everything a person does here, by name. `make` alone lists it.
 PORT ?= 8000
+WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
@@ -13,7 +14,7 @@ demo: $(VENV)/run ## Start a server with an example run, until Ctrl-C (PORT=8000
 
 test: $(VENV)/test ## Run every test; as root on Debian also on a real cluster, browser and nginx
 	@sh tests/parts.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 bite: $(VENV)/test ## Take each protection out once: a test must notice
 	@$(BIN)/python tests/bite.py
