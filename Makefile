@@ -4,7 +4,7 @@ WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test bite lint types format clean
+.PHONY: help demo test bite lint types format screenshots clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -29,6 +29,9 @@ types: $(VENV)/test ## Types, strictly
 format: $(VENV)/test ## Format the code and sort the imports
 	$(BIN)/ruff check --fix --select I .
 	$(BIN)/ruff format .
+
+screenshots: $(VENV)/test ## Take pictures of every page into docs/screenshots
+	@$(BIN)/python -m tests.screenshots
 
 clean: ## Remove the environment and the demo's data
 	rm -rf $(VENV) demo build *.egg-info

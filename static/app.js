@@ -68,7 +68,7 @@
   const atEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   let pinned = new Set();
   const mark = () => {
-    for (const link of $$("#tasks a[href]")) {
+    for (const link of $$("#task-view td a[href]")) {
       link.ariaCurrent = link.pathname === location.pathname ? "true" : null;
     }
   };

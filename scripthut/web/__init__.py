@@ -14,6 +14,7 @@ from scripthut.web import (
     backends,
     errors,
     filters,
+    look,
     outputs,
     retries,
     runs,
@@ -52,6 +53,7 @@ def create_app(config: Config) -> Flask:
     errors.init_app(app)
     filters.init_app(app)
     htmx.init_app(app)
+    look.init_app(app)
     for part in (runs, tasks, retries, outputs, views, sandbox, takeaway, backends, api):
         app.register_blueprint(part.bp)
     return app

@@ -1,24 +1,28 @@
 """The list of runs and a run's page, whole and in the pieces that change."""
 
+from collections.abc import Callable, Mapping
 from zlib import crc32
 
-from flask import Blueprint, g, redirect, render_template, request, url_for
+from flask import Blueprint, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
-from scripthut.core.errors import NotFound
-from scripthut.store import backends, orders, runs, watches
-from scripthut.store.runs import Group, Mark, RunRow
+from scripthut.store import backends, orders, runs, search, watches
+from scripthut.store.runs import Mark, RunRow
+from scripthut.web import table
 from scripthut.web.errors import wants_json
 from scripthut.web.extensions import config, database
 from scripthut.web.htmx import htmx
+from scripthut.web.look import Look, View, look
+from scripthut.web.table import CHUNK
 
 bp = Blueprint("runs", __name__)
 
 PAGE = 50  # runs on a page
-WHOLE = 250  # tasks up to which a run's page holds every row from the start
-CHUNK = 100  # rows, or groups, that arrive at a time beyond that
-NEWS = 300  # rows that one answer about changes carries at most
+VIEWS: Mapping[View, Callable[[RunRow, Look], dict[str, object]]] = {View.TABLE: table.context}
+NEWS_OF: Mapping[View, Callable[[RunRow, Look, list[Mark]], dict[str, object]]] = {
+    View.TABLE: table.news
+}
 
 
 @bp.get("/")
@@ -52,10 +56,12 @@ def _listing() -> dict[str, object]:
 
 
 @bp.get("/runs/<run_id>")
-def show(run_id: str) -> str:
-    """Show a run; to htmx, the empty panel of a page whose task was closed."""
+def show(run_id: str) -> ResponseReturnValue:
+    """Show a run; to htmx, its tasks in another view, or the empty panel of a closed task."""
     if htmx.targets("panel"):
         return ""
+    if htmx.targets("task-view"):
+        return _another_view(run_id)
     return page(run_id, None)
 
 
@@ -63,30 +69,37 @@ def page(run_id: str, panel: dict[str, object] | None) -> str:
     """A run's page, with a task's panel open or without."""
     run = runs.one(g.session, run_id)
     watches.renew(database(), run_id, 0, "run", utcnow())
-    context = _live(run, Mark(run.version)) | _groups(run, 0)
+    context = _live(run, Mark(run.version)) | _view(run)
     return render_template("runs/show.html", **context, panel=panel)
 
 
-def _groups(run: RunRow, start: int) -> dict[str, object]:
-    """A run's groups: all of a small run's, with their rows; else some at a time, folded."""
-    found = runs.groups(g.session, run.id)
-    if run.total <= WHOLE:
-        rows = {task.id: task for task in runs.tasks(g.session, run.id)}
-        return {"groups": found, "rows": rows, "shown": None, "next_group": None}
-    end = start + CHUNK
-    return {
-        "groups": found[start:end],
-        "rows": {},
-        "shown": min(end, len(found)),
-        "next_group": end if end < len(found) else None,
-    }
+def _view(run: RunRow) -> dict[str, object]:
+    asked = look()
+    return VIEWS[asked.view](run, asked)
+
+
+def _another_view(run_id: str) -> ResponseReturnValue:
+    """The tasks as they are asked for now, what else on the page says so, and the address."""
+    run = runs.one(g.session, run_id)
+    opened = runs.tasks_by_id(g.session, [request.args.get("task", 0, int)])
+    tab = request.args.get("tab", "")
+    context = _live(run, Mark(run.version)) | _view(run)
+    answer = make_response(
+        render_template("runs/_another_view.html", **context, opened=opened, tab=tab)
+    )
+    where = look().address(url_for("runs.show", run_id=run_id))
+    for task in opened:
+        where = look().address(url_for("tasks.show", run_id=run_id, key=task.key), tab)
+    is_typing = htmx.trigger == "task-find"
+    answer.headers["HX-Replace-Url" if is_typing else "HX-Push-Url"] = where
+    return answer
 
 
 @bp.get("/runs/<run_id>/groups")
 def more_groups(run_id: str) -> str:
     """Answer with the next groups of a run that has too many for one page."""
     run = runs.one(g.session, run_id)
-    context = _groups(run, request.args.get("from", 0, int))
+    context = table.groups(run, request.args.get("from", 0, int))
     return render_template("runs/_groups.html", run=run, **context)
 
 
@@ -94,7 +107,7 @@ def more_groups(run_id: str) -> str:
 def group_rows(run_id: str, first: int) -> str:
     """Answer with a group's rows, some at a time."""
     run = runs.one(g.session, run_id)
-    group = _group(run_id, first)
+    group = table.group(run_id, first)
     start = request.args.get("from", 0, int)
     shown = runs.tasks_by_id(g.session, group.ids[start : start + CHUNK])
     following = start + CHUNK if len(group.ids) > start + CHUNK else None
@@ -103,11 +116,12 @@ def group_rows(run_id: str, first: int) -> str:
     )
 
 
-def _group(run_id: str, first: int) -> Group:
-    for group in runs.groups(g.session, run_id):
-        if group.first == first:
-            return group
-    raise NotFound(f"The run {run_id} has no group of tasks that begins at {first}.")
+@bp.get("/runs/<run_id>/listed")
+def more_listed(run_id: str) -> str:
+    """Answer with the next rows of what was searched for."""
+    run = runs.one(g.session, run_id)
+    listed = table.listed(run, look(), request.args.get("from", 0, int))
+    return render_template("runs/_listed.html", run=run, listed=listed)
 
 
 @bp.get("/runs/<run_id>/changes")
@@ -126,35 +140,30 @@ def changes(run_id: str) -> ResponseReturnValue:
 def _news(run: RunRow, since: Mark) -> str:
     changed = runs.changed(g.session, run.id, since)
     ids = {mark.task_id for mark in changed}
-    grouped = runs.groups(g.session, run.id) if ids else []
-    on_page = grouped[: max(request.args.getlist("shown", int), default=len(grouped))]
-    shown = _shown(run, changed, grouped)
-    mark = shown[NEWS - 1] if len(shown) > NEWS else Mark(run.version)
     opened = request.args.get("task", 0, int)
-    context = _live(run, mark) | {
-        "tasks": runs.tasks_by_id(g.session, [m.task_id for m in shown[:NEWS]]),
-        "groups": [group for group in on_page if not ids.isdisjoint(group.ids)],
+    asked = look()
+    view = NEWS_OF[asked.view](run, asked, changed)
+    context = _live(run, Mark(run.version)) | {
         "opened": runs.tasks_by_id(g.session, {opened} & ids),
         "tab": request.args.get("tab", ""),
         "has_new_summary": run.summary_version > since.version,
     }
-    return render_template("runs/_changes.html", **context)
-
-
-def _shown(run: RunRow, changed: list[Mark], grouped: list[Group]) -> list[Mark]:
-    """The changed tasks whose rows the page may hold: all of a small run's, else of open groups."""
-    if run.total <= WHOLE:
-        return changed
-    opened = set(request.args.getlist("open", int))
-    ids = {task_id for group in grouped if group.first in opened for task_id in group.ids}
-    return [mark for mark in changed if mark.task_id in ids]
+    return render_template("runs/_changes.html", **(context | view))
 
 
 def _live(run: RunRow, mark: Mark) -> dict[str, object]:
     """What the header and the live element of a run's page need."""
     settled = run.is_over and runs.is_settled(g.session, run.id)
     health = backends.health(g.session, run.backend)
-    return {"run": run, "mark": mark, "health": health, "settled": settled}
+    first = search.failures(g.session, run.id).first
+    return {
+        "run": run,
+        "mark": mark,
+        "health": health,
+        "settled": settled,
+        "failure": first,
+        "views": tuple(VIEWS),
+    }
 
 
 @bp.post("/runs/<run_id>/cancel")

@@ -12,7 +12,7 @@ from scripthut.core.endings import Ended, Ending, ending
 from scripthut.core.jobs import Chunk
 from scripthut.core.mask import without_secrets
 from scripthut.core.states import State
-from scripthut.store import orders, runs, watches
+from scripthut.store import orders, runs, search, watches
 from scripthut.store.models import Task
 from scripthut.web import runs as run_pages
 from scripthut.web.errors import wants_json
@@ -64,7 +64,9 @@ def show(run_id: str, key: str) -> str:
 def _panel(task: Task, tab: str) -> dict[str, object]:
     tab = tab if tab in TABS and (tab != "outputs" or task.has_outputs) else TABS[0]
     row = runs.tasks_by_id(g.session, [task.id])[0]
-    return {"task": row, "tab": tab, **(CONTEXTS[tab](task) if tab in CONTEXTS else {})}
+    context = CONTEXTS[tab](task) if tab in CONTEXTS else {}
+    failures = search.failures(g.session, task.run_id, task.n)
+    return {"task": row, "tab": tab, "failures": failures, **context}
 
 
 @bp.get("/detail/<any(details, script, output, error):tab>")

@@ -8,6 +8,7 @@ from threading import Thread
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import insert, update
 from werkzeug.serving import make_server
 
@@ -26,6 +27,8 @@ from scripthut.store.versions import next_version
 from scripthut.web import create_app
 
 Keep = Callable[..., int]
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SOON = 6_000  # milliseconds; a page asks every 2 s, and this machine may be busy
 NOW = datetime.now(UTC).replace(microsecond=0)
 SPEC: Mapping[str, object] = {
     "command": "echo hello",
@@ -240,3 +243,35 @@ def serve() -> Iterator[Callable[[Flask], str]]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(app: Flask, serve: Callable[[Flask], str]) -> str:
+    return serve(app)
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser complains of on `page`; a test that expects something takes it out."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, site: str, complaints: list[str]) -> Iterator[Page]:
+    """A page that must stay free of errors and of refused scripts, styles and requests."""
+    context = browser.new_context(base_url=site, viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(SOON)
+    page = context.new_page()
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert complaints == []

@@ -1,10 +1,10 @@
 """The pages in a real browser: what is live, what is kept, what fits."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from scripthut.core import policy
 from scripthut.core.jobs import Area
@@ -13,44 +13,11 @@ from scripthut.store.kept import Kept
 from scripthut.store.models import Output
 from scripthut.store.versions import summary_changed
 from tests.serving import until
+from tests.web.conftest import SOON
 
 pytestmark = pytest.mark.browser
 
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-SOON = 6_000  # milliseconds; a page asks every 2 s, and this machine may be busy
 DETAILS = "<p>{}</p><details><summary>More</summary><p>inside</p></details>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def site(app: Flask, serve: Callable[[Flask], str]) -> str:
-    return serve(app)
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What the browser complains of on `page`; a test that expects something takes it out."""
-    return []
-
-
-@pytest.fixture
-def page(browser: Browser, site: str, complaints: list[str]) -> Iterator[Page]:
-    """A page that must stay free of errors and of refused scripts, styles and requests."""
-    context = browser.new_context(base_url=site, viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(SOON)
-    page = context.new_page()
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield page
-    context.close()
-    assert complaints == []
 
 
 @pytest.fixture

@@ -222,7 +222,7 @@ def test_files_open_in_the_panel_and_turn(page: Page, write: Keep) -> None:
     expect(page.locator("#panel h2")).to_have_text("b.csv")
     page.locator("#panel th a", has_text="v").click()
     expect(page.locator("#panel tbody tr").first).to_contain_text("y")
-    page.get_by_role("searchbox").fill("x")
+    page.get_by_role("searchbox", name="Rows that contain").fill("x")
     page.get_by_role("button", name="Filter").click()
     expect(page.locator("#panel tbody tr")).to_have_count(1)
     expect(page.locator("#tasks")).to_be_visible()
