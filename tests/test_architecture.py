@@ -68,7 +68,7 @@ ONLY_IN = {  # module imported -> the places that may
     "random": set[str](),
     "secrets": {"ids.py", "transports/frame.py"},  # there, a mark that no output can guess
     "uuid": set[str](),
-    "yaml": {"config/"},
+    "yaml": {"config/", "core/notation.py"},
     "paramiko": {"transports/"},
     "alembic": {"store/migrate.py"},
     "sqlalchemy": {"store/"},

@@ -27,7 +27,7 @@ from scripthut.engine.base import Hands, Watched
 from scripthut.engine.collect import collect
 from scripthut.ids import new_run_id, token
 from scripthut.store import runs, tasks
-from scripthut.store.create import create_run
+from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
 from scripthut.store.migrate import upgrade
@@ -143,7 +143,7 @@ def _filled(app: Flask, database: Database, config: Config, place: Path) -> Prev
     now, run_id = utcnow(), new_run_id()
     document = parse_document([{"id": TASK, "name": _name(place), "command": "true"}])
     with database.writing() as session:
-        create_run(session, run_id, _name(place), "local", document, now)
+        create_run(session, run_id, NewRun(_name(place), "local", document), now)
         task = runs.find_task(session, run_id, TASK)
         word = token(run_id, task.n, task.attempt)
         tasks.move(session, task, Event.RESTORED, now, {"token": word, "submitted_at": now})

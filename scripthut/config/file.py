@@ -15,6 +15,7 @@ from scripthut.config.settings import Settings
 from scripthut.config.sources import AnySource
 from scripthut.config.words import Loc, bare, place, say
 from scripthut.core.errors import Invalid
+from scripthut.core.rules import Layer
 
 LATER = tuple(later.SECTIONS)
 
@@ -48,6 +49,15 @@ class Config(Part):
                     f"sources[{n}].backend: {one.backend!r} is not one of {', '.join(names)}"
                 )
         return self
+
+    def layers(self, backend: str) -> tuple[Layer, ...]:
+        """The environment rules of a backend and of the server, in their order."""
+        own = [
+            Layer(f"backend:{one.name}", one.env, one.env_groups)
+            for one in self.backends
+            if one.name == backend
+        ]
+        return (*own, Layer("server", self.env, self.env_groups))
 
     @property
     def data_dir(self) -> Path:

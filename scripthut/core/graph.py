@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 
@@ -11,47 +11,154 @@ from scripthut.core.states import BROKEN, State
 WILDCARD = re.compile(r"[*?\[]")
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What a run has already when a document joins it."""
+
+    ids: Sequence[str] = ()
+    generators: Sequence[str] = ()  # those of them that may yet add tasks
+
+
+NOTHING = Beside()
+
+
+@dataclass(frozen=True)
+class Found:
+    """Dependencies by task. `open`: wildcards that match nothing yet and wait for generators."""
+
+    deps: tuple[tuple[str, ...], ...]
+    open: tuple[tuple[str, ...], ...] = ()
+    problems: tuple[str, ...] = ()  # each begins with its place
+
+
 def resolve(
-    ids: Sequence[str], deps: Sequence[Sequence[str]]
-) -> tuple[list[tuple[str, ...]], list[str]]:
-    """Each task's dependencies with wildcards resolved, and what is wrong with them, by place.
+    ids: Sequence[str],
+    deps: Sequence[Sequence[str]],
+    generators: Sequence[str] = (),
+    beside: Beside = NOTHING,
+) -> Found:
+    """Each task's dependencies with wildcards resolved, and what is wrong with them.
 
-    A wildcard stands for every other task that it matches, in the document's order.
+    A wildcard stands for every other task that it matches, in the run's order. One that matches
+    nothing waits for all generators that do not wait for this task, and for what they add.
 
-    >>> resolve(["a.1", "a.2", "b"], [[], [], ["a.*"]])
-    ([(), (), ('a.1', 'a.2')], [])
+    >>> resolve(["a.1", "a.2", "b"], [[], [], ["a.*"]]).deps
+    ((), (), ('a.1', 'a.2'))
+    >>> found = resolve(["make", "join"], [[], ["sim.*"]], ["make"])
+    >>> found.deps, found.open
+    (((), ('make',)), ((), ('sim.*',)))
     """
-    problems = _twice(ids)
-    known, expanded = set(ids), []
-    patterns: dict[str, list[str]] = {}
+    wild = _Wildcards([*beside.ids, *ids], [*beside.generators, *generators])
+    problems = _twice(ids, beside.ids)
+    expanded: list[tuple[str, ...]] = []
+    opened: list[tuple[str, ...]] = []
     for i, (own, wanted) in enumerate(zip(ids, deps, strict=True)):
+        found, waiting, wrong = wild.expand(own, wanted)
+        expanded.append(found)
+        opened.append(waiting)
+        problems += [f"tasks[{i}].deps{where}" for where in wrong]
+    if not problems:
+        expanded, problems = _await(ids, expanded, opened, wild.makers)
+    if not problems:
+        own_ids = set(ids)  # what the run has already waits for nothing that is new
+        if loop := cycle(ids, [[dep for dep in some if dep in own_ids] for some in expanded]):
+            problems.append("tasks: the dependencies go in a circle: " + " -> ".join(loop))
+    return Found(tuple(expanded), tuple(opened), tuple(problems))
+
+
+class _Wildcards:
+    """Expands dependencies; each pattern is matched once, however many tasks have it."""
+
+    def __init__(self, ids: Sequence[str], makers: Sequence[str]) -> None:
+        self.makers = makers
+        self._ids = ids
+        self._known = set(ids)
+        self._found: dict[str, list[str]] = {}
+
+    def expand(
+        self, own: str, wanted: Sequence[str]
+    ) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
+        """A task's dependencies, the wildcards among them that match nothing, what is wrong."""
         found: dict[str, None] = {}
+        waiting: list[str] = []
+        problems: list[str] = []
         for k, dep in enumerate(wanted):
-            where = f"tasks[{i}].deps[{k}]"
             if dep == own:
-                problems.append(f"{where}: a task cannot depend on itself")
-            elif dep in known:
+                problems.append(f"[{k}]: a task cannot depend on itself")
+            elif dep in self._known:
                 found[dep] = None
-            elif WILDCARD.search(dep):
-                if dep not in patterns:
-                    match = re.compile(translate(dep)).match
-                    patterns[dep] = [other for other in ids if match(other)]
-                others = [other for other in patterns[dep] if other != own]
+            elif not WILDCARD.search(dep):
+                problems.append(f'[{k}]: there is no task "{dep}"')
+            elif others := [other for other in self._matching(dep) if other != own]:
                 found |= dict.fromkeys(others)
-                if not others:
-                    problems.append(f'{where}: no task\'s id matches "{dep}"')
+            elif any(maker != own for maker in self.makers):
+                waiting.append(dep)
             else:
-                problems.append(f'{where}: there is no task "{dep}"')
-        expanded.append(tuple(found))
-    if not problems and (loop := cycle(ids, expanded)):
-        problems.append("tasks: the dependencies go in a circle: " + " -> ".join(loop))
-    return expanded, problems
+                problems.append(f'[{k}]: no task\'s id matches "{dep}"')
+        return tuple(found), tuple(waiting), problems
+
+    def _matching(self, pattern: str) -> list[str]:
+        if pattern not in self._found:
+            self._found[pattern] = matching(pattern, self._ids)
+        return self._found[pattern]
 
 
-def _twice(ids: Sequence[str]) -> list[str]:
+def matching(pattern: str, ids: Iterable[str]) -> list[str]:
+    """The ids that a wildcard matches, in their order."""
+    match = re.compile(translate(pattern)).match
+    return [one for one in ids if match(one)]
+
+
+def _await(
+    ids: Sequence[str],
+    deps: Sequence[tuple[str, ...]],
+    opened: Sequence[tuple[str, ...]],
+    makers: Sequence[str],
+) -> tuple[list[tuple[str, ...]], list[str]]:
+    """The dependencies, with the generators that open wildcards wait for; what is wrong."""
+    found, problems = list(deps), []
+    needed_by = _needed_by(ids, deps) if any(opened) else {}
+    for i, (own, waiting) in enumerate(zip(ids, opened, strict=True)):
+        if not waiting:
+            continue
+        after = {own, *followers(own, needed_by)}
+        before = [maker for maker in makers if maker not in after]
+        found[i] = tuple(dict.fromkeys([*found[i], *before]))
+        if not before:
+            problems.append(
+                f'tasks[{i}].deps: no task\'s id matches "{waiting[0]}", and every generator that '
+                "could add one waits for this task"
+            )
+    return found, problems
+
+
+def _needed_by(ids: Sequence[str], deps: Sequence[Iterable[str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for own, wanted in zip(ids, deps, strict=True):
+        for dep in wanted:
+            found.setdefault(dep, []).append(own)
+    return found
+
+
+def followers(own: str, needed_by: Mapping[str, Sequence[str]]) -> set[str]:
+    """All tasks that wait for this one, through whole chains."""
+    reached: set[str] = set()
+    open_ = [own]
+    while open_:
+        for other in needed_by.get(open_.pop(), ()):
+            if other not in reached:
+                reached.add(other)
+                open_.append(other)
+    return reached
+
+
+def _twice(ids: Sequence[str], before: Sequence[str]) -> list[str]:
     first: dict[str, int] = {}
+    earlier = set(before)
     problems = []
     for i, own in enumerate(ids):
+        if own in earlier:
+            problems.append(f'tasks[{i}].id: the run has a task "{own}" already')
         if own in first:
             problems.append(f'tasks[{i}].id: "{own}" is the id of tasks[{first[own]}] already')
         first.setdefault(own, i)

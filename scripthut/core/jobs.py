@@ -51,6 +51,18 @@ class Paths:
 
 
 @dataclass(frozen=True)
+class Own:
+    """The value that a variable has in the job itself; `then` follows it where it has one."""
+
+    name: str
+    then: str = ""
+
+
+Value: TypeAlias = str | tuple[str | Own, ...]
+"""A variable's value: a text, or pieces of which the job's shell fills some in."""
+
+
+@dataclass(frozen=True)
 class Job:
     """One attempt of a task, as a backend sees it."""
 
@@ -61,10 +73,12 @@ class Job:
     name: str
     attempt: int
     command: str
-    working_dir: str  # as written: absolute, or beginning with `~`, or relative to the home
-    env: Mapping[str, str]
+    working_dir: str  # absolute, or beginning with `~`, or relative to the home
+    env: Mapping[str, Value]
     resources: Resources
     paths: Paths
+    init: str = ""  # lines of bash, run before the variables are set
+    timeout: int | None = None  # seconds that the command may run; None: no limit of our own
     job_id: str | None = None  # the scheduler's id; None while it is not known
     submitted_at: datetime | None = None  # when the intent to submit was committed
 

@@ -6,6 +6,8 @@ from base64 import b64encode
 from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
+from scripthut.core.jobs import Value
+
 SIGN = "***"
 LEAST = 6  # characters; a shorter value would be found in ordinary words
 EDGE = 4  # characters of a value at the edge of a piece that count as a part of it
@@ -21,13 +23,21 @@ def is_secret(name: str, names: Collection[str] = ()) -> bool:
     return name in names or _NAME.search(name) is not None
 
 
-def secrets(env: Mapping[str, str], names: Collection[str] = ()) -> tuple[str, ...]:
+def secrets(env: Mapping[str, Value], names: Collection[str] = ()) -> tuple[str, ...]:
     """The values of an environment that are secrets, in every form that is to be masked.
+
+    Of one that the job's shell completes, the pieces that are known.
 
     Besides the value: each of its lines, quoted for an address and for JSON, and in base64
     wherever it may stand in a longer text. Longest first.
     """
-    values = [value for name, value in env.items() if is_secret(name, names)]
+    values = [
+        piece
+        for name, value in env.items()
+        if is_secret(name, names)
+        for piece in ((value,) if isinstance(value, str) else value)
+        if isinstance(piece, str)
+    ]
     found = {form for value in values for form in _forms(value) if len(form) >= LEAST}
     return tuple(sorted(found, key=lambda form: (-len(form), form)))
 

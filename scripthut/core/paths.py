@@ -16,6 +16,19 @@ def log_dir(home: PurePosixPath, run_name: str) -> PurePosixPath:
     return home.joinpath(".cache", "scripthut", "logs", *parts)
 
 
+def within(folder: str | None, path: str) -> str:
+    """A path of a document within the directory that it belongs to; None: the home.
+
+    `~` alone is that directory. What begins with `/` or `~/` belongs to no directory.
+
+    >>> [within("/proj", p) for p in ("~", "sims", "~/sims", "/data")], within(None, "~")
+    (['/proj', '/proj/sims', '~/sims', '/data'], '~')
+    """
+    if folder is None or path.startswith(("/", "~/")):
+        return path
+    return folder if path in ("~", ".", "./") else f"{folder.rstrip('/')}/{path}"
+
+
 def _part(text: str) -> str:
     cleaned = re.sub(r"[^A-Za-z0-9._-]+", "_", text)[:64]
     return "_" if cleaned.strip(".") == "" else cleaned

@@ -6,11 +6,11 @@ a trap, a heredoc mark) can keep the frame from writing the note.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from scripthut.core.errors import Refused
-from scripthut.core.jobs import Job
+from scripthut.core.jobs import Job, Own, Value
 from scripthut.core.quote import sh
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -71,6 +71,21 @@ _PLACES = r"""
   rm -f -- "$hut_progress"  # a requeued job begins anew
 """
 
+# What the lines define must reach the command, whose bash is another one: hence allexport. They
+# are checked first, since half of them may have been run before the shell meets the error. Of the
+# options that they set, those that decide what becomes of a command go on to it.
+_INIT = r"""
+  "$hut_bash" -O extglob -n <<<"$hut_init" ||
+    hut_die "the init of its environment rules is not valid bash: see its error log"
+  set -a
+  eval "$hut_init"
+  hut_set=
+  case $- in *e*) hut_set=e ;; esac
+  case $- in *u*) hut_set=u$hut_set ;; esac
+  case $- in *x*) hut_set=x$hut_set ;; esac
+  set +aeux
+"""
+
 # The traps are set only now: a shell that is forked off one with traps loses the signals that come
 # before it has reset them. A signal reaches all processes of the job at once, so it is not passed
 # on: many programs take a second TERM for "now, at once".
@@ -126,6 +141,7 @@ def _assignments(job: Job) -> str:
         "hut_fragments": str(paths.fragment.parent),
         "hut_progress": str(paths.progress),
         "hut_command": job.command.replace("\r\n", "\n"),
+        **({"hut_init": job.init.replace("\r\n", "\n")} if job.init else {}),
     }
     lines = [f"{name}={_word(value)}" for name, value in values.items()]
     return "\n".join([*lines, f"hut_dir={_directory(job.working_dir)}", ""])
@@ -133,7 +149,7 @@ def _assignments(job: Job) -> str:
 
 def _body(job: Job) -> str:
     """The part that runs in a subshell: the task's environment must not touch the frame's."""
-    exports = {
+    exports: dict[str, Value] = {
         **job.env,
         "SCRIPTHUT_OUTPUT_DIR": str(job.paths.outputs),
         "SCRIPTHUT_TASK_SUMMARY": str(job.paths.summary),
@@ -144,19 +160,50 @@ def _body(job: Job) -> str:
     wrong = [name for name in exports if not _NAME.fullmatch(name)]
     if wrong:
         raise Refused(f"task {job.key!r}: {wrong[0]!r} cannot be the name of a variable")
-    lines = [f"  export {name}={_word(value)}" for name, value in exports.items()]
+    lines = [_INIT.strip("\n")] if job.init else []
+    lines += [f"  hut_own_{name}=${{{name}-}}" for name in _own(exports.values())]
+    lines += [f"  export {name}={_assigned(value)}" for name, value in exports.items()]
     short = len(job.command.encode("utf-8", "replace")) <= _LARGEST_WORD
     run = '-c "$hut_command" "$hut_key"' if short else "<(printf '%s\\n' \"$hut_command\")"
+    options = '${hut_set:+"-$hut_set"} ' if job.init else ""
     return "\n".join(
         [
             *lines,
             '  cd -- "$hut_dir" ||',
             '    hut_die "cannot enter the working directory $hut_dir: make it, or correct it"',
             "  unset SCRIPTHUT_JOB_ID",
-            f'  exec "$hut_bash" -o pipefail {run}',
+            f'  exec "$hut_bash" {options}-o pipefail {run}',
             ") <&0 &",
         ]
     )
+
+
+def _own(values: Iterable[Value]) -> list[str]:
+    """The job's own variables that values take something from: taken before any is set."""
+    found = {
+        piece.name: None
+        for value in values
+        if not isinstance(value, str)
+        for piece in value
+        if isinstance(piece, Own)
+    }
+    return list(found)
+
+
+def _assigned(value: Value) -> str:
+    """A shell word for a value: nothing of it is read by the shell, but the job's own variables.
+
+    >>> print(_assigned((Own("PATH", ":"), "/my bin")))
+    "${hut_own_PATH:+$hut_own_PATH:}"'/my bin'
+    """
+    if isinstance(value, str):
+        return _word(value)
+    return "".join(_word(p) if isinstance(p, str) else _own_word(p) for p in value)
+
+
+def _own_word(own: Own) -> str:
+    name = f"hut_own_{own.name}"
+    return f'"${{{name}:+${name}{own.then}}}"' if own.then else f'"${name}"'
 
 
 def _directory(text: str) -> str:

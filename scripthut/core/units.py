@@ -18,6 +18,7 @@ _SECONDS = {"days": _DAY, "dh": _HOUR, "dm": _MINUTE, "ds": 1} | {
     **{"h": _HOUR, "hm": _MINUTE, "hs": 1},
     **{"m": _MINUTE, "ms": 1},
 }
+_SPAN = re.compile(r"(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m(?:in)?)?\s*(?:(\d+)s)?")
 _LARGEST = 2**62  # what a database's integer holds, with room
 
 
@@ -59,6 +60,26 @@ def time_limit(text: str) -> int | None:
     if seconds > _LARGEST:
         raise ValueError(f'"{text}" is longer than any job runs')
     return seconds or None
+
+
+def duration(text: str) -> int:
+    """Seconds in a span of time as people write it. ValueError, a sentence, for anything else.
+
+    A bare number is refused: it is minutes to schedulers and seconds to most programs.
+
+    >>> [duration(t) for t in ("90s", "5m", "1h 30m", "2d", "0:05:00", "0s")]
+    [90, 300, 5400, 172800, 300, 0]
+    """
+    told = text.strip().lower()
+    match = _SPAN.fullmatch(told) if told.isascii() and len(told) <= 40 else None
+    if match is not None and any(match.groups()):
+        parts = zip(match.groups(), (_DAY, _HOUR, _MINUTE, 1), strict=True)
+        seconds: int | None = sum(int(count) * unit for count, unit in parts if count)
+    else:
+        seconds = elapsed(told) if ":" in told and "." not in told else None
+    if seconds is None or seconds > _LARGEST:
+        raise ValueError(f'"{text}" is not a span of time: write it like 90s, 5m, 1h 30m or 2d')
+    return seconds
 
 
 def elapsed(text: str) -> int | None:

@@ -6,11 +6,14 @@ from datetime import datetime
 from typing import TypeVar
 
 from scripthut import ids
+from scripthut.core.env import Resolved
 from scripthut.core.graph import Node, cascade, ready
 from scripthut.core.paths import log_dir
 from scripthut.core.plan import Claimant, allot
+from scripthut.core.rules import Layer
 from scripthut.core.states import Event
 from scripthut.engine.base import Hands
+from scripthut.store import env
 from scripthut.store import tasks as store
 from scripthut.store.db import Session
 from scripthut.store.models import Task
@@ -68,17 +71,21 @@ def _parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
 def _claim(hands: Hands, chosen: Sequence[int], now: datetime) -> Sequence[Task]:
     """Commit the intent to submit, before anything is done."""
     home = hands.backend.home()
+    above: dict[str, list[Layer]] = {}
     with hands.writing() as session:
         tasks = store.by_ids(session, chosen)
         for task in tasks:
             if task.run.log_dir is None:
                 task.run.log_dir = str(log_dir(home, task.run.name))
+            above.setdefault(task.run_id, env.layers(task.run))
         session.flush()
-        return [task for task in tasks if _claim_one(session, task, now)]
+        given = {t.id: env.resolved(t, above[t.run_id], hands.kind) for t in tasks}
+        return [task for task in tasks if _claim_one(session, task, given[task.id], now)]
 
 
-def _claim_one(session: Session, task: Task, now: datetime) -> bool:
+def _claim_one(session: Session, task: Task, given: Resolved, now: datetime) -> bool:
     facts = {
+        "env": given.kept(),
         "token": ids.token(task.run_id, task.n, task.attempt),
         "submitted_at": now,
         "job_id": None,

@@ -24,6 +24,7 @@ class Hands:
     kept: Kept
     limits: OutputLimits
     secret_names: frozenset[str] = frozenset()  # of variables, besides those that look like it
+    kind: str | None = None  # the backend's type in the configuration
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,19 @@
 """A row of the database as the job a backend knows."""
 
-from collections.abc import Mapping
-from datetime import datetime
 from pathlib import PurePosixPath
 
 from scripthut import ids
 from scripthut.core import paths
-from scripthut.core.document import TaskSpec
 from scripthut.core.jobs import Job, Resources
-from scripthut.store.models import Run, Task
+from scripthut.core.spec import TaskSpec
+from scripthut.store import env
+from scripthut.store.models import Task
 
 
 def job_of(task: Task, home: PurePosixPath) -> Job:
     """The job of a task's present attempt. `task.run` is loaded; its log directory may be new."""
     run, spec = task.run, TaskSpec.stored(task.spec)
+    place = directory(task)
     logs = PurePosixPath(run.log_dir) if run.log_dir else paths.log_dir(home, run.name)
     token = task.token or ids.token(run.id, task.n, task.attempt)
     where = paths.for_task(
@@ -22,9 +22,11 @@ def job_of(task: Task, home: PurePosixPath) -> Job:
         task.key,
         task.attempt,
         token,
-        out=_absolute(spec.output_file, spec.working_dir, home),
-        err=_absolute(spec.error_file, spec.working_dir, home),
+        out=_absolute(spec.output_file, place, home),
+        err=_absolute(spec.error_file, place, home),
     )
+    given = env.given(task)
+    asked = {"memory": spec.memory, "time_limit": spec.time_limit, **(task.asked or {})}
     return Job(
         token=token,
         run_id=run.id,
@@ -33,30 +35,25 @@ def job_of(task: Task, home: PurePosixPath) -> Job:
         name=task.name,
         attempt=task.attempt,
         command=spec.command,
-        working_dir=spec.working_dir,
-        env={**spec.env, **_seed(run, task)},
-        resources=Resources(spec.partition, spec.cpus, spec.memory, spec.time_limit, spec.gres),
+        working_dir=place,
+        env=given.values,
+        init=given.script,
+        timeout=asked.get("timeout", spec.timeout),
+        resources=Resources(
+            spec.partition, spec.cpus, asked["memory"], asked["time_limit"], spec.gres
+        ),
         paths=where,
         job_id=task.job_id,
         submitted_at=task.submitted_at,
     )
 
 
-def _seed(run: Run, task: Task) -> Mapping[str, str]:
-    """The variables that the server itself gives every task."""
-    return {
-        "SCRIPTHUT_BACKEND": run.backend,
-        "SCRIPTHUT_WORKFLOW": run.name,
-        "SCRIPTHUT_RUN_ID": run.id,
-        "SCRIPTHUT_CREATED_AT": _iso(run.created_at),
-        "SCRIPTHUT_TASK_ID": task.key,
-        "SCRIPTHUT_TASK_NAME": task.name,
-        "SCRIPTHUT_ATTEMPT": str(task.attempt),
-    }
+def directory(task: Task) -> str:
+    """A task's working directory, within what its run or its generator works in.
 
-
-def _iso(at: datetime) -> str:
-    return at.isoformat(timespec="seconds")
+    Absolute, or beginning with `~`, or relative to the home. `task.run` is loaded.
+    """
+    return paths.within(task.base or task.run.folder, TaskSpec.stored(task.spec).working_dir)
 
 
 def _absolute(path: str | None, working_dir: str, home: PurePosixPath) -> PurePosixPath | None:

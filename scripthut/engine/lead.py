@@ -63,6 +63,7 @@ class Lead:
         kept: Kept,
         limits: OutputLimits,
         secret_names: frozenset[str] = frozenset(),
+        kind: str | None = None,
     ) -> Hands:
         """What one backend's cycle acts through, in the present leadership and no later one.
 
@@ -71,7 +72,7 @@ class Lead:
         """
         writing = partial(self.writing, self._epoch)
         reading = self._database.reading
-        return Hands(backend, reading, writing, kept, limits, secret_names)
+        return Hands(backend, reading, writing, kept, limits, secret_names, kind)
 
     def release(self) -> None:
         """Give the lease back, if it can be done."""

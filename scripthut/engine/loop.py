@@ -121,7 +121,7 @@ class Engine:
                 self._backends[part.name] = build(part, settings)
             backend = self._backends[part.name]
             limits, names = settings.outputs.limits(), frozenset(settings.secret_names)
-            hands = self.lead.hands(backend, self._kept, limits, names)
+            hands = self.lead.hands(backend, self._kept, limits, names, part.type)
             self._cycles[part.name] = Cycle(hands, part.type, part.max_concurrent)
             quick = 0.5 if part.type == "local" else 2.0
             self._paces[part.name] = Pace(quick, float(settings.poll_interval))

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from scripthut.core.document import TaskSpec
 from scripthut.core.jobs import Job, Observation, Token, Watch
 from scripthut.core.judge import Evidence, Standing, Verdict, judge
 from scripthut.core.mask import mask_document, secrets
 from scripthut.core.progress import read
+from scripthut.core.spec import TaskSpec
 from scripthut.core.states import LIVE, TERMINAL, Event, State, after
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.jobs import job_of

@@ -68,6 +68,7 @@ class Base(DeclarativeBase):
         datetime: UTCDateTime(),
         dict[str, Any]: JSON,
         list[str]: JSON,
+        list[dict[str, Any]]: JSON,
         State: _words(State),
         Area: _words(Area),
     }
@@ -86,7 +87,21 @@ class Run(Base):
     version: Mapped[int] = mapped_column(default=0)  # grows with every transaction that changes it
     summary_version: Mapped[int] = mapped_column(default=0)  # of the last change of its summary
     cancel_asked_at: Mapped[datetime | None]
+    title: Mapped[str | None] = mapped_column(Text)  # for people; None: its name serves
+    source: Mapped[str | None] = mapped_column(Text)  # of its document, as configured; None: none
+    workflow: Mapped[str | None] = mapped_column(Text)  # the document's path in the source
+    git_repo: Mapped[str | None] = mapped_column(Text)
+    git_branch: Mapped[str | None] = mapped_column(Text)
+    git_sha: Mapped[str | None] = mapped_column(Text)
+    folder: Mapped[str | None] = mapped_column(Text)  # what `~` alone means; None: the home
+    workspace: Mapped[str | None] = mapped_column(String(16))  # store.create.Workspace
+    env: Mapped[list[dict[str, Any]] | None]  # core.rules.Layer, as JSON, in their order
+    params: Mapped[dict[str, Any] | None]  # what was chosen
+    notices: Mapped[list[str] | None]  # sentences: what its documents hold that is not used
+    request_key: Mapped[str | None] = mapped_column(String(200))  # of the request that made it
+    origin: Mapped[str | None] = mapped_column(String(8), index=True)  # the run that it repeats
     tasks: Mapped[list["Task"]] = relationship(lazy="raise", order_by="Task.n")
+    __table_args__ = (Index("uq_runs_request_key", "request_key", unique=True),)
 
 
 class Task(Base):
@@ -125,6 +140,14 @@ class Task(Base):
     progress_mark: Mapped[str | None] = mapped_column(String(12))  # of what it said last
     has_outputs: Mapped[bool] = mapped_column(default=False)
     has_run_summary: Mapped[bool] = mapped_column(default=False)
+    open_deps: Mapped[list[str] | None]  # wildcards that wait for what generators will add
+    env: Mapped[dict[str, Any] | None]  # core.env.Resolved: what the present attempt was given
+    base: Mapped[str | None] = mapped_column(Text)  # what its relative paths mean; None: as its run
+    maker: Mapped[int | None]  # the row id of the generator that added it; None: of the document
+    depth: Mapped[int | None]  # generators above it
+    cause: Mapped[str | None] = mapped_column(String(16))  # core.causes.Cause of a bad end
+    retry_at: Mapped[datetime | None]  # when it is tried again by itself
+    asked: Mapped[dict[str, Any] | None]  # what this attempt asks for instead of its spec
     run: Mapped[Run] = relationship(lazy="raise", back_populates="tasks")
     __table_args__ = (
         Index("uq_tasks_run_id_n", "run_id", "n", unique=True),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Select, func, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, contains_eager
 
 from scripthut.core.errors import NotFound
 from scripthut.core.states import TERMINAL, RunState, State, run_state
@@ -191,8 +191,9 @@ def find_run(session: Session, run_id: str) -> Run:
 
 
 def find_task(session: Session, run_id: str, key: str) -> Task:
-    """A task by its id in the document; NotFound."""
+    """A task by its id in the document, with its run; NotFound."""
     statement = select(Task).where(Task.run_id == run_id, Task.key == key)
+    statement = statement.join(Task.run).options(contains_eager(Task.run))
     task = session.scalars(statement).one_or_none()
     if task is None:
         find_run(session, run_id)

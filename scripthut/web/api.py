@@ -9,7 +9,6 @@ from flask.typing import ResponseReturnValue
 
 from scripthut import __version__
 from scripthut.clock import utcnow
-from scripthut.core import document
 from scripthut.core.errors import Invalid, Refused
 from scripthut.core.jobs import Chunk
 from scripthut.ids import new_run_id
@@ -21,11 +20,11 @@ from scripthut.store.runs import RunRow, TaskRow
 from scripthut.web.extensions import config, database, kept
 from scripthut.web.filters import plain, whole
 from scripthut.web.outputs import outputs_json, summary_json
+from scripthut.web.starts import new_run
 from scripthut.web.tasks import why_json
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
 
-NAME_LENGTH = 200
 MOST_RUNS = 500
 STREAMS = ("output", "error")
 PATIENCE = 3.0  # seconds that a question for a log waits for the engine to fetch it
@@ -59,27 +58,15 @@ def _backend(name: str, kind: str, row: BackendRow | None) -> dict[str, object]:
 
 @bp.post("/runs")
 def create() -> ResponseReturnValue:
-    """Create a run of `{"backend", "name", "document"}`, or say everything that is wrong."""
-    asked = _body()
-    problems = []
-    names = [backend.name for backend in config().backends]
-    backend = asked.get("backend") or (names[0] if len(names) == 1 else None)
-    if backend not in names:
-        problems.append(f"backend: {backend!r} is not one of {', '.join(names)}")
-    parsed = None
-    try:
-        parsed = document.parse(asked.get("document"))
-    except Invalid as error:
-        problems += error.problems
-    name = asked.get("name") or (parsed.title if parsed else None) or "untitled"
-    if not isinstance(name, str) or len(name) > NAME_LENGTH or not name.isprintable():
-        problems.append(f"name: is not one line of at most {NAME_LENGTH} characters")
-    if problems or parsed is None:
-        raise Invalid("The document", problems)
+    """Create a run, or say everything that is wrong; see starts.new_run for what is asked.
+
+    200 instead of 201: a request with this key has made the run before.
+    """
+    new, wanted = new_run(_body()), new_run_id()
     with database().writing() as session:
-        run_id = create_run(session, new_run_id(), str(name), str(backend), parsed, utcnow()).id
+        run_id = create_run(session, wanted, new, utcnow()).id
     location = url_for("api.run", run_id=run_id)
-    return _whole(run_id), 201, {"Location": location}
+    return _whole(run_id), 201 if run_id == wanted else 200, {"Location": location}
 
 
 def _body() -> dict[str, object]:

@@ -7,11 +7,13 @@ from flask import Blueprint, g, jsonify, redirect, render_template, request, url
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
-from scripthut.core.document import TaskSpec
+from scripthut.core import env
 from scripthut.core.endings import Ended, Ending, ending
 from scripthut.core.jobs import Chunk
 from scripthut.core.mask import without_secrets
+from scripthut.core.spec import TaskSpec
 from scripthut.core.states import State
+from scripthut.store import env as environment
 from scripthut.store import orders, runs, search, watches
 from scripthut.store.models import Task
 from scripthut.web import runs as run_pages
@@ -122,7 +124,12 @@ def last_words(task: Task) -> tuple[str, str]:
 
 def _shown(task: Task) -> dict[str, object]:
     """What the task runs, without the secrets in its environment."""
-    return without_secrets(task.spec, config().settings.secret_names)
+    given = {
+        name: env.shown(variable.value)
+        for name, variable in environment.given(task).variables.items()
+        if any(op.op != "seed" for op in variable.ops)
+    }
+    return without_secrets({**task.spec, "env": given}, config().settings.secret_names)
 
 
 def _script(task: Task) -> dict[str, object]:

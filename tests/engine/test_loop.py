@@ -18,7 +18,7 @@ from scripthut.core.states import State
 from scripthut.engine import loop
 from scripthut.engine.loop import Engine
 from scripthut.store import lease
-from scripthut.store.create import create_run
+from scripthut.store.create import NewRun, create_run
 from scripthut.store.models import Base, Lease, Task
 from tests.engine.cluster import FakeCluster
 
@@ -51,7 +51,8 @@ def engine_of(directory: Path, cluster: FakeCluster) -> Engine:
     engine = Engine(config, {"hpc": cluster})
     Base.metadata.create_all(engine.database.engine)
     with engine.database.writing() as session:
-        create_run(session, "abcdefgh", "x", "hpc", parse([{"id": "a", "command": "true"}]), NOW)
+        document = parse([{"id": "a", "command": "true"}])
+        create_run(session, "abcdefgh", NewRun("x", "hpc", document), NOW)
     return engine
 
 

@@ -71,7 +71,7 @@ def test_a_job_that_begins_anew_has_said_nothing(world: World, running: dict[str
 
 
 def test_a_secret_is_not_in_what_is_kept(world: World, running: dict[str, Said]) -> None:
-    world.change("a", spec={**world.task("a").spec, "env": {"HF_TOKEN": "hunter2222"}})
+    world.change("a", spec={**world.task("a").spec, "env": {"HF_TOKEN": "hunter2222"}}, env=None)
     running["a"] = Said("m1", b"42 logged in with hunter2222")
     world.turn()
     assert world.task("a").progress_text == "logged in with ***"

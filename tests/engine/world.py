@@ -9,7 +9,7 @@ from scripthut.core.document import parse
 from scripthut.core.states import State
 from scripthut.engine.cycle import Cycle, Report
 from scripthut.engine.lead import Lead
-from scripthut.store.create import create_run
+from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database
 from scripthut.store.models import BackendRow, Run, Task
 from tests.engine.cluster import START, FakeCluster
@@ -32,7 +32,7 @@ class World:
         run_id = f"run{self.runs:05d}"
         document = parse([{"id": k, "command": "true", "deps": d} for k, d in tasks.items()])
         with self.database.writing() as session:
-            create_run(session, run_id, name, "hpc", document, self.now)
+            create_run(session, run_id, NewRun(name, "hpc", document), self.now)
         return run_id
 
     def turn(self, seconds: float = 2, times: int = 1) -> Report:

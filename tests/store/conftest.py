@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from scripthut.core.document import parse
-from scripthut.store.create import create_run
+from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database
 from scripthut.store.models import Run
 
@@ -22,6 +22,6 @@ def make_run(database: Database) -> MakeRun:
         rows = [(task, []) if isinstance(task, str) else task for task in tasks]
         document = parse([{"id": key, "command": "true", "deps": deps} for key, deps in rows])
         with database.writing() as session:
-            return create_run(session, run_id, "study", "hpc", document, NOW)
+            return create_run(session, run_id, NewRun("study", "hpc", document), NOW)
 
     return make

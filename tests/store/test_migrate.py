@@ -38,13 +38,20 @@ def revision(url: str) -> str | None:
     return found
 
 
-def schema(path: Path) -> list[tuple[str, str]]:
+def schema(path: Path) -> list[tuple[str, list[str]]]:
     with sqlite3.connect(path) as connection:
         rows = connection.execute(
             "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL "
             "AND name != 'alembic_version' ORDER BY name"
         ).fetchall()
-    return [(name, " ".join(sql.replace('"', "").split())) for name, sql in rows]
+    return [(name, _parts(sql)) for name, sql in rows]
+
+
+def _parts(sql: str) -> list[str]:
+    """What a statement declares; SQLite puts a column that was added behind all the rest."""
+    plain = " ".join(sql.replace('"', "").split())
+    head, _, inner = plain.partition("(")
+    return [head.strip(), *sorted(part.strip() for part in inner.removesuffix(")").split(","))]
 
 
 def test_upgrading_an_empty_database_equals_the_models(url: str) -> None:
