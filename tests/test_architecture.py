@@ -57,7 +57,7 @@ ALLOWED = {  # module -> what it may import against its package's rule, and why
     "cli/server.py": {"web", "engine", "store.migrate"},  # it starts the server
     # It is a small site of its own: an engine's hands, a database and the pages.
     "cli/preview.py": {"web", "engine", "store", "backends", "ids"},
-    "engine/rendering.py": {"subprocess"},  # the child process that Markdown is rendered in
+    "engine/workshop.py": {"subprocess"},  # the child process that works on what others wrote
 }
 ONLY_IN = {  # module imported -> the places that may
     "markdown": {"core/render.py", "core/elements.py", "core/inline.py"},

@@ -39,18 +39,21 @@ def test_the_smallest_example_has_five_lines_and_stands_in_the_readme() -> None:
     assert text in (ROOT / "README.md").read_text()
 
 
-def test_the_study_has_twenty_tasks_and_carries_its_program(tmp_path: Path) -> None:
-    assert len(read("montecarlo.json")["tasks"]) == 20
+@pytest.mark.parametrize(("name", "count"), [("montecarlo", 20), ("sweep", 26)])
+def test_a_study_has_its_tasks_and_carries_its_program(
+    tmp_path: Path, name: str, count: int
+) -> None:
+    assert len(read(f"{name}.json")["tasks"]) == count
     script = "import runpy, sys; sys.stdout.write(runpy.run_path(sys.argv[1])['document']())"
     made = subprocess.run(
-        [sys.executable, "-c", script, str(EXAMPLES / "montecarlo/document.py")],
+        [sys.executable, "-c", script, str(EXAMPLES / name / "document.py")],
         capture_output=True,
         text=True,
         check=True,
         cwd=tmp_path,
     )
-    assert made.stdout == (EXAMPLES / "montecarlo.json").read_text(encoding="utf-8"), (
-        "run `python3 examples/montecarlo/document.py` after changing the study"
+    assert made.stdout == (EXAMPLES / f"{name}.json").read_text(encoding="utf-8"), (
+        f"run `python3 examples/{name}/document.py` after changing the study"
     )
 
 
@@ -130,3 +133,23 @@ def test_the_tables_can_be_downloaded(site: Site, study: str) -> None:
     table = site.get(files(site, study, "merge")["counts.csv"]["url"]).text.splitlines()
     assert table[0] == "full,side,grids,open"
     assert len(table) == 1 + 17 * 3
+
+
+@pytest.fixture(scope="module")
+def sweep(site: Site) -> str:
+    run = start(site, "sweep.json")
+    assert ended(site, run)["status"] == "completed"
+    return run
+
+
+def test_the_sweep_is_compared_without_a_library(site: Site, sweep: str) -> None:
+    def measured() -> dict[str, Any] | None:
+        told = site.get(f"/api/v1/runs/{sweep}/metrics?sort=loss&q=fit.").json["tasks"]
+        return told if len(told) == 24 else None
+
+    told = until(measured)
+    assert told[0]["metrics"]["verdict"] == "arrived"
+    assert told[-1]["metrics"]["loss"] == "NaN", "with too large steps it flies off"
+    course = site.get(f"/api/v1/runs/{sweep}/metrics/curves?name=loss").json["tasks"]
+    assert len(course) == 24
+    assert course[0]["x"][-1] == 400

@@ -13,8 +13,10 @@ from scripthut.core.mask import mask_document, mask_piece, secrets
 from scripthut.core.policy import key
 from scripthut.core.previews import RENDERED, Kind
 from scripthut.engine.base import Hands, Watched
+from scripthut.engine.measure import Reading, measure
 from scripthut.engine.rendering import Renderer
-from scripthut.store import outputs
+from scripthut.engine.workshop import WORKSHOP
+from scripthut.store import metrics, outputs
 from scripthut.store.db import Session
 from scripthut.store.kept import Kept, NoRoom
 from scripthut.store.models import Output, Task
@@ -27,7 +29,7 @@ SECONDS = 10.0  # spent in one cycle on keeping files; what is left comes with t
 PATIENCE = timedelta(minutes=10)  # with what cannot be read after the end
 
 UNREAD = "could not be read"
-RENDERER = Renderer()
+RENDERER = Renderer(WORKSHOP)
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class _Gathered:
     logs: list[KeptLog] = field(default_factory=list)
     is_whole: bool = True
     problem: str | None = None
+    reading: Reading | None = None  # of the metrics; None: they are as before
 
 
 def collect(
@@ -55,6 +58,7 @@ def collect(
     notice = None
     try:
         _gather(hands, watched, seen, gathered, now)
+        _measure(hands, watched, gathered)
     except NoRoom as error:
         notice = str(error)
         log.warning("collecting pauses backend=%s: %s", hands.backend.name, error)
@@ -128,6 +132,20 @@ def _gather(
         is_hopeless = is_old and not is_late
         one.found.append(Found(file, note=UNREAD if is_hopeless else None))
         one.is_whole = one.is_whole and is_hopeless
+
+
+def _measure(
+    hands: Hands, watched: Mapping[Token, Watched], gathered: Mapping[Token, _Gathered]
+) -> None:
+    """Read the metrics of what was listed; a listing that could not be had changes nothing."""
+    listed = {
+        watched[token].task_id: one
+        for token, one in gathered.items()
+        if one.listing and one.found and not one.listing.problem
+    }
+    found = {task_id: one.found for task_id, one in listed.items()}
+    for task_id, reading in measure(hands, found).items():
+        listed[task_id].reading = reading
 
 
 def _secrets(hands: Hands, task: Watched) -> tuple[str, ...]:
@@ -212,6 +230,9 @@ def _write(session: Session, watched: Watched, one: _Gathered, now: datetime) ->
     for kept_log in one.logs:
         outputs.record_log(session, task, kept_log, now)
     has_changed = _write_listing(session, task, one, watched.finished_at is not None)
+    if one.reading is not None:
+        metrics.record(session, task, one.reading.mark, one.reading.metrics)
+        has_changed = True
     facts: dict[str, object] = {}
     if one.problem is not None:
         facts |= {"outputs_problem": one.problem, "listing_mark": None}  # to be told again

@@ -217,6 +217,20 @@ class Log(Base):
     __table_args__ = (Index("uq_logs_task_id_stream", "task_id", "attempt", "stream", unique=True),)
 
 
+class MetricsRow(Base):
+    """What an attempt of a task has measured, as its files say it; see core.figures."""
+
+    __tablename__ = "metrics"
+    task_id: Mapped[int] = mapped_column(
+        ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True
+    )
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    mark: Mapped[str] = mapped_column(String(64))  # of the files that it was read from
+    found: Mapped[dict[str, Any]]  # name -> core.metrics.Value
+    curves: Mapped[dict[str, Any]]  # name -> [x, y], for those that were written many times
+    note: Mapped[str | None] = mapped_column(Text)  # sentences: what could not be read
+
+
 class WatchRow(Base):
     """Somebody is looking: at a run (`what` = run) or at a task's output, error or outputs."""
 

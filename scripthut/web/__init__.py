@@ -15,6 +15,7 @@ from scripthut.web import (
     errors,
     filters,
     look,
+    metrics,
     outputs,
     retries,
     runs,
@@ -25,6 +26,18 @@ from scripthut.web import (
 )
 from scripthut.web.htmx import htmx
 
+PARTS = (
+    runs,
+    tasks,
+    retries,
+    outputs,
+    views,
+    sandbox,
+    takeaway,
+    metrics,
+    backends,
+    api,
+)
 LARGEST = 64 * 1024 * 1024  # bytes of a request's body
 A_DAY = 86400  # seconds; the addresses of static files carry their content's hash
 
@@ -54,6 +67,6 @@ def create_app(config: Config) -> Flask:
     filters.init_app(app)
     htmx.init_app(app)
     look.init_app(app)
-    for part in (runs, tasks, retries, outputs, views, sandbox, takeaway, backends, api):
+    for part in PARTS:
         app.register_blueprint(part.bp)
     return app

@@ -11,21 +11,22 @@ from pathlib import Path
 import pytest
 
 from scripthut.core.notebook import SEPARATOR
-from scripthut.engine.rendering import TEXT, TURNS, WALL, Renderer
+from scripthut.engine.rendering import TEXT, Renderer
+from scripthut.engine.workshop import TURNS, WALL, Workshop
 
 CASES = json.loads(
     (Path(__file__).parents[1] / "payloads" / "hostile_markdown.json").read_text(encoding="utf-8")
 )
 LENGTH = 16_000
-Own = tuple[Renderer, Callable[[], list[int]]]
+Own = tuple[Renderer, Callable[[], list[int]], Workshop]
 NOT_RENDERED = "could not be rendered"
 
 
 @pytest.fixture(scope="module")
 def renderer() -> Iterator[Renderer]:
-    renderer = Renderer()
-    yield renderer
-    renderer.close()
+    workshop = Workshop()
+    yield Renderer(workshop)
+    workshop.close()
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
@@ -90,14 +91,15 @@ def test_addresses_begin_in_the_documents_folder(renderer: Renderer) -> None:
 def own() -> Iterator[Own]:
     """A renderer, and a way to see the children that it has now."""
     others = set(children())
-    renderer = Renderer()
+    workshop = Workshop()
+    renderer = Renderer(workshop)
     renderer.render(b"x")
-    yield renderer, lambda: [pid for pid in children() if pid not in others]
-    renderer.close()
+    yield renderer, lambda: [pid for pid in children() if pid not in others], workshop
+    workshop.close()
 
 
 def test_a_child_that_was_killed_is_replaced(own: Own) -> None:
-    renderer, its = own
+    renderer, its, _ = own
     (pid,) = its()
     os.kill(pid, signal.SIGKILL)
 
@@ -108,7 +110,7 @@ def test_a_child_that_was_killed_is_replaced(own: Own) -> None:
 
 
 def test_one_child_renders_many_documents(own: Own) -> None:
-    renderer, its = own
+    renderer, its, _ = own
     before = its()
     for n in range(20):
         renderer.render(b"document %d" % n)
@@ -119,10 +121,10 @@ def test_one_child_renders_many_documents(own: Own) -> None:
 
 
 def test_a_closed_renderer_leaves_no_child(own: Own) -> None:
-    renderer, its = own
+    _, its, workshop = own
     assert len(its()) == 1
 
-    renderer.close()
+    workshop.close()
 
     assert its() == []
 
