@@ -65,8 +65,8 @@ def serve_command(
 ) -> None:
     """Serve the pages and, unless `engine: false`, act on the clusters."""
     logs.set_up(verbose)
-    config = settle(config_file)
-    server.serve(config, server.address(config.settings, host, port, bind))
+    live = settle(config_file)
+    server.serve(live, server.address(live.config.settings, host, port, bind))
 
 
 @commands.command("engine")

@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from scripthut.config import Config, Resolved, Where, environment, resolve
+from scripthut.config import Live, Resolved, Where, environment, resolve
 
 NAMED = "SCRIPTHUT_CONFIG"
 
@@ -17,14 +17,15 @@ def where(named: Path | None) -> Where:
     return Where(named or (Path(given) if given else None), Path.cwd(), Path.home())
 
 
-def settle(named: Path | None) -> Config:
+def settle(named: Path | None) -> Live:
     """Read the configuration; without a file anywhere, it is one `local` backend.
 
-    Raises Invalid with every problem named by its place.
+    What is answered follows the files. Raises Invalid with every problem named by its place.
     """
-    found = resolve(where(named), environment())
+    place, variables = where(named), dict(environment())
+    found = resolve(place, variables)
     say(found)
-    return found.config
+    return Live.begin(found, place, variables)
 
 
 def say(found: Resolved) -> None:

@@ -15,7 +15,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from scripthut import __version__
-from scripthut.config import LOOPBACK, Config, Settings
+from scripthut.config import LOOPBACK, Live, Settings
 from scripthut.core.errors import Conflict, HutError, Refused
 from scripthut.engine.loop import Engine
 from scripthut.store.migrate import upgrade
@@ -57,34 +57,35 @@ def address(settings: Settings, host: str | None, port: int | None, bind: str | 
     return Address(host, settings.server_port if port is None else port)
 
 
-def application(config: Config) -> Flask:
+def application(live: Live) -> Flask:
     """The WSGI application, with this process's candidate for being the engine running."""
-    app = create_app(config)
-    if config.settings.engine:
-        engine = Engine(config)
+    app = create_app(live)
+    if live.config.settings.engine:
+        engine = Engine(live)
         engine.start()
         atexit.register(engine.stop)
         app.extensions["engine"] = engine
     return app
 
 
-def serve(config: Config, where: Address) -> None:
+def serve(live: Live, where: Address) -> None:
     """Serve until told to stop. Raises Conflict when the address is taken."""
     check_free(where)
-    upgrade(config.database_url)
-    Server(config, where).run()
+    upgrade(live.config.database_url)
+    Server(live, where).run()
 
 
-def act(config: Config) -> None:
+def act(live: Live) -> None:
     """Be the engine, or wait to become it, until SIGTERM or Ctrl-C."""
-    upgrade(config.database_url)
-    engine = Engine(config)
+    upgrade(live.config.database_url)
+    engine = Engine(live)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         engine.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, lambda *_: engine.look_at_once())
     log.info("engine started version=%s", __version__)
     engine.run()
     log.info("engine stopped")
@@ -93,15 +94,16 @@ def act(config: Config) -> None:
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn, told by us instead of by its own files and variables."""
 
-    def __init__(self, config: Config, where: Address) -> None:
-        self.config = config
+    def __init__(self, live: Live, where: Address) -> None:
+        self.live = live
         self.where = where
         self.flask: Flask | None = None
         super().__init__()
 
     def load_config(self) -> None:
-        """Say what gunicorn would otherwise ask its environment."""
-        settings = self.config.settings
+        """Say what gunicorn would otherwise ask its environment; SIGHUP asks again."""
+        self.live.reread()
+        settings = self.live.config.settings
         words = {
             "bind": str(self.where),
             "worker_class": "gthread",
@@ -122,7 +124,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def load(self) -> Flask:
         """Make the application; called in each worker, after the fork."""
-        flask = application(self.config)
+        flask = application(self.live)
         self.flask = flask
         return flask
 

@@ -6,6 +6,7 @@ from scripthut.config.backends import PBS, SSH, AnyBackend, Local, Slurm
 from scripthut.config.env import EnvGroups, EnvRule, EnvRules
 from scripthut.config.file import LATER, Config, parse
 from scripthut.config.layers import Resolved, Where, environment, load, resolve
+from scripthut.config.live import Live, News
 from scripthut.config.settings import LOOPBACK, Access, Outputs, Settings
 from scripthut.config.sources import AnySource, GitSource, PathSource
 
@@ -22,7 +23,9 @@ __all__ = [
     "EnvRule",
     "EnvRules",
     "GitSource",
+    "Live",
     "Local",
+    "News",
     "Outputs",
     "PathSource",
     "Resolved",

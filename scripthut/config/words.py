@@ -6,8 +6,6 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from scripthut.config.part import Part
-
 Loc = tuple[int | str, ...]
 
 KINDS = ("slurm", "pbs", "local", "git", "path")  # of entries; pydantic puts them into a place
@@ -116,8 +114,8 @@ def _tags(model: type[BaseModel]) -> Sequence[object]:
     return get_args(kind.annotation) if kind is not None else ()
 
 
-def _models(annotation: object) -> list[type[Part]]:
+def _models(annotation: object) -> list[type[BaseModel]]:
     """The sections within a type: `list[Annotated[A | B, ...]]` holds A and B."""
-    if isinstance(annotation, type) and issubclass(annotation, Part):
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in _models(part)]

@@ -12,11 +12,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime
 
 from scripthut import clock, ids
-from scripthut.backends import build
 from scripthut.backends.base import Backend
-from scripthut.config import Config
+from scripthut.config import Config, Live
 from scripthut.core.errors import HutError
 from scripthut.engine.cycle import Cycle
+from scripthut.engine.fleet import Fleet
 from scripthut.engine.lead import Lead
 from scripthut.engine.pace import Pace
 from scripthut.store import tasks, watches
@@ -26,24 +26,26 @@ from scripthut.store.kept import Kept
 log = logging.getLogger(__name__)
 TICK = 0.5  # seconds between two looks at the database for something to do
 HOUSEKEEPING = 600.0  # seconds
+MOST_BACKENDS = 64  # asked at the same time
 LET_END = 5.0  # seconds that cycles have to end by themselves when the engine stops
 
 
 class Engine:
     """A candidate: leads when the lease is free, acts while it leads."""
 
-    def __init__(self, config: Config, backends: Mapping[str, Backend] | None = None) -> None:
+    def __init__(
+        self, config: Config | Live, backends: Mapping[str, Backend] | None = None
+    ) -> None:
         """Build everything; connect to nothing yet."""
-        self.config = config
+        self.live = Live.of(config)
+        config = self.live.config
         self.database = Database(config.database_url)
         self.lead = Lead(self.database, ids.new_holder())
-        self._kept = Kept(config.data_dir / "kept")
-        self._backends = dict(backends or {})
+        self._fleet = Fleet(self.lead, Kept(config.data_dir / "kept"), backends or {})
+        self._is_told = False  # to read the configuration now
         self._epoch: int | None = None  # the leadership that the cycles belong to
-        self._cycles: dict[str, Cycle] = {}
-        self._paces: dict[str, Pace] = {}
         self._running: dict[str, Future[bool]] = {}
-        self._pool = ThreadPoolExecutor(len(config.backends) or 1, "hut-backend")
+        self._pool = ThreadPoolExecutor(MOST_BACKENDS, "hut-backend")
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._cleaned = time.monotonic()
@@ -74,23 +76,46 @@ class Engine:
 
     def tick(self, now: datetime) -> bool:
         """Renew the lease and start every cycle that is due; True while this engine leads."""
+        self._look()
         if not self.lead.renew():
             return False
+        for name in list(self._running):
+            self._reap(name)
         if self._epoch != self.lead.epoch:
-            self._begin()
+            self._fleet.begin(self.live.config, self._running)
+            self._epoch = self.lead.epoch
         with self.database.reading() as session:
             news, ordered = tasks.news(session, now), tasks.ordered(session)
             looked_at = watches.backends(session, now)
-        for name, cycle in self._cycles.items():
-            self._reap(name)
-            pace = self._paces[name]
+            alive = tasks.alive(session, now) if self._fleet.is_leaving else None
+        self._fleet.follow(self.live.config, self._running, alive)
+        for name, one in self._fleet.members.items():
             if name in self._running:
                 continue
             wishes = (name in ordered, name in looked_at)
-            if pace.is_due(time.monotonic(), news.get(name), *wishes):
-                self._running[name] = self._pool.submit(self._cycle, cycle, pace, now)
+            if one.pace.is_due(time.monotonic(), news.get(name), *wishes):
+                self._running[name] = self._pool.submit(self._cycle, one.cycle, one.pace, now)
         self._clean(now)
         return True
+
+    def look_at_once(self) -> None:
+        """Look at the configuration with the next tick, without waiting for a second look."""
+        self._is_told = True
+
+    def _look(self) -> None:
+        found = self.live.look(self._is_told)
+        self._is_told = False
+        if found is None:
+            return
+        if found.problem is not None:
+            log.error("configuration not used, the one before goes on: %s", found.problem)
+            return
+        log.info(
+            "configuration changed generation=%s what=%s after_a_restart=%s",
+            self.live.generation,
+            "; ".join(found.changed) or "nothing that is used",
+            ",".join(found.restart) or "none",
+        )
 
     def wait(self, timeout: float = 60.0) -> None:
         """Until the cycles that run now have ended."""
@@ -111,21 +136,8 @@ class Engine:
         error = future.exception()
         if error is not None:
             log.error("cycle broke backend=%s", name, exc_info=error)
-            self._paces[name].broke(time.monotonic())
-
-    def _begin(self) -> None:
-        """Begin a leadership: nothing that was known in an earlier one counts."""
-        settings = self.config.settings
-        for part in self.config.backends:
-            if part.name not in self._backends:
-                self._backends[part.name] = build(part, settings)
-            backend = self._backends[part.name]
-            limits, names = settings.outputs.limits(), frozenset(settings.secret_names)
-            hands = self.lead.hands(backend, self._kept, limits, names, part.type)
-            self._cycles[part.name] = Cycle(hands, part.type, part.max_concurrent)
-            quick = 0.5 if part.type == "local" else 2.0
-            self._paces[part.name] = Pace(quick, float(settings.poll_interval))
-        self._epoch = self.lead.epoch
+            if name in self._fleet.members:
+                self._fleet.members[name].pace.broke(time.monotonic())
 
     def _clean(self, now: datetime) -> None:
         if time.monotonic() - self._cleaned > HOUSEKEEPING:
@@ -137,8 +149,7 @@ class Engine:
     def _close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
         wait(self._running.values(), LET_END)
-        for backend in self._backends.values():
-            backend.close()  # a machine that hangs is not waited for
+        self._fleet.close()
         self._pool.shutdown(wait=True)
         self.lead.release()
         self.database.dispose()

@@ -222,6 +222,16 @@ def news(session: Session, now: datetime) -> dict[str, int]:
     return {backend: int(versions) for backend, versions in session.execute(statement)}
 
 
+def alive(session: Session, now: datetime) -> set[str]:
+    """The backends of which a task lives, or has left something that is to be collected."""
+    statement = (
+        select(Run.backend)
+        .join(Task, Task.run_id == Run.id)
+        .where(or_(Task.state.in_(LIVE), _uncollected(now)))
+    )
+    return set(session.scalars(statement.distinct()))
+
+
 def ordered(session: Session) -> set[str]:
     """The backends that have an order to cancel which was not sent yet."""
     statement = (

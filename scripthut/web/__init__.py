@@ -4,7 +4,7 @@ from flask import Flask, g
 from flask.typing import ResponseReturnValue
 
 from scripthut import __version__
-from scripthut.config import Config
+from scripthut.config import Config, Live
 from scripthut.places import STATIC, TEMPLATES
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
@@ -12,6 +12,7 @@ from scripthut.web import (
     api,
     auth,
     backends,
+    configuration,
     errors,
     filters,
     look,
@@ -36,6 +37,7 @@ PARTS = (
     takeaway,
     metrics,
     backends,
+    configuration,
     api,
 )
 LARGEST = 64 * 1024 * 1024  # bytes of a request's body
@@ -51,18 +53,20 @@ class Hut(Flask):
             return super().dispatch_request()
 
 
-def create_app(config: Config) -> Flask:
+def create_app(config: Config | Live) -> Flask:
     """Make the WSGI application; connections to the database are opened when first needed."""
+    live = Live.of(config)
+    config = live.config
     app = Hut("scripthut", template_folder=str(TEMPLATES), static_folder=str(STATIC))
     app.config["MAX_CONTENT_LENGTH"] = LARGEST
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = A_DAY
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.extensions["hut"] = config
     app.extensions["database"] = Database(config.database_url)
     app.extensions["kept"] = Kept(config.data_dir / "kept")
     app.jinja_env.globals["version"] = __version__
-    auth.init_app(app, config.settings)
+    configuration.init_app(app, live)
+    auth.init_app(app, live)
     errors.init_app(app)
     filters.init_app(app)
     htmx.init_app(app)

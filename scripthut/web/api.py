@@ -17,7 +17,8 @@ from scripthut.store.create import create_run
 from scripthut.store.lease import leader
 from scripthut.store.models import BackendRow, Task
 from scripthut.store.runs import RunRow, TaskRow
-from scripthut.web.extensions import config, database, kept
+from scripthut.web import configuration
+from scripthut.web.extensions import config, database, kept, live
 from scripthut.web.filters import plain, whole
 from scripthut.web.outputs import outputs_json, summary_json
 from scripthut.web.starts import new_run
@@ -39,7 +40,8 @@ def health() -> ResponseReturnValue:
     well = leads is not None and not any(b["failing_since"] for b in listed)
     engine = {"holder": leads[0], "lease_seconds": round(leads[1], 1)} if leads else None
     status = "ok" if well else "degraded"
-    return {"status": status, "version": __version__, "engine": engine, "backends": listed}
+    about = {"status": status, "version": __version__, "engine": engine, "backends": listed}
+    return about | {"configuration": configuration.health(live())}
 
 
 def _backend(name: str, kind: str, row: BackendRow | None) -> dict[str, object]:

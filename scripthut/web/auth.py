@@ -14,7 +14,7 @@ from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import SecurityError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from scripthut.config import LOOPBACK, Settings
+from scripthut.config import LOOPBACK, Live
 from scripthut.core.errors import HutError, Invalid
 from scripthut.ids import new_nonce
 
@@ -64,13 +64,14 @@ class Forbidden(HutError):
     """The request would act, and it cannot be shown that it comes from our own page."""
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def init_app(app: Flask, live: Live) -> None:
     """Check every request of the app, and send the protecting headers with every response."""
-    app.wsgi_app = Proxied(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
-    names = frozenset(name.lower() for name in (*LOOPBACK, *settings.allowed_hosts))
+    app.wsgi_app = Proxied(app.wsgi_app, live.config.settings.trusted_proxies)  # type: ignore[method-assign]
 
     @app.before_request
     def check() -> None:
+        hosts = (*LOOPBACK, *live.config.settings.allowed_hosts)
+        names = frozenset(name.lower() for name in hosts)
         g.nonce = new_nonce()
         _check_prefix(request)
         host = _host(request, names)

@@ -2,14 +2,19 @@
 
 from flask import current_app
 
-from scripthut.config import Config
+from scripthut.config import Config, Live
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
 
 
 def config() -> Config:
-    """The configuration that the application was made with."""
-    found: Config = current_app.extensions["hut"]
+    """The configuration as it holds now."""
+    return live().config
+
+
+def live() -> Live:
+    """The configuration and its files."""
+    found: Live = current_app.extensions["live"]
     return found
 
 

@@ -59,4 +59,4 @@ def test_a_directory_of_that_name_is_no_configuration(tmp_path: Path) -> None:
 
 
 def test_without_a_file_this_machine_is_the_only_backend() -> None:
-    assert [(b.type, b.name) for b in settle(None).backends] == [("local", "local")]
+    assert [(b.type, b.name) for b in settle(None).config.backends] == [("local", "local")]

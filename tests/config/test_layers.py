@@ -133,7 +133,7 @@ def test_what_is_wrong_names_its_place_and_its_line(tmp_path: Path) -> None:
         ("env:\n- sett: {A: b}", "env[0].sett: is not a known key: did you mean set? (line 2)"),
         ("workflows: []", "workflows: is no section: name where the workflow files are under"),
         ("projects: []", "projects: was removed in 0.6"),
-        ("env: [{set: {A: 1}}]", "env[0].set.A: 1 is not text: put it into quotes (line 1)"),
+        ("env: [{set: {A: 1.5}}]", "env[0].set.A: 1.5 is not a text: put it in quotes (line 1)"),
         ("backends: [{name: hpc}]", "backends[0]: needs a `type`: slurm, pbs, local (line 1)"),
         ("backends: [{name: a, type: slurmm}]", "the type slurmm is not one of slurm, pbs"),
         ("sources: [{name: s, type: git}]", "sources[0].url: is required (line 1)"),

@@ -87,7 +87,8 @@ def test_an_engine_that_slept_counts_no_silence_from_before(tmp_path: Path) -> N
             return session.scalars(select(Task.state)).one()
 
     assert look(timedelta(0)) is State.SUBMITTING
-    engine._paces["hpc"].due = engine._paces["hpc"].failures = 0  # without the pause
+    pace = engine._fleet.members["hpc"].pace
+    pace.due = pace.failures = 0  # without the pause
     assert look(timedelta(seconds=10)) is State.SUBMITTING  # absent for the first time
     with engine.database.writing() as session:
         session.execute(update(Lease).values(until=0.0))
