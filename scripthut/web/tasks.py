@@ -16,6 +16,7 @@ from scripthut.core.states import State
 from scripthut.store import env as environment
 from scripthut.store import orders, runs, search, watches
 from scripthut.store.models import Task
+from scripthut.web import environments
 from scripthut.web import runs as run_pages
 from scripthut.web.errors import wants_json
 from scripthut.web.extensions import config, database, kept
@@ -24,7 +25,7 @@ from scripthut.web.htmx import htmx
 
 bp = Blueprint("tasks", __name__, url_prefix="/runs/<run_id>/tasks/<key>")
 
-TABS = ("details", "script", "output", "error", "outputs")
+TABS = ("details", "script", "env", "output", "error", "outputs")
 TAIL = 64 * 1024  # bytes of a log that a page begins with
 PIECE = 256 * 1024  # bytes that one answer adds to it at most
 LAST_BYTES, LAST_LINES = 16 * 1024, 40  # of a log, where a task that did not complete says why
@@ -71,7 +72,7 @@ def _panel(task: Task, tab: str) -> dict[str, object]:
     return {"task": row, "tab": tab, "failures": failures, **context}
 
 
-@bp.get("/detail/<any(details, script, output, error):tab>")
+@bp.get("/detail/<any(details, script, env, output, error):tab>")
 def detail(run_id: str, key: str, tab: str) -> ResponseReturnValue:
     """Answer with one subtab: a fragment, or JSON where the client asks for it."""
     task = runs.find_task(g.session, run_id, key)
@@ -187,16 +188,18 @@ def _log_json(stream: str) -> Callable[[Task], dict[str, object]]:
     return lambda task: {"task_id": task.key, "content": _piece(task, stream, None).text}
 
 
-VIEWS = {"details": "details", "script": "script", "output": "log", "error": "log"}
+VIEWS = {"details": "details", "script": "script", "env": "env", "output": "log", "error": "log"}
 CONTEXTS: Mapping[str, Callable[[Task], dict[str, object]]] = {
     "details": _details,
     "script": _script,
+    "env": lambda task: {"environment": environments.environment(task)},
     "output": _log("output"),
     "error": _log("error"),
 }
 AS_JSON: Mapping[str, Callable[[Task], dict[str, object]]] = {
     "details": _details_json,
     "script": lambda task: {"task_id": task.key, "spec": _shown(task)},
+    "env": environments.as_json,
     "output": _log_json("output"),
     "error": _log_json("error"),
 }
