@@ -7,6 +7,7 @@ from typing import Protocol
 from scripthut.backends.node_work import Found
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import Accepted, Job, Observation, Rejected, RemoteFile, Token, Watch
+from scripthut.core.survey import Surveyed, Wish
 
 
 class Backend(Protocol):
@@ -29,6 +30,14 @@ class Backend(Protocol):
 
     def observe(self, watches: Sequence[Watch]) -> Observation:
         """See all jobs at once. One whose `job_id` is None is looked for by its token."""
+        ...
+
+    def survey(self, watches: Sequence[Watch], wish: Wish) -> tuple[Observation, Surveyed]:
+        """The same look, with more in its one command: the user's whole queue, the facts."""
+        ...
+
+    def cancel_listed(self, ids: Collection[str]) -> None:
+        """Ask the scheduler to end jobs of the user's queue that are none of ours."""
         ...
 
     def cancel(self, jobs: Collection[Job]) -> None:

@@ -3,11 +3,11 @@
 import base64
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-from scripthut.backends import node, node_work
+from scripthut.backends import facts, node, node_work
 from scripthut.backends.match import choose
 from scripthut.core.errors import Refused, Unreachable
 from scripthut.core.folders import Folder, Placed
@@ -25,6 +25,7 @@ from scripthut.core.jobs import (
 )
 from scripthut.core.judge import SIGNALLED
 from scripthut.core.script import script
+from scripthut.core.survey import Facts, Surveyed, Wish
 from scripthut.schedulers.base import Dialect, Row
 from scripthut.transports.base import MIB, Transport
 
@@ -145,11 +146,15 @@ class ClusterBackend:
 
     def observe(self, watches: Sequence[Watch]) -> Observation:
         """See backends/base.py. One command; a second when jobs are in neither queue nor notes."""
-        if not watches:
-            return Observation()
+        return self.survey(watches, Wish())[0]
+
+    def survey(self, watches: Sequence[Watch], wish: Wish) -> tuple[Observation, Surveyed]:
+        """See backends/base.py."""
+        if not watches and not wish:
+            return Observation(), Surveyed()
         self._meet()
         live = [watch.job for watch in watches if watch.live]
-        told = node.ask(self._transport, self._look(watches, live), OBSERVE_SECONDS)
+        told = node.ask(self._transport, self._look(watches, live, wish), OBSERVE_SECONDS)
         seen = node.understand(told)
         rows = self._dialect.parse_queue(seen.ran["queue"]) if live else []
         sightings = self._match(live, rows, seen.claims)
@@ -158,7 +163,7 @@ class ClusterBackend:
         found = {**asked.sightings, **sightings}
         unread = {token for token in seen.unread if token not in found}
         why = next((f"The state of jobs cannot be read: {w}" for w in seen.unread.values()), None)
-        return Observation(
+        observation = Observation(
             sightings=found,
             notes=seen.notes,
             claims=seen.claims,
@@ -169,20 +174,47 @@ class ClusterBackend:
             unanswered=asked.unanswered | frozenset(unread),
             notice=why or asked.notice,
         )
+        return observation, self._surveyed(seen, wish)
 
-    def _look(self, watches: Sequence[Watch], live: Sequence[Job]) -> node.Record:
+    def _look(self, watches: Sequence[Watch], live: Sequence[Job], wish: Wish) -> node.Record:
         # Listings may run out of time; whose turn it is first moves on from look to look.
-        self._turn = (self._turn + 17) % len(watches)
+        self._turn = (self._turn + 17) % max(1, len(watches))
         turned = [*watches[self._turn :], *watches[: self._turn]]
-        queue = self._dialect.queue(self._transport.user) if live else []
-        command = {"key": "queue", "argv": queue, "timeout": QUEUE_SECONDS, "needed": True}
+        commands: list[node.Record] = []
+        if live or wish.queue:
+            queue = self._dialect.queue(self._transport.user)
+            commands = [{"key": "queue", "argv": queue, "timeout": QUEUE_SECONDS, "needed": True}]
+        if wish.facts:
+            asked = {
+                **self._dialect.facts(self._transport.user),
+                **facts.commands(self._transport.home),
+            }
+            commands += [
+                {"key": f"facts {key}", "argv": argv, "timeout": facts.SECONDS}
+                for key, argv in asked.items()
+            ]
         return {
-            "commands": [command] if live else [],
+            "commands": commands,
             "states": node.states(live),
             "outputs": node.outputs(turned),
             "limits": node.limits(self._limits),
             "logs": node.logs(watches),
         }
+
+    def _surveyed(self, seen: node.Seen, wish: Wish) -> Surveyed:
+        queue = self._dialect.list_queue(seen.ran["queue"]) if wish.queue else None
+        if not wish.facts:
+            return Surveyed(queue)
+        answers = {
+            key.removeprefix("facts "): answer
+            for key, answer in seen.ran.items()
+            if key.startswith("facts ")
+        }
+        try:
+            told = self._dialect.parse_facts(answers)
+        except Unreachable as error:
+            told = Facts(problems=(str(error),))
+        return Surveyed(queue, replace(told, disks=facts.disks(answers)))
 
     @staticmethod
     def _match(
@@ -284,15 +316,22 @@ class ClusterBackend:
         if any(job.token not in self._queued for job in jobs):
             watches = [Watch(job, list_outputs=False) for job in jobs]
             told = node.ask(
-                self._transport, self._look(watches, [w.job for w in watches]), OBSERVE_SECONDS
+                self._transport,
+                self._look(watches, [w.job for w in watches], Wish()),
+                OBSERVE_SECONDS,
             )
             rows = self._dialect.parse_queue(node.understand(told).ran["queue"])
             ours = {job.token for job in jobs}
             ids = {row.sighting.job_id for row in rows if row.tokens & ours and _is_live(row)}
         else:
             ids = {job_id for job in jobs for job_id in self._queued[job.token]}
+        self.cancel_listed(ids)
+
+    def cancel_listed(self, ids: Collection[str]) -> None:
+        """See backends/base.py. One command for all of them."""
         if not ids:
             return
+        self._meet()
         command = {"key": "cancel", "argv": self._dialect.cancel(ids), "timeout": QUEUE_SECONDS}
         told = node.ask(self._transport, {"commands": [command]}, OBSERVE_SECONDS)
         self._dialect.parse_cancel(node.understand(told).ran["cancel"])

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
-from scripthut.backends import node, node_script, node_work, processes
+from scripthut.backends import machine, node, node_script, node_work, processes
 from scripthut.clock import utcnow
 from scripthut.core.errors import Refused
 from scripthut.core.folders import Folder, Placed
@@ -29,7 +29,9 @@ from scripthut.core.jobs import (
     Token,
     Watch,
 )
+from scripthut.core.queue import Queue
 from scripthut.core.script import script
+from scripthut.core.survey import Surveyed, Wish
 from scripthut.transports.local import Local
 
 GRACE = 5.0  # seconds between TERM and KILL
@@ -132,6 +134,20 @@ class LocalBackend:
             progress=seen.progress,
             unanswered=frozenset(seen.unread) - sightings.keys(),
         )
+
+    def survey(self, watches: Sequence[Watch], wish: Wish) -> tuple[Observation, Surveyed]:
+        """See backends/base.py. Who else uses this machine is not asked."""
+        seen = self.observe(watches)
+        running = {t for t, s in seen.sightings.items() if s.phase is Phase.RUNNING}
+        asked = [w.job.resources for w in watches if w.job.token in running]
+        told = machine.facts(
+            self.home(), sum(r.cpus for r in asked), sum(r.memory or 0 for r in asked)
+        )
+        queue = Queue(running=len(running)) if wish.queue else None
+        return seen, Surveyed(queue, told if wish.facts else None)
+
+    def cancel_listed(self, ids: Collection[str]) -> None:
+        """Nothing: all jobs here are ours."""
 
     def _sighting(
         self, job: Job, job_id: str, process: psutil.Process | None, seen: node.Seen

@@ -7,6 +7,7 @@ the request travel on standard input, so the command itself never holds anything
 import base64
 import binascii
 import json
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -50,6 +51,7 @@ for name, length in json.loads(source.readline().decode()):
 module.main()
 """
 _MODULES = (node_files, node_list, node_find, node_place, node_script)
+MOST_SAID = 256 * MIB  # bytes of one command's output
 FETCH_BYTES = 32 * MIB  # of listed files in one command; base64 makes them 43 MiB on the wire
 
 
@@ -171,7 +173,7 @@ def understand(told: Sequence[Record]) -> Seen:
     try:
         for record in told:
             _place(record, seen)
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError, binascii.Error, zlib.error) as error:
         raise BadAnswer(f"the login node said something that makes no sense: {error!r}") from error
     return seen
 
@@ -200,8 +202,18 @@ def _place(record: Record, seen: Seen) -> None:
 
 def answer_of(record: Record) -> Answer:
     """What a command on the node said."""
-    out, err = (bytes_of(record[key]).decode("utf-8", "replace") for key in ("out", "err"))
-    return Answer(int(record["code"]), out, err)
+    out = unpacked(record["z"]) if "z" in record else bytes_of(record["out"])
+    err = bytes_of(record["err"])
+    return Answer(int(record["code"]), *(data.decode("utf-8", "replace") for data in (out, err)))
+
+
+def unpacked(text: str) -> bytes:
+    """Bytes that travelled compressed; ValueError when there are more than a node may say."""
+    inflate = zlib.decompressobj()
+    data = inflate.decompress(bytes_of(text), MOST_SAID)
+    if not inflate.eof:
+        raise ValueError(f"more than {MOST_SAID} bytes, or cut off")
+    return data
 
 
 def bytes_of(text: str) -> bytes:

@@ -12,6 +12,7 @@ from scripthut.engine.collect import collect, refresh
 from scripthut.engine.jobs import job_of
 from scripthut.engine.observe import Seen, observe
 from scripthut.engine.submit import submit
+from scripthut.engine.survey import survey
 from scripthut.store import health, tasks
 from scripthut.store.lease import Fenced
 
@@ -70,6 +71,7 @@ class Cycle:
         began = time.monotonic()
         seen = observe(self.hands, now, answering_since)
         seconds = time.monotonic() - began
+        survey(self.hands, seen.surveyed, now)
         asked = backend.commands
         try:
             started = self._start(now)  # first: keeping what 500 tasks wrote takes many seconds

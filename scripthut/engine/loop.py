@@ -19,7 +19,7 @@ from scripthut.engine.cycle import Cycle
 from scripthut.engine.fleet import Fleet
 from scripthut.engine.lead import Lead
 from scripthut.engine.pace import Pace
-from scripthut.store import tasks, watches
+from scripthut.store import surveys, tasks, watches
 from scripthut.store.db import Database, DatabaseDown
 from scripthut.store.kept import Kept
 
@@ -86,8 +86,12 @@ class Engine:
             self._epoch = self.lead.epoch
         with self.database.reading() as session:
             news, ordered = tasks.news(session, now), tasks.ordered(session)
-            looked_at = watches.backends(session, now)
+            surveyed = surveys.due(session, now)
+            looked_at = watches.backends(session, now) | surveyed
+            ordered |= surveys.with_orders(session, now)
             alive = tasks.alive(session, now) if self._fleet.is_leaving else None
+        for name in surveyed | ordered:
+            news.setdefault(name, 0)  # with no task of ours, too
         self._fleet.follow(self.live.config, self._running, alive)
         for name, one in self._fleet.members.items():
             if name in self._running:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from scripthut.core.jobs import Job, Observation, Token, Watch
@@ -11,10 +11,11 @@ from scripthut.core.mask import mask_document, secrets
 from scripthut.core.progress import read
 from scripthut.core.spec import TaskSpec
 from scripthut.core.states import LIVE, TERMINAL, Event, State, after
+from scripthut.core.survey import Surveyed
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.jobs import job_of
+from scripthut.store import surveys, watches
 from scripthut.store import tasks as store
-from scripthut.store import watches
 from scripthut.store.db import Session
 from scripthut.store.models import Task, WatchRow
 
@@ -31,6 +32,7 @@ class Seen:
     observation: Observation
     live: int  # how many tasks hold slots
     moved: int  # how many tasks changed their state
+    surveyed: Surveyed = field(default_factory=Surveyed)
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,19 @@ def observe(hands: Hands, now: datetime, answering_since: datetime) -> Seen:
     with hands.reading() as session:
         rows = store.to_watch(session, hands.backend.name, now)
         looks = watches.looks(session, hands.backend.name, now)
-    if not rows:
+        wish = surveys.wanted(session, hands.backend.name, bool(rows), now)
+    if not rows and not wish:
         return Seen({}, Observation(), 0, 0)
     home = hands.backend.home()
     jobs = {row.id: job_of(row, home) for row in rows}
-    observation = hands.backend.observe([_watch(row, jobs[row.id], looks) for row in rows])
+    asked = [_watch(row, jobs[row.id], looks) for row in rows]
+    observation, surveyed = hands.backend.survey(asked, wish)
     evidence = {row.id: _evidence(jobs[row.id].token, observation) for row in rows}
     said = {row.id: _said(hands, row, jobs[row.id], observation) for row in rows}
     moved = _move(hands, rows, evidence, said, Moment(now, answering_since))
     watched = {jobs[row.id].token: _watched(row, jobs[row.id], looks) for row in rows}
-    return Seen(watched, observation, sum(row.state in LIVE for row in rows), moved)
+    live = sum(row.state in LIVE for row in rows)
+    return Seen(watched, observation, live, moved, surveyed)
 
 
 def _watch(row: Task, job: Job, looks: Sequence[WatchRow]) -> Watch:

@@ -1,12 +1,14 @@
 """The seam to a scheduler's language: commands out, text in. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Protocol
 
 from scripthut.core.jobs import Accepted, Answer, Job, Rejected, Sighting, Token
+from scripthut.core.queue import Queue
+from scripthut.core.survey import Facts
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,18 @@ class Dialect(Protocol):
 
     def parse_queue(self, answer: Answer) -> list[Row]:
         """The jobs in the queue. Unreachable when the scheduler did not answer."""
+        ...
+
+    def list_queue(self, answer: Answer) -> Queue:
+        """The same answer for people: all of the user's jobs, arrays and all. Unreachable alike."""
+        ...
+
+    def facts(self, user: str) -> Mapping[str, list[str]]:
+        """Commands that tell what the cluster has and what the user may use, by key."""
+        ...
+
+    def parse_facts(self, answers: Mapping[str, Answer]) -> Facts:
+        """What they told. Unreachable when the nodes were not told."""
         ...
 
     def accounting(

@@ -5,16 +5,19 @@ would bring them to their place when the job has ended.
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import PurePosixPath
 
 from scripthut.core import units
 from scripthut.core.errors import Refused, Unreachable
 from scripthut.core.jobs import Accepted, Answer, Job, Phase, Rejected, Sighting
+from scripthut.core.queue import Listed, Queue, bounded
 from scripthut.core.quote import sh
-from scripthut.schedulers import pbs_text
+from scripthut.core.survey import Facts
+from scripthut.schedulers import pbs_facts, pbs_text
 from scripthut.schedulers import pbs_words as words
 from scripthut.schedulers.base import Row
 from scripthut.schedulers.pbs_end import NO_LOG, ending
@@ -140,6 +143,21 @@ class PBS:
         """Unreachable when qstat failed, even with a valid answer of no jobs."""
         return list(self._rows(answer))
 
+    def list_queue(self, answer: Answer) -> Queue:
+        """All of it, arrays too."""
+        found = self._shown(answer).items()
+        return bounded(
+            (_phase(job), _count(job), partial(_listed, job_id, job)) for job_id, job in found
+        )
+
+    def facts(self, user: str) -> Mapping[str, list[str]]:  # noqa: ARG002 -- of the protocol
+        """See pbs_facts.py."""
+        return pbs_facts.commands()
+
+    def parse_facts(self, answers: Mapping[str, Answer]) -> Facts:
+        """See pbs_facts.py."""
+        return pbs_facts.read(answers)
+
     def accounting(
         self,
         user: str,
@@ -166,13 +184,16 @@ class PBS:
         return [row for row in self._rows(answer) if row.sighting.ended_at is not None]
 
     def _rows(self, answer: Answer) -> Iterator[Row]:
+        for job_id, attributes in self._shown(answer).items():
+            if _ID.fullmatch(job_id) and (row := _row(job_id, attributes, self._kind)):
+                yield row
+
+    def _shown(self, answer: Answer) -> Mapping[str, Attributes]:
         if answer.code == _PROGRAM_MISSING:
             raise _missing("qstat, or qselect,")
         if answer.code not in (0, words.NO_SUCH_JOB, words.HAS_FINISHED):
             raise Unreachable(f"qstat did not answer: {_said(answer)}")
-        for job_id, attributes in pbs_text.jobs(answer.out).items():
-            if _ID.fullmatch(job_id) and (row := _row(job_id, attributes, self._kind)):
-                yield row
+        return pbs_text.jobs(answer.out)
 
     def cancel(self, ids: Collection[str]) -> list[str]:
         """Qdel for many jobs."""
@@ -255,6 +276,46 @@ def _row(job_id: str, job: Attributes, kind: words.Kind) -> Row | None:
     since = None if waits else started
     return Row(
         Sighting(job_id, phase, word, reason, started_at=since, node=node), tokens, submitted
+    )
+
+
+def _phase(job: Attributes) -> Phase:
+    letter = job.get("job_state", "")
+    known = Phase.DONE if letter in words.OVER else Phase.WAITING
+    return words.STATES.get(letter, ("", known))[1]
+
+
+def _count(job: Attributes) -> int:
+    """How many jobs a row stands for: an array's parent is one row for all that wait."""
+    queued = re.search(r"Queued:(\d+)", job.get("array_state_count", ""))
+    return max(1, int(queued[1])) if queued else 1
+
+
+def _listed(job_id: str, job: Attributes) -> Listed:
+    letter, phase = job.get("job_state", ""), _phase(job)
+    waits = phase is Phase.WAITING
+    cpus = job.get("Resource_List.ncpus", "1")
+    nodes = job.get("Resource_List.nodect", "1")
+    gpus = job.get("Resource_List.ngpus", "0")
+    return Listed(
+        job_id=job_id,
+        name=job.get("Job_Name", ""),
+        owner=job.get("Job_Owner", "").partition("@")[0],
+        phase=phase,
+        word=words.STATES.get(letter, (letter or "UNKNOWN", phase))[0],
+        reason=_waiting(letter, job) if waits else words.STATE_REASONS.get(letter),
+        partition=job.get("queue", ""),
+        cpus=int(cpus) if cpus.isdecimal() else 1,
+        memory=pbs_text.size(job.get("Resource_List.mem")),
+        nodes=int(nodes) if nodes.isdecimal() else 1,
+        gres=f"gpu:{gpus}" if gpus.isdecimal() and gpus != "0" else None,
+        time_limit=units.elapsed(job.get("Resource_List.walltime", "")),
+        submitted_at=pbs_text.time(job.get("qtime") or job.get("ctime")),
+        started_at=pbs_text.time(job.get("stime") or job.get("start_time")),
+        node=re.split(r"[/+*]", job.get("exec_host", ""))[0] or None,
+        account=job.get("Account_Name"),
+        count=_count(job),
+        tokens=(job.get("Job_Name", "").rpartition("+")[2],),
     )
 
 

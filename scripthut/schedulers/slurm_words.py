@@ -1,4 +1,4 @@
-"""Slurm's words and what they mean: states, reasons, refusals. Tables only."""
+"""Slurm's words and what they mean: states, reasons, refusals."""
 
 from collections.abc import Mapping
 
@@ -58,6 +58,8 @@ RUNS: Mapping[str, str] = {
     "STAGE_OUT": "Copying its data out",
 }
 
+NOT_LOOKED_AT = "Not looked at by the scheduler yet"
+
 # squeue(1), "JOB REASON CODES". What is not here is shown as Slurm says it.
 REASONS: Mapping[str, str] = {
     "AccountNotAllowed": "Can never start: its account may not use this partition",
@@ -108,6 +110,28 @@ REASONS: Mapping[str, str] = {
         "Held: it could not be launched and was requeued; see the node, then `scontrol release`"
     ),
 }
+
+# Reasons of jobs that wait for a place alone: a new job would wait behind them.
+COMPETING = (REASONS["Resources"], REASONS["Priority"], NOT_LOOKED_AT)
+
+# What sacct, sshare and sacctmgr say where no accounts are kept.
+NO_ACCOUNTING = (
+    "accounting storage is disabled",
+    "not running a supported accounting_storage",
+)
+
+
+def why(reason: str) -> str | None:
+    """Why a job waits, in words for people; None when Slurm gives no reason.
+
+    >>> why("(ReqNodeNotAvail, UnavailableNodes:n1)"), why("None"), why("A new one")
+    ('The nodes it needs are not available', None, 'A new one')
+    """
+    bare = reason.strip("()")
+    if bare in ("None", ""):
+        return None
+    return REASONS.get(bare) or REASONS.get(bare.partition(",")[0]) or bare
+
 
 # sbatch's words after which the job may have been taken all the same.
 UNKNOWN = (

@@ -256,6 +256,31 @@ class BackendRow(Base):
     watched: Mapped[int] = mapped_column(default=0)  # live tasks in the last cycle
 
 
+class SurveyRow(Base):
+    """What is known of a backend besides our tasks, and until when somebody looks at it."""
+
+    __tablename__ = "surveys"
+
+    backend: Mapped[str] = mapped_column(Text, primary_key=True)
+    facts_until: Mapped[datetime | None]  # somebody looks at what the cluster has
+    queue_until: Mapped[datetime | None]  # somebody looks at the queue
+    facts_at: Mapped[datetime | None]  # when it was told; None: never
+    queue_at: Mapped[datetime | None]
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # core.survey.Facts
+    queue: Mapped[dict[str, Any]] = mapped_column(default=dict)  # core.queue.Queue
+
+
+class JobOrder(Base):
+    """An order to cancel a job of a backend's queue that is no task of ours."""
+
+    __tablename__ = "job_orders"
+
+    backend: Mapped[str] = mapped_column(Text, primary_key=True)
+    job_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    asked_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+
 class Lease(Base):
     """Who may act, until when (seconds since 1970 by the database's clock)."""
 

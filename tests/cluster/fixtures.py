@@ -7,6 +7,7 @@ with the process that runs the tests, however that ends. After each test all fau
 import fcntl
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -101,10 +102,10 @@ class Cluster:
     def cancel_jobs(self) -> None:
         """Cancel what is left in the queue, and wait until it is empty."""
         until = time.monotonic() + 30
-        while ids := self.squeue("-o", "%A").split():
+        while ids := {re.split("[_+]", job_id)[0] for job_id in self.squeue("-o", "%i").split()}:
             if time.monotonic() > until:
                 raise TimeoutError(f"jobs do not end: {ids}")
-            self._ask("scancel", *sorted(set(ids)))
+            self._ask("scancel", *sorted(ids))  # an element's own number is not always known
             time.sleep(0.2)
 
     def _ask(self, *argv: str) -> str:

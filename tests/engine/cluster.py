@@ -23,6 +23,8 @@ from scripthut.core.jobs import (
     Token,
     Watch,
 )
+from scripthut.core.queue import Queue
+from scripthut.core.survey import Facts, Surveyed, Wish
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -45,6 +47,8 @@ class FakeCluster:
     submitted: list[str] = field(default_factory=list)  # task ids, in order
     writes: bool = False  # every task has written a file
     submitted_when_fetched: list[list[str]] = field(default_factory=list)
+    queue: Queue = field(default_factory=Queue)
+    facts: Facts = field(default_factory=Facts)
 
     def home(self) -> PurePosixPath:
         self._answer()
@@ -81,6 +85,17 @@ class FakeCluster:
     def _listings(self, tokens: Collection[Token]) -> Mapping[Token, Listing]:
         files = {t: (RemoteFile(t, Area.OUTPUT, b"plot.png", 1, 1),) for t in tokens}
         return {t: Listing(f"mark of {t}", found) for t, found in files.items()}
+
+    def survey(self, watches: Sequence[Watch], wish: Wish) -> tuple[Observation, Surveyed]:
+        if not watches:
+            self._answer()
+        seen = self.observe(watches) if watches else Observation()
+        queue = self.queue if wish.queue else None
+        return seen, Surveyed(queue, self.facts if wish.facts else None)
+
+    def cancel_listed(self, ids: Collection[str]) -> None:
+        self._answer()
+        self.cancelled += list(ids)
 
     def cancel(self, jobs: Collection[Job]) -> None:
         self._answer()

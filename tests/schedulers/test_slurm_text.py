@@ -16,6 +16,7 @@ from scripthut.schedulers.base import Row
 from scripthut.schedulers.slurm import Slurm
 from scripthut.schedulers.slurm_words import ENDS, PHASES, REASONS
 
+REST = ["normal", "hut", "1", "100M", "1", "N/A", "proj1", "N/A", "x run00000.0.1"]
 CAPTURED = Path(__file__).parent.parent / "captured" / "slurm"
 SLURM = Slurm()
 READERS = {"squeue": SLURM.parse_queue, "sacct": SLURM.parse_accounting}
@@ -63,7 +64,7 @@ def test_a_cut_queue_is_no_answer_or_holds_whole_rows_only(length: int) -> None:
     except BadAnswer:
         return
     assert [plain(row) for row in rows] == whole[: len(rows)]
-    assert QUEUE[:length].endswith("\x1e")
+    assert QUEUE[:length].rstrip("\n").endswith("\x1e")
 
 
 def test_a_cut_answer_of_the_accounting_is_no_answer() -> None:
@@ -118,7 +119,7 @@ def test_every_ending_has_words_for_people() -> None:
 
 @pytest.mark.parametrize("why", ["None", *REASONS, "QOSGrpCpuLimit", "A, new: (reason) of 2031"])
 def test_every_reason_to_wait_is_told_or_shown_as_it_is(why: str) -> None:
-    fields = ["7", "PENDING", why, "1", "N/A", "N/A", "1:00:00", "", "(null)", "x run00000.0.1"]
+    fields = ["7", "PENDING", why, "1", "N/A", "N/A", "1:00:00", "", "(null)", *REST]
     (row,) = SLURM.parse_queue(Answer(0, "\x1e" + "\x1f".join(fields) + "\x1e\n", ""))
     assert row.sighting.phase is Phase.WAITING
     assert row.sighting.reason == {"None": None}.get(why, row.sighting.reason)
@@ -127,12 +128,12 @@ def test_every_reason_to_wait_is_told_or_shown_as_it_is(why: str) -> None:
 
 
 def test_a_word_of_a_newer_slurm_is_never_an_ending() -> None:
-    fields = ["7", "BRAND_NEW", "None", "1", "2", "3", "1:00:00", "n1", "(null)", "x run00000.0.1"]
+    fields = ["7", "BRAND_NEW", "None", "1", "2", "3", "1:00:00", "n1", "(null)", *REST]
     (row,) = SLURM.parse_queue(Answer(0, "\x1e" + "\x1f".join(fields) + "\x1e\n", ""))
     assert row.sighting.phase is Phase.WAITING
     assert row.sighting.reason == "Slurm calls it BRAND_NEW"
 
 
 def test_an_ending_without_a_time_is_not_final() -> None:
-    fields = ["7", "FAILED", "None", "1", "2", "N/A", "1:00:00", "n1", "(null)", "x run00000.0.1"]
+    fields = ["7", "FAILED", "None", "1", "2", "N/A", "1:00:00", "n1", "(null)", *REST]
     assert SLURM.parse_queue(Answer(0, "\x1e" + "\x1f".join(fields) + "\x1e\n", "")) == []

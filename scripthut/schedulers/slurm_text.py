@@ -1,0 +1,261 @@
+"""What squeue and sacct print, as rows and as a person's queue.
+
+Each squeue record stands between two signs that no printable name holds, the job's name last, so
+nothing a name holds can move a field. sacct cannot mark records: its fields are counted instead.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from scripthut.core import units
+from scripthut.core.errors import BadAnswer, Unreachable
+from scripthut.core.jobs import Answer, Phase, Sighting
+from scripthut.core.queue import Listed, Queue, bounded
+from scripthut.schedulers import slurm_words as words
+from scripthut.schedulers.base import Row
+from scripthut.schedulers.slurm_facts import elements
+
+RECORD, FIELD = "\x1e", "\x1f"
+QUEUE_FIELDS = (  # the second line is for people's eyes
+    *("%i", "%T", "%r", "%V", "%S", "%e", "%l", "%N", "%k"),
+    *(
+        "%P",
+        "%u",
+        "%C",
+        "%m",
+        "%D",
+        "%b",
+        "%a",
+        "%K",
+        "%j",
+    ),
+)
+ACCOUNT_FIELDS = (
+    *("JobIDRaw", "State", "ExitCode", "Submit", "Start", "End", "Timelimit", "NodeList"),
+    "JobName",
+)
+_INDICES = QUEUE_FIELDS.index("%K")
+_ID = re.compile(r"\d{1,10}")  # 4_1, 4_[2-5%2] and 12+0 are parts of arrays, never ours
+
+
+def queue_rows(answer: Answer) -> list[Row]:
+    """The jobs that may be ours. Unreachable when squeue failed, or was cut off."""
+    found = (_queued(parts) for parts in _records(answer) if _ID.fullmatch(parts[0]))
+    return [row for row in found if row is not None]
+
+
+def queue_listing(answer: Answer) -> Queue:
+    """All jobs, for people."""
+    return bounded(
+        (_phase(parts[1]), elements(parts[_INDICES]), partial(_listed, parts))
+        for parts in _records(answer)
+    )
+
+
+def ended_rows(answer: Answer) -> list[Row] | None:
+    """Endings that sacct knows to be final; None where no accounts are kept."""
+    if any(word in answer.err for word in words.NO_ACCOUNTING):
+        return None
+    if answer.code != 0:
+        raise Unreachable(f"sacct did not answer: {said(answer)}")
+    if answer.out.strip() and not answer.out.rstrip("\n").endswith(FIELD):
+        raise BadAnswer("the answer of sacct was cut off")
+    newest: dict[str, list[str]] = {}
+    for parts in _counted(answer.out.split(FIELD), len(ACCOUNT_FIELDS)):
+        if _ID.fullmatch(parts[0]) and _stamp(parts) >= _stamp(newest.get(parts[0], [])):
+            newest[parts[0]] = parts
+    return [row for parts in newest.values() if (row := _accounted(parts)) is not None]
+
+
+def said(answer: Answer) -> str:
+    """The scheduler's own words, without its prefix on every line."""
+    lines = (answer.err.strip() or answer.out.strip()).splitlines()
+    text = " ".join(re.sub(r"^\w+: (?:error|fatal): ", "", line).strip() for line in lines)
+    return text[:1000] or f"exit code {answer.code} and no word"
+
+
+def _records(answer: Answer) -> Iterator[list[str]]:
+    """The fields of every job that squeue showed."""
+    if answer.code != 0:
+        raise Unreachable(f"squeue did not answer: {said(answer)}")
+    if answer.out.strip() and not answer.out.rstrip("\n").endswith(RECORD):
+        raise BadAnswer("the answer of squeue was cut off")
+    for record in answer.out.split(RECORD):
+        parts = record.split(FIELD, len(QUEUE_FIELDS) - 1)
+        if len(parts) == len(QUEUE_FIELDS):
+            yield parts
+
+
+def _phase(word: str) -> Phase:
+    # A word of a newer Slurm: the job exists, and is no more known than that.
+    return words.PHASES.get(word, Phase.WAITING)
+
+
+def _listed(parts: Sequence[str]) -> Listed:
+    job_id, word, why, submitted, start, end, limit, node, comment, *more, name = parts
+    partition, user, cpus, memory, nodes, gres, account, indices = more
+    raw = Raw(job_id, word, why, _time(start), _time(end), limit, node, name, comment)
+    return Listed(
+        job_id=job_id,
+        name=name,
+        owner=user,
+        phase=_phase(word),
+        word=word,
+        reason=_reason(raw, word, _phase(word), ""),
+        partition=partition,
+        cpus=int(cpus) if cpus.isdecimal() else 1,
+        memory=_memory(memory),
+        nodes=int(nodes) if nodes.isdecimal() else 1,
+        gres=None if gres in ("N/A", "(null)", "") else gres.removeprefix("gres:"),
+        time_limit=units.elapsed(limit),
+        submitted_at=_time(submitted),
+        started_at=raw.start,
+        node=node or None,
+        account=None if account in ("", "(null)") else account,
+        count=elements(indices),
+        tokens=tuple(_tokens(name, comment)),
+    )
+
+
+def _memory(text: str) -> int | None:
+    """Bytes in squeue's `%m`; 0 is all of a node."""
+    try:
+        return units.memory(text) or None
+    except ValueError:
+        return None
+
+
+def _tokens(name: str, comment: str) -> frozenset[str]:
+    return frozenset({name.rpartition(" ")[2], comment}) - {"", "(null)"}
+
+
+def _queued(parts: Sequence[str]) -> Row | None:
+    job_id, word, why, submitted, start, end, limit, node, comment, *_, name = parts
+    return _row(
+        Raw(job_id, word, why, _time(start), _time(end), limit, node, name, comment),
+        _time(submitted),
+    )
+
+
+def _accounted(parts: Sequence[str]) -> Row | None:
+    job_id, word, code, submitted, start, end, limit, node, name = parts
+    raw = Raw(job_id, word, "None", _time(start), _time(end), limit, node, name, "", code)
+    row = _row(raw, _time(submitted))
+    # A job that the queue no longer has does not wait or run, whatever the accounts still say;
+    # "allocation" is a record whose second half has not arrived.
+    is_end = row is not None and row.sighting.phase not in (Phase.WAITING, Phase.RUNNING)
+    return row if is_end and name != "allocation" else None
+
+
+@dataclass(frozen=True)
+class Raw:
+    """One record's fields, the times read. `code` as sacct prints it: `exit:signal`."""
+
+    job_id: str
+    word: str
+    why: str
+    start: datetime | None
+    end: datetime | None
+    limit: str
+    node: str
+    name: str
+    comment: str
+    code: str = "0:0"
+
+
+def _row(raw: Raw, submitted: datetime | None) -> Row | None:
+    word, _, by = raw.word.partition(" ")  # CANCELLED by 1001
+    phase = _phase(word)
+    exit_code, signal = _code(raw.code)
+    if phase is Phase.DONE and (exit_code or signal):
+        phase = Phase.FAILED
+    is_end = phase not in (Phase.WAITING, Phase.RUNNING)
+    if is_end and raw.end is None:
+        return None
+    sighting = Sighting(
+        job_id=raw.job_id,
+        phase=phase,
+        word=word,
+        reason=_reason(raw, word, phase, by),
+        exit_code=exit_code if exit_code or phase is Phase.DONE else None,
+        signal=signal,
+        started_at=None if phase is Phase.WAITING else raw.start,
+        ended_at=raw.end if is_end else None,
+        node=raw.node if raw.node not in ("", "None assigned", "(null)") else None,
+    )
+    return Row(sighting, _tokens(raw.name, raw.comment), submitted)
+
+
+def _reason(raw: Raw, word: str, phase: Phase, by: str) -> str | None:
+    """Why it waits, or why it ended, in words for people."""
+    told = words.why(raw.why)
+    limit = units.elapsed(raw.limit)
+    if phase is Phase.WAITING:
+        return told if word in words.PHASES else f"Slurm calls it {word}"
+    if phase is Phase.RUNNING:
+        return words.RUNS.get(word)
+    if phase is Phase.DONE:
+        return None
+    if phase is Phase.CANCELLED:
+        who = by.removeprefix("by ")
+        said = "Cancelled by the cluster's administrator" if who == "0" else "Cancelled"
+        return f"{said}: {told}" if told and told.startswith("Can never") else said
+    if raw.code == "0:53":
+        return "Slurm could not start it: its working directory or log file cannot be opened (0:53)"
+    text = words.ENDS.get(word) or told or _failed(raw.code)
+    return text.replace("{limit}", units.clock(limit) if limit else raw.limit or "its partition")
+
+
+def _failed(code: str) -> str:
+    exit_code, signal = _code(code)
+    if signal:
+        return f"Ended by signal {signal}"
+    return f"Exited with code {exit_code}" if exit_code else "Failed"
+
+
+def _code(text: str) -> tuple[int | None, int | None]:
+    """Exit code and signal of `exit:signal`; 53 is Slurm's own sign, not a signal.
+
+    >>> _code("3:0"), _code("0:9"), _code("0:53"), _code("INVALID")
+    ((3, None), (0, 9), (0, None), (None, None))
+    """
+    match = re.fullmatch(r"(\d{1,3}):(\d{1,3})", text)
+    if match is None:
+        return None, None
+    signal = int(match[2])
+    return int(match[1]), signal if 0 < signal < 53 else None
+
+
+def _time(text: str) -> datetime | None:
+    """A time as seconds since 1970, or in ISO where Slurm does not know the format; else None.
+
+    >>> _time("0"), _time("Unknown"), _time("1795439798").isoformat()
+    (None, None, '2026-11-23T13:16:38+00:00')
+    """
+    if re.fullmatch(r"[1-9]\d{0,10}", text):
+        return datetime.fromtimestamp(int(text), UTC)
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _stamp(parts: Sequence[str]) -> tuple[datetime, datetime]:
+    """What orders incarnations: when it was (re)queued, then when it started."""
+    never = datetime.fromtimestamp(0, UTC)
+    return (_time(parts[3]) or never, _time(parts[4]) or never) if parts else (never, never)
+
+
+def _counted(fields: Sequence[str], count: int) -> Iterator[list[str]]:
+    """Records of `count` fields each; the newline that ends a record leads the next one's id."""
+    at = 0
+    while at + count <= len(fields):
+        head = fields[at].removeprefix("\n")
+        if _ID.match(head) and (at == 0 or head != fields[at]):
+            yield [head, *fields[at + 1 : at + count]]
+            at += count
+        else:
+            at += 1  # a name held the sign itself: go on until a record begins

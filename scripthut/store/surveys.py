@@ -1,0 +1,169 @@
+"""What is known of the clusters besides our tasks, who looks at it, and what is asked of them."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, load_only
+
+from scripthut.core.queue import Queue, queue_as_json, queue_of
+from scripthut.core.survey import Facts, Surveyed, Wish, facts_as_json, facts_of
+from scripthut.store.db import Database
+from scripthut.store.models import JobOrder, SurveyRow
+
+LOOKS_FOR = timedelta(seconds=30)
+FRESH_FACTS = timedelta(seconds=60)  # while somebody looks; everybody's queue is asked for it
+FRESH_QUEUE = timedelta(seconds=8)
+CALM_FACTS = timedelta(minutes=10)  # while nobody does: with a look that is taken anyway
+CALM_QUEUE = timedelta(minutes=1)
+ORDER_LASTS = timedelta(minutes=10)  # an order whose job has not ended by then is given up
+AGAIN = timedelta(seconds=15)  # an order that has had no effect is sent again
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of one backend, and since when. A time None: nothing is known."""
+
+    facts: Facts = field(default_factory=Facts)
+    facts_at: datetime | None = None
+    queue: Queue = field(default_factory=Queue)
+    queue_at: datetime | None = None
+
+
+def look(database: Database, backend: str, wish: Wish, now: datetime) -> None:
+    """Note that somebody looks at a backend's facts or queue; the engine asks for them then.
+
+    Written at most every LOOKS_FOR / 2, so that open pages do not write at every question.
+    """
+    columns = [
+        *([SurveyRow.facts_until] if wish.facts else []),
+        *([SurveyRow.queue_until] if wish.queue else []),
+    ]
+    with database.reading() as session:
+        known = session.execute(select(*columns).where(SurveyRow.backend == backend)).first()
+    if known is not None and all(until and until > now + LOOKS_FOR / 2 for until in known):
+        return
+    untils = {column.key: now + LOOKS_FOR for column in columns}
+    try:
+        with database.writing() as session:
+            statement = update(SurveyRow).where(SurveyRow.backend == backend).values(untils)
+            if not session.connection().execute(statement).rowcount:
+                session.add(SurveyRow(backend=backend, **untils))
+    except IntegrityError:
+        return  # another page wrote the same look in this moment
+
+
+def due(session: Session, now: datetime) -> set[str]:
+    """The backends that somebody looks at and of which what is known is not fresh."""
+    statement = select(SurveyRow).options(load_only(*_TIMES))
+    looked_at = or_(SurveyRow.facts_until > now, SurveyRow.queue_until > now)
+    rows = session.scalars(statement.where(looked_at))
+    return {row.backend for row in rows if _stale(row, now)}
+
+
+def wanted(session: Session, backend: str, rides: bool, now: datetime) -> Wish:
+    """What a look should bring besides the tasks; with `rides` it is taken for them anyway.
+
+    For what rides along no command is spent; otherwise only what somebody waits for is asked.
+    """
+    statement = select(SurveyRow).options(load_only(*_TIMES)).where(SurveyRow.backend == backend)
+    row = session.scalar(statement) or SurveyRow(backend=backend)
+    is_ordered = session.scalar(select(JobOrder.job_id).where(JobOrder.backend == backend).limit(1))
+    stale = _stale(row, now)
+    return Wish(
+        queue=stale.queue
+        or is_ordered is not None
+        or (rides and _older(row.queue_at, CALM_QUEUE, now)),
+        facts=stale.facts or (rides and _older(row.facts_at, CALM_FACTS, now)),
+    )
+
+
+_TIMES = (
+    SurveyRow.facts_at,
+    SurveyRow.facts_until,
+    SurveyRow.queue_at,
+    SurveyRow.queue_until,
+)
+
+
+def _stale(row: SurveyRow, now: datetime) -> Wish:
+    """What somebody looks at that is not fresh."""
+    return Wish(
+        queue=_is_seen(row.queue_until, now) and _older(row.queue_at, FRESH_QUEUE, now),
+        facts=_is_seen(row.facts_until, now) and _older(row.facts_at, FRESH_FACTS, now),
+    )
+
+
+def _is_seen(until: datetime | None, now: datetime) -> bool:
+    return until is not None and until > now
+
+
+def _older(at: datetime | None, age: timedelta, now: datetime) -> bool:
+    return at is None or now - at >= age
+
+
+def record(session: Session, backend: str, surveyed: Surveyed, now: datetime) -> None:
+    """Write what a look brought."""
+    row = session.get(SurveyRow, backend)
+    if row is None:
+        row = SurveyRow(backend=backend)
+        session.add(row)
+    if surveyed.facts is not None:
+        row.facts, row.facts_at = facts_as_json(surveyed.facts), now
+    if surveyed.queue is not None:
+        row.queue, row.queue_at = queue_as_json(surveyed.queue), now
+
+
+def known(session: Session, backend: str) -> Known:
+    """What is known of one backend."""
+    return every(session, [backend])[backend]
+
+
+def every(session: Session, backends: Collection[str]) -> Mapping[str, Known]:
+    """What is known of each of some backends."""
+    rows = session.scalars(select(SurveyRow).where(SurveyRow.backend.in_(backends)))
+    found = {
+        row.backend: Known(facts_of(row.facts), row.facts_at, queue_of(row.queue), row.queue_at)
+        for row in rows
+    }
+    return {name: found.get(name, Known()) for name in backends}
+
+
+def ask_cancel(session: Session, backend: str, key: str, now: datetime) -> None:
+    """Order the cancellation of a job in a backend's queue; asking twice is asking once."""
+    if session.get(JobOrder, (backend, key)) is None:
+        session.add(JobOrder(backend=backend, job_id=key, asked_at=now))
+
+
+def ordered(session: Session, backend: str) -> set[str]:
+    """The keys of the jobs of a backend whose cancellation is ordered."""
+    return set(session.scalars(select(JobOrder.job_id).where(JobOrder.backend == backend)))
+
+
+def with_orders(session: Session, now: datetime) -> set[str]:
+    """The backends that have an order which was not sent, or not lately."""
+    return set(session.scalars(select(JobOrder.backend).where(_to_send(now)).distinct()))
+
+
+def to_send(session: Session, backend: str, now: datetime) -> set[str]:
+    """The keys of the jobs whose order is to be sent now."""
+    statement = select(JobOrder.job_id).where(JobOrder.backend == backend, _to_send(now))
+    return set(session.scalars(statement))
+
+
+def _to_send(now: datetime) -> ColumnElement[bool]:
+    return or_(JobOrder.sent_at.is_(None), JobOrder.sent_at < now - AGAIN)
+
+
+def mark_sent(session: Session, backend: str, keys: Collection[str], now: datetime) -> None:
+    """Note that the scheduler was told."""
+    statement = update(JobOrder).where(JobOrder.backend == backend, JobOrder.job_id.in_(keys))
+    session.connection().execute(statement.values(sent_at=now))
+
+
+def forget_orders(session: Session, backend: str, keys: Collection[str], now: datetime) -> None:
+    """Drop the orders of jobs that have left the queue, and those that came to nothing."""
+    is_over = or_(JobOrder.job_id.in_(keys), JobOrder.asked_at < now - ORDER_LASTS)
+    session.execute(delete(JobOrder).where(JobOrder.backend == backend, is_over))

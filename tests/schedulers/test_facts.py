@@ -1,0 +1,150 @@
+"""What clusters say of themselves: files under tests/captured/*/facts, as they were printed."""
+
+from pathlib import Path
+
+import pytest
+
+from scripthut.core.errors import Unreachable
+from scripthut.core.jobs import Answer, Phase
+from scripthut.core.queue import MOST
+from scripthut.core.survey import Facts, Free, NodeState, Share, facts_as_json, facts_of
+from scripthut.schedulers import pbs_facts, slurm_facts
+from scripthut.schedulers.pbs import PBS
+from scripthut.schedulers.pbs_words import PRO
+from scripthut.schedulers.slurm import Slurm
+from scripthut.schedulers.slurm_text import FIELD, QUEUE_FIELDS, RECORD
+
+CAPTURED = Path(__file__).parent.parent / "captured"
+
+
+def answers(kind: str) -> dict[str, Answer]:
+    files = (CAPTURED / kind / "facts").glob("*.txt")
+    return {file.stem: Answer(0, file.read_text(), "") for file in files}
+
+
+@pytest.fixture
+def told() -> Facts:
+    return slurm_facts.read(answers("slurm"))
+
+
+def test_slurm_tells_nodes_processors_and_gpus(told: Facts) -> None:
+    assert told.nodes == {NodeState.MIXED: 2, NodeState.DRAINED: 1}
+    assert (told.cpus, told.gpus, told.gpus_idle) == (12, 2, 0)
+    gpu = next(p for p in told.partitions if p.name == "gpu")
+    assert (gpu.gpu_kinds, gpu.cpus, gpu.time_limit) == (("a100",), 4, 12 * 3600)
+    assert gpu.largest == Free("g1", 3, 2500 * 1024**2, 0)
+
+
+def test_a_drained_node_has_nothing_free(told: Facts) -> None:
+    normal = next(p for p in told.partitions if p.name == "normal")
+    assert normal.is_default
+    assert normal.cpus == 8
+    assert normal.largest is not None
+    assert normal.cpus_idle == normal.largest.cpus == 1
+    assert normal.largest.node == "n1"
+
+
+def test_waiting_jobs_are_counted_by_reason_with_all_parts_of_their_arrays(told: Facts) -> None:
+    assert told.waiting["The array's limit of running tasks is reached"] == 2
+    assert told.waiting["Held: release it with `scontrol release`"] == 1
+    low, lowc = (next(p for p in told.partitions if p.name == name) for name in ("low", "lowc"))
+    assert sum(low.waiting.values()) == sum(lowc.waiting.values()) == 1  # one job, for either
+
+
+def test_the_partition_where_a_job_starts_soonest_comes_first(told: Facts) -> None:
+    names = [p.name for p in told.soonest]
+    assert names[0] == "gpu"  # it has the most processors free, and nobody waits for them
+    assert names[-1] == "down"
+    assert told.soonest[-1].outlook == "Closed: what is submitted waits"
+    assert told.soonest[0].outlook == "A job of up to 3 CPUs, 2.4 GiB starts now"
+
+
+def test_limits_and_shares_are_said_in_words(told: Facts) -> None:
+    said = {(limit.whose, limit.what): limit.most for limit in told.limits}
+    assert said["account proj1", "jobs running at once"] == "50"
+    assert said["account proj1", "time of one job"] == "2-00:00:00"
+    mine = said["quality of service normal", "resources at once"]
+    assert mine == "200 CPUs, 8 GPUs, 1T of memory"
+    assert {share.account for share in told.shares} == {"proj1", "proj2"}
+    assert all(isinstance(share, Share) and 0 <= share.factor <= 1 for share in told.shares)
+
+
+def test_what_only_the_accounts_know_may_be_missing() -> None:
+    whole = answers("slurm")
+    disabled = Answer(1, "", "You are not running a supported accounting_storage plugin\n")
+    silent = Answer(-1, "", "sshare: timed out after 8 s")
+    facts = slurm_facts.read({**whole, "limits": disabled, "qualities": disabled, "shares": silent})
+    assert facts.cpus == 12
+    assert not facts.limits
+    assert facts.problems == ("fair share: sshare: timed out after 8 s",)
+
+
+@pytest.mark.parametrize("key", ["nodes", "partitions", "waiting"])
+def test_a_controller_that_does_not_answer_is_no_empty_cluster(key: str) -> None:
+    refused = Answer(1, "", "slurm_load_node error: Unable to contact slurm controller\n")
+    with pytest.raises(Unreachable, match="Unable to contact"):
+        slurm_facts.read({**answers("slurm"), key: refused})
+
+
+def test_facts_survive_being_kept(told: Facts) -> None:
+    assert facts_of(facts_as_json(told)) == told
+    assert facts_of({"cpus": "many"}) == Facts()  # written by another version
+
+
+def test_openpbs_tells_nodes_and_queues() -> None:
+    facts = pbs_facts.read(answers("openpbs"))
+    assert facts.nodes == {NodeState.FULL: 1}
+    assert (facts.cpus, facts.cpus_idle, facts.gpus, facts.largest) == (8, 0, 2, None)
+    queues = {p.name: p for p in facts.partitions}
+    assert queues["workq"].waiting["Waits for free resources"] == 5
+    assert queues["short"].time_limit == 120
+    assert not queues["stopped"].is_open
+    assert queues["workq"].outlook == "Full: a new job waits, with 5 jobs before it"
+
+
+def test_torques_commands_tell_nodes_and_queues() -> None:
+    facts = pbs_facts.read(answers("torque"))
+    assert facts.nodes == {NodeState.IDLE: 1, NodeState.MIXED: 1, NodeState.FULL: 1}
+    assert (facts.cpus, facts.cpus_idle, facts.gpus) == (12, 4, 2)
+    assert facts.largest == Free("n2", 4, 4000 * 1024**2, 0)
+    assert {p.name for p in facts.partitions} >= {"normal", "gpu", "short"}
+
+
+def test_a_pbs_server_that_is_down_has_no_facts() -> None:
+    down = Answer(1, "", "Connection refused\npbsnodes: cannot connect to server pbs1\n")
+    with pytest.raises(Unreachable, match="cannot connect"):
+        pbs_facts.read({**answers("openpbs"), "nodes": down})
+
+
+def test_a_slurm_queue_lists_arrays_and_heterogeneous_jobs() -> None:
+    text = (CAPTURED / "slurm" / "squeue_every_kind_of_job.txt").read_text()
+    queue = Slurm().list_queue(Answer(0, text, ""))
+    jobs = {job.job_id: job for job in queue.jobs}
+    assert {job.phase for job in queue.jobs} == {Phase.RUNNING, Phase.WAITING}
+    array = next(job for job in queue.jobs if job.job_id.startswith("28_["))
+    assert (array.count, array.key) == (2, "28_[]")
+    assert (queue.running, queue.waiting, queue.more) == (4, 11, 0)
+    assert jobs["36+1"].gres == "gpu:1"
+    assert jobs["36+1"].key == jobs["36+0"].key == "36"
+    gpus = jobs["35"]
+    assert (gpus.gres, gpus.memory, gpus.account) == ("gpu:a100:2", 1500 * 1024**2, "proj2")
+    assert jobs["20"].name == "name|with pipes\nand a newline é ☃ capture2.1.1"
+    assert jobs["20"].tokens == ("capture2.1.1",)
+
+
+def test_a_queue_of_fifty_thousand_jobs_is_cut_and_counted() -> None:
+    fields = dict.fromkeys(QUEUE_FIELDS, "1") | {"%T": "PENDING", "%r": "Priority", "%K": "N/A"}
+    rows = [FIELD.join((fields | {"%i": str(n)}).values()) for n in range(50_000)]
+    rows.append(FIELD.join((fields | {"%i": "77777", "%T": "RUNNING"}).values()))
+    queue = Slurm().list_queue(Answer(0, "".join(f"{RECORD}{r}{RECORD}\n" for r in rows), ""))
+    assert queue.jobs[0].job_id == "77777"  # what runs is told first
+    assert len(queue.jobs) == MOST
+    assert (queue.running, queue.waiting, queue.more) == (1, 50_000, 50_001 - MOST)
+
+
+def test_a_pbs_queue_lists_arrays() -> None:
+    text = (CAPTURED / "openpbs" / "qstat_array_with_an_exit_status_while_it_runs.txt").read_text()
+    queue = PBS(kind=PRO).list_queue(Answer(0, text, ""))
+    (array,) = [job for job in queue.jobs if job.job_id == "4[].pbs1"]
+    assert (array.owner, array.phase, array.partition) == ("hut", Phase.RUNNING, "workq")
+    assert (array.cpus, array.memory, array.time_limit) == (2, 100 * 1024**2, 300)
