@@ -6,21 +6,13 @@ from pathlib import Path
 import click
 
 from scripthut import __version__
-from scripthut.cli import logs, preview, runs, server, submit, taking
+from scripthut.cli import config, init, logs, preview, runs, server, submit, taking
 from scripthut.cli.client import server_option
 from scripthut.cli.configuration import settle
+from scripthut.cli.options import config_option, verbose_option
 from scripthut.core.errors import HutError, Invalid
 
 INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
-
-config_option = click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The configuration; else scripthut.yaml here or above, else ~/.config/scripthut.",
-)
-verbose_option = click.option("--verbose", is_flag=True, help="Also say what is done in between.")
 
 
 def main() -> None:
@@ -95,5 +87,7 @@ for part in (
     taking.summary_command,
     taking.report_command,
     preview.preview_command,
+    config.config_group,
+    init.init_command,
 ):
     commands.add_command(part)

@@ -64,6 +64,7 @@ class Resolved:
     files: tuple[Path, ...]
     origins: Mapping[Loc, Origin]
     digest: str
+    data: Mapping[str, object] = field(default_factory=dict)  # as plain data, before it was checked
 
 
 def load(path: Path) -> Config:
@@ -96,7 +97,7 @@ def _resolve(files: tuple[Path, ...], texts: list[str], environment: Mapping[str
         return _said(loc, origins, single)
 
     config = parse(data, what, where)
-    return Resolved(config, files, origins, _digest(files, texts, environment))
+    return Resolved(config, files, origins, _digest(files, texts, environment), data)
 
 
 def _text(path: Path) -> str:

@@ -1,0 +1,16 @@
+"""Options that many commands have."""
+
+from pathlib import Path
+
+import click
+
+config_option = click.option(
+    "--config",
+    "-c",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The configuration; else $SCRIPTHUT_CONFIG, else scripthut.yaml here or above "
+    "and ~/.config/scripthut/scripthut.yaml.",
+)
+verbose_option = click.option("--verbose", is_flag=True, help="Also say what is done in between.")

@@ -1,0 +1,75 @@
+"""The published schema says what is read, and what is shown says where it comes from."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scripthut.config import Where, resolve, schema, shown
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_published_schema_is_the_one_of_the_code() -> None:
+    """`scripthut config schema > docs/schema/config.json` makes it anew."""
+    assert (ROOT / "docs/schema/config.json").read_text() == schema.text()
+
+
+def test_the_schema_refuses_keys_that_nobody_knows_and_knows_those_of_later_versions() -> None:
+    made = json.loads(schema.text())
+    assert made["additionalProperties"] is False
+    assert {"backends", "sources", "stacks", "pricing", "settings"} <= set(made["properties"])
+    assert "later" not in made["properties"]
+    kinds = [
+        one["$ref"].rpartition("/")[2] for one in made["properties"]["backends"]["items"]["oneOf"]
+    ]
+    assert kinds == ["Slurm", "PBS", "Local", "LaterBackend"]
+    assert "if" in made["$defs"]["EnvRule"]["properties"]
+    for kind in kinds[:3]:
+        assert made["$defs"][kind]["additionalProperties"] is False
+
+
+TEXT = """\
+backends:
+  - {type: ec2, name: cloud}
+  - name: hpc
+    type: slurm
+    ssh: {host: h, key_path: /keys/id}
+    env: [{set: {HF_TOKEN: hush, MY_PIN: hush, PLAIN: seen}}]
+sources:
+  - {name: s, type: git, url: 'https://ada:hush@git.example/s.git', deploy_key: /keys/deploy}
+stacks: [{name: r}]
+settings:
+  database_url: postgresql+psycopg://hut:hush@db/hut
+  secret_names: [MY_PIN]
+  cli_auth: {cf_client_id: me, cf_client_secret: hush}
+"""
+
+
+@pytest.fixture
+def values(tmp_path: Path) -> dict[str, shown.Value]:
+    file = tmp_path / "scripthut.yaml"
+    file.write_text(TEXT)
+    where = Where(file, tmp_path, tmp_path)
+    variables = {"SCRIPTHUT_SETTINGS_ALLOWED_HOSTS": "[a, b]"}
+    return {one.place: one for one in shown.values(resolve(where, variables))}
+
+
+def test_no_secret_is_shown(values: dict[str, shown.Value]) -> None:
+    assert "hush" not in repr(values)
+    assert values["backends[0].env[0].set.PLAIN"].value == "seen"
+    assert values["sources[0].url"].value == "https://ada:***@git.example/s.git"
+    assert values["sources[0].deploy_key"].value == "/keys/deploy"
+    assert values["backends[0].ssh.key_path"].value == "/keys/id"
+    assert values["settings.cli_auth.cf_client_id"].value == "me"
+
+
+def test_every_value_says_where_it_comes_from(
+    values: dict[str, shown.Value], tmp_path: Path
+) -> None:
+    file = tmp_path / "scripthut.yaml"
+    assert values["backends[0].name"].origin == f"{file}:3"
+    assert values["backends[0].env[0].set.PLAIN"].origin == f"{file}:6"
+    assert values["settings.allowed_hosts[1]"].origin == "SCRIPTHUT_SETTINGS_ALLOWED_HOSTS"
+    assert values["settings.poll_interval"].origin == "default"
+    assert values["stacks[0].name"].origin == f"{file}:9"
