@@ -1,4 +1,4 @@
-// What HTML cannot do by itself: local times, folds, logs that follow, users' HTML, lost answers.
+// What HTML cannot do by itself: local times, folds, users' HTML, lost answers.
 (() => {
   "use strict";
   const $$ = (selector, root = document) => root.querySelectorAll(selector);
@@ -64,22 +64,13 @@
     if (button) button.dataset.done = "true";
   });
 
-  // A log follows its end while the reader is there; the task of the open panel is marked.
-  const atEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  let pinned = new Set();
+  // The task of the open panel is marked among the others.
   const mark = () => {
     for (const link of $$("#task-view td a[href]")) {
       link.ariaCurrent = link.pathname === location.pathname ? "true" : null;
     }
   };
-  const settle = () => {
-    localise(document);
-    mark();
-    for (const log of $$("[data-pin]")) {
-      if (!log.dataset.seen || pinned.has(log)) log.scrollTop = log.scrollHeight;
-      log.dataset.seen = "true";
-    }
-  };
+  const settle = () => { localise(document); mark(); };
 
   // An answer that is no fragment of ours (a proxy's page, say) must not land in the page.
   const say = (text) => { document.getElementById("lost").hidden = !text; };
@@ -88,7 +79,6 @@
     const isOurs = !response || response.status < 400 || response.headers.has("HX-Retarget");
     if (!isOurs) { say(true); event.preventDefault(); }
     if (request?.method === "POST") document.getElementById("notice").replaceChildren();
-    pinned = new Set([...$$("[data-pin]")].filter(atEnd));
   });
   document.addEventListener("htmx:error", (event) => { if (event.detail.ctx) say(true); });
   document.addEventListener("htmx:after:request", (event) => say(event.detail.ctx.response.status >= 500));

@@ -1,11 +1,12 @@
 """Runs and their tasks as the pages show them: reads alone."""
 
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import Select, Text, cast, func, select, tuple_
 from sqlalchemy.orm import Session, contains_eager
 
 from scripthut.core.errors import NotFound
@@ -261,6 +262,14 @@ def tasks_by_key(session: Session, run_id: str, keys: Collection[str]) -> list[T
     """Tasks by their ids in the document, in its order."""
     statement = select(*_TASK).where(Task.run_id == run_id, Task.key.in_(keys))
     return _rows(session, statement.order_by(Task.n))
+
+
+def dependents(session: Session, run_id: str, key: str, most: int) -> list[TaskRow]:
+    """The tasks that wait for this one, at most `most`, in the document's order."""
+    statement = select(*_TASK, Task.deps).where(Task.run_id == run_id)
+    likely = cast(Task.deps, Text).contains(json.dumps(key), autoescape=True)
+    found = session.execute(statement.where(likely).order_by(Task.n).limit(most))
+    return [TaskRow(*row[:-1]) for row in found if key in row[-1]]
 
 
 def _rows(session: Session, statement: Select[*tuple[object, ...]]) -> list[TaskRow]:

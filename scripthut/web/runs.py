@@ -70,7 +70,7 @@ def page(run_id: str, panel: dict[str, object] | None) -> str:
     run = runs.one(g.session, run_id)
     watches.renew(database(), run_id, 0, "run", utcnow())
     context = _live(run, Mark(run.version)) | _view(run)
-    return render_template("runs/show.html", **context, panel=panel)
+    return render_template("runs/show.html", **(panel or {}), **context, panel=panel is not None)
 
 
 def _view(run: RunRow) -> dict[str, object]:

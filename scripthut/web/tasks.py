@@ -1,58 +1,47 @@
 """A task's panel: what it is, what it runs, what it says, and how it came to be so."""
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from io import BytesIO
 
-from flask import Blueprint, g, jsonify, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    g,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    send_file,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
 from scripthut.core import env
 from scripthut.core.endings import Ended, Ending, ending
-from scripthut.core.jobs import Chunk
+from scripthut.core.lines import lines
 from scripthut.core.mask import without_secrets
 from scripthut.core.spec import TaskSpec
 from scripthut.core.states import State
+from scripthut.core.waiting import waiting
 from scripthut.store import env as environment
-from scripthut.store import orders, runs, search, watches
+from scripthut.store import orders, runs, search
 from scripthut.store.models import Task
-from scripthut.web import environments
+from scripthut.web import environments, logs
 from scripthut.web import runs as run_pages
 from scripthut.web.errors import wants_json
 from scripthut.web.extensions import config, database, kept
-from scripthut.web.filters import plain, whole
+from scripthut.web.filters import plain
 from scripthut.web.htmx import htmx
+from scripthut.web.shell import shell
 
 bp = Blueprint("tasks", __name__, url_prefix="/runs/<run_id>/tasks/<key>")
 
-TABS = ("details", "script", "env", "output", "error", "outputs")
-TAIL = 64 * 1024  # bytes of a log that a page begins with
-PIECE = 256 * 1024  # bytes that one answer adds to it at most
+TABS = ("details", "script", "env", "output", "error", "both", "outputs", "json")
+LISTED = 40  # tasks that it waits for, or that wait for it, which are named
 LAST_BYTES, LAST_LINES = 16 * 1024, 40  # of a log, where a task that did not complete says why
-SILENCE: Mapping[State, str] = {
-    State.PENDING: "The task has not been submitted yet.",
-    State.SUBMITTING: "The task is being submitted.",
-    State.SUBMITTED: "The task waits in the queue; it has written nothing yet.",
-    State.QUEUED: "The task waits in the queue; it has written nothing yet.",
-    State.RUNNING: "Nothing has arrived yet; what the task writes appears here within seconds.",
-    State.SETTLING: "Nothing has arrived yet.",
-    State.LOST: "Nothing had arrived when the task was lost.",
-    State.DEP_FAILED: "The task did not run, because a task that it depends on did not complete.",
-}
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A piece of a log for the page: `after` is the byte that follows it."""
-
-    stream: str
-    text: str
-    start: int
-    after: int
-    size: int
-    is_live: bool  # more may come
-    is_new: bool  # it does not continue what the page has
-    note: str | None  # a sentence, when there is nothing to show
 
 
 @bp.get("")
@@ -72,38 +61,58 @@ def _panel(task: Task, tab: str) -> dict[str, object]:
     return {"task": row, "tab": tab, "failures": failures, **context}
 
 
-@bp.get("/detail/<any(details, script, env, output, error):tab>")
+@bp.get("/detail/<any(details, script, env, output, error, both, json):tab>")
 def detail(run_id: str, key: str, tab: str) -> ResponseReturnValue:
     """Answer with one subtab: a fragment, or JSON where the client asks for it."""
     task = runs.find_task(g.session, run_id, key)
-    if wants_json():
+    if wants_json() and tab in AS_JSON:
         return jsonify(AS_JSON[tab](task))
-    if "from" in request.args:
-        return _more(task, tab)
+    if "seen" in request.args:
+        return _more_of_both(task) if tab == "both" else _more(task, tab)
     row = runs.tasks_by_id(g.session, [task.id])[0]
     return render_template(f"tasks/_{VIEWS[tab]}.html", task=row, **CONTEXTS[tab](task))
 
 
-def _more(task: Task, stream: str) -> ResponseReturnValue:
-    """What a log has grown by since byte `from` of the given attempt; 204: nothing yet."""
-    start, attempt = request.args.get("from", 0, int), request.args.get("attempt", 1, int)
-    piece = _piece(task, stream, start if attempt == task.attempt else None)
-    if piece.is_live and not piece.is_new and piece.after == start:
+def _more(task: Task, tab: str) -> ResponseReturnValue:
+    """What a log has grown by since the page's last answer; 204: nothing yet."""
+    piece = logs.grown(task, tab)
+    if piece is None:
         return "", 204
     return render_template("tasks/_log_more.html", task=task, piece=piece)
 
 
+def _more_of_both(task: Task) -> ResponseReturnValue:
+    both = logs.merged(task)
+    if both["is_live"] and both["both_size"] == request.args.get("seen", 0, int):
+        return "", 204
+    return render_template("tasks/_both.html", task=task, **both)
+
+
 def _details(task: Task) -> dict[str, object]:
     words_of, words = last_words(task)
+    deps = runs.tasks_by_key(g.session, task.run_id, task.deps)
     return {
         "why": why(task),
+        "waiting": waiting(task.state, [dep.state for dep in deps], task.reason),
+        "dependents": runs.dependents(g.session, task.run_id, task.key, LISTED + 1),
+        "named": LISTED,
+        "shell": _shell(task),
         "words": words,
         "words_of": words_of,
         "full": task,
         "spec": task.spec,
-        "deps": runs.tasks_by_key(g.session, task.run_id, task.deps),
+        "deps": deps,
         "events": runs.history(g.session, task.id),
     }
+
+
+def _shell(task: Task) -> str | None:
+    """A command that opens a shell where a task runs; None: it does not run, or nobody knows."""
+    name = runs.pulse(g.session, task.run_id).backend
+    backend = next((b for b in config().backends if b.name == name), None)
+    if task.state is not State.RUNNING or task.job_id is None or backend is None:
+        return None
+    return shell(backend, task.job_id, task.node, str(task.spec.get("working_dir") or "~"))
 
 
 def why(task: Task) -> Ending | None:
@@ -134,36 +143,18 @@ def _shown(task: Task) -> dict[str, object]:
 
 
 def _script(task: Task) -> dict[str, object]:
-    return {"spec": _shown(task)}
+    spec = _shown(task)
+    command = str(spec["command"]).encode()
+    return {"spec": spec, "lines": lines(command, "command.sh").lines}
 
 
 def _log(stream: str) -> Callable[[Task], dict[str, object]]:
-    return lambda task: {"piece": _piece(task, stream, None)}
+    return lambda task: {"piece": logs.shown(task, stream)}
 
 
-def _piece(task: Task, stream: str, start: int | None) -> Piece:
-    """A log from byte `start`, or its tail; whoever reads it is somebody who looks."""
-    is_live = not runs.is_done(task)
-    if is_live:
-        watches.renew(database(), task.run_id, task.id, stream, utcnow())
-    chunk = Chunk(0, b"", 0)
-    if task.token is not None:
-        chunk = kept().read_log(task.token, stream, -TAIL if start is None else start, PIECE)
-        if start is not None and chunk.start != start:  # begun anew, or its head is not kept
-            return _piece(task, stream, None)
-    data = chunk.data[: whole(chunk.data)] if is_live else chunk.data
-    after = chunk.start + len(data)
-    note = None if chunk.size else SILENCE.get(task.state, "The task wrote nothing here.")
-    return Piece(
-        stream=stream,
-        text=plain(data.decode("utf-8", "replace")),
-        start=chunk.start,
-        after=after,
-        size=chunk.size,
-        is_live=is_live or after < chunk.size,
-        is_new=start is None,
-        note=note,
-    )
+def _json(task: Task) -> dict[str, object]:
+    said = json.dumps({**_details_json(task), "spec": _shown(task)}, indent=2)
+    return {"lines": lines(said.encode(), "task.js").lines}
 
 
 def _details_json(task: Task) -> dict[str, object]:
@@ -185,24 +176,57 @@ def why_json(task: Task) -> dict[str, object] | None:
 
 
 def _log_json(stream: str) -> Callable[[Task], dict[str, object]]:
-    return lambda task: {"task_id": task.key, "content": _piece(task, stream, None).text}
+    def content(task: Task) -> dict[str, object]:
+        text = plain(logs.text(task, stream)[-logs.TAIL :].decode("utf-8", "replace"))
+        return {"task_id": task.key, "content": text}
+
+    return content
 
 
-VIEWS = {"details": "details", "script": "script", "env": "env", "output": "log", "error": "log"}
+def _spec_json(task: Task) -> dict[str, object]:
+    return {"task_id": task.key, "spec": _shown(task)}
+
+
+def _whole_json(task: Task) -> dict[str, object]:
+    return {**_details_json(task), "spec": _shown(task)}
+
+
+VIEWS = {
+    "details": "details",
+    "script": "script",
+    "env": "env",
+    "output": "log",
+    "error": "log",
+    "both": "both",
+    "json": "json",
+}
 CONTEXTS: Mapping[str, Callable[[Task], dict[str, object]]] = {
     "details": _details,
     "script": _script,
     "env": lambda task: {"environment": environments.environment(task)},
     "output": _log("output"),
     "error": _log("error"),
+    "both": logs.merged,
+    "json": _json,
 }
 AS_JSON: Mapping[str, Callable[[Task], dict[str, object]]] = {
     "details": _details_json,
-    "script": lambda task: {"task_id": task.key, "spec": _shown(task)},
+    "script": _spec_json,
     "env": environments.as_json,
     "output": _log_json("output"),
     "error": _log_json("error"),
+    "json": _whole_json,
 }
+
+
+@bp.get("/logs/<any(output, error):stream>")
+def log_file(run_id: str, key: str, stream: str) -> Response:
+    """Give all of a log that is kept, as a file."""
+    task = runs.find_task(g.session, run_id, key)
+    name = f"{run_id}_{key}.{'out' if stream == 'output' else 'err'}"
+    return send_file(
+        BytesIO(logs.text(task, stream)), "text/plain", as_attachment=True, download_name=name
+    )
 
 
 @bp.post("/cancel")

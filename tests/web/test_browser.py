@@ -172,6 +172,7 @@ def test_a_log_grows_and_follows_its_end(page, hut, app):
     assert log.evaluate(at_end)
     kept.append_log("abcdefgh.0.1", "output", len(first), b"\x1b[1mnews\x1b[0m\n" * 50)
     expect(log).to_contain_text("news\nnews", timeout=SOON)
+    expect(log.locator(".bold").first).to_have_text("news")
     assert log.evaluate(at_end)
     assert log.evaluate("log => log.textContent").startswith("line 0\n")
     log.evaluate("log => { log.scrollTop = 0 }")

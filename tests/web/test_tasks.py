@@ -1,17 +1,26 @@
 """A task's panel and its subtabs."""
 
 import re
+from html import unescape
 
 import pytest
 
+from scripthut.config import PBS, SSH, Local, Slurm
 from scripthut.core.states import State
 from scripthut.store.models import WatchRow
 from scripthut.web.filters import plain, whole
+from scripthut.web.shell import shell
 
 PANEL = {"HX-Request": "true", "HX-Target": "section#panel"}
 ACT = {"HX-Request": "true", "Sec-Fetch-Site": "same-origin"}
 TASK = "/runs/abcdefgh/tasks/a"
 AS_JSON = {"Accept": "application/json"}
+
+
+def words(html: str) -> str:
+    """The text of a log's lines, without markup."""
+    _, _, rest = html.partition('id="log')
+    return unescape(re.sub(r"<[^>]*>", "", rest))
 
 
 def polls(fragment: str) -> str:
@@ -71,7 +80,7 @@ def test_details_say_how_it_came_to_be_so(client, hut):
 def test_the_script_shows_command_environment_and_resources(client, hut):
     hut.run({"a": "pending"})
     script = client.get(f"{TASK}?tab=script").text
-    assert "echo hello</pre>" in script
+    assert '<span class="line">echo hello' in script.replace('<i class="n" data-n="1"></i>', "")
     assert "GREETING" in script and "&lt;b&gt;hi&lt;/b&gt;" in script
     assert "4.0 GiB" in script and "1h 00m" in script
 
@@ -114,18 +123,20 @@ def test_the_outputs_tab_appears_in_an_open_panel(client, hut):
 def test_a_log_begins_with_its_tail_and_goes_on_from_there(client, log):
     log(b"one\ntwo\n")
     page = client.get(f"{TASK}?tab=output").text
-    assert "one\ntwo\n</pre>" in page
+    assert "one\ntwo\n" in words(page)
     assert client.get(polls(page)).status_code == 204
     log(b"three\n")
     more = client.get(polls(page)).text
-    assert "three\n" in more and "two" not in more and 'hx-swap="beforeend"' in more
+    assert "three\n" in words(more) and "two" not in more and 'hx-swap="beforeend"' in more
+    assert 'data-n="3"' in more
     assert client.get(polls(more)).status_code == 204
 
 
 def test_a_long_log_says_that_its_beginning_is_not_shown(client, log):
     log(b"".join(b"line %d\n" % i for i in range(20_000)))
     page = client.get(f"{TASK}?tab=output").text
-    assert "line 19999\n</pre>" in page and "line 1\n" not in page
+    assert "line 19999\n" in words(page) and "line 1\n" not in words(page)
+    assert 'data-n="20000"' in page
     assert "what came before is not shown" in page
 
 
@@ -134,21 +145,81 @@ def test_a_log_that_was_begun_anew_replaces_what_is_shown(client, log):
     asks = polls(client.get(f"{TASK}?tab=output").text)
     log(b"new\n", at=0)
     more = client.get(asks).text
-    assert 'hx-swap="textContent"' in more and "new\n" in more
+    assert 'hx-target="#log-lines" hx-swap="innerHTML"' in more and "new\n" in words(more)
 
 
-def test_a_character_that_is_cut_waits_for_its_rest(client, log):
-    log(b"na" + "ï".encode()[:1])
+def test_a_line_that_is_being_written_is_shown_and_becomes_whole(client, log):
+    log(b"done\n10 %\r20 %")
     page = client.get(f"{TASK}?tab=output").text
-    assert "\nna</pre>" in page
-    log("ï".encode()[1:] + b"ve\n", at=3)
-    assert "ïve\n" in client.get(polls(page)).text
+    assert "20 %" in page[page.index('id="log-rest"') :] and "10 %" not in page
+    log(b"\r30 %\nnext\n")
+    more = client.get(polls(page)).text
+    assert words(more).count("30 %") == 1 and "next" in more and "20 %" not in more
+    assert 'id="log-rest"' not in more and 'data-n="2"' in more and 'data-n="3"' in more
 
 
-def test_colours_and_markup_in_a_log_are_plain_text(client, log):
+def test_colours_become_classes_and_markup_stays_text(client, log):
     log(b"\x1b[31mred\x1b[0m <script>alert(1)</script> \xff\n", "error")
     page = client.get(f"{TASK}?tab=error").text
-    assert "red &lt;script&gt;alert(1)&lt;/script&gt; \ufffd" in page
+    assert '<span class="fg1">red</span> &lt;script&gt;alert(1)&lt;/script&gt; \ufffd' in page
+
+
+def test_a_line_has_a_link_and_the_link_shows_it(client, log):
+    log(b"".join(b"line %d\n" % i for i in range(1, 20_001)))
+    page = client.get(f"{TASK}?tab=output&line=7000").text
+    assert 'class="line is-marked"><a class="n" id="L7000"' in page
+    assert 'href="?tab=output&amp;line=7000#L7000"' in page
+    assert "line 6960\n" in words(page) and "line 6959\n" not in words(page)
+    assert "hx-get" not in page[page.index('id="log-poll"') :].partition(">")[0]
+    assert "line 20000\n" in words(client.get(f"{TASK}?tab=output&line=999999").text)
+
+
+def test_a_log_is_searched_and_each_line_found_has_its_number(client, log):
+    log(b"".join(b"epoch %d\x1b[2m loss %d\x1b[0m\n" % (i, i * 7) for i in range(1, 900)))
+    page = client.get(f"{TASK}?tab=output&search=LOSS+77").text
+    assert re.findall(r'data-n="(\d+)"', page) == ["11", "110", "111"] and "3 lines with" in page
+    assert "No line of the log" in client.get(f"{TASK}?tab=output&search=nowhere").text
+
+
+def test_the_first_error_is_one_step_away(client, log):
+    log(b"reading\n0 errors so far\n" + b"fine\n" * 3000 + b"ValueError: x\n" + b"more\n" * 9)
+    page = client.get(f"{TASK}?tab=output").text
+    assert 'data-key="e" href="?tab=output&amp;line=3003#L3003"' in page
+    assert "ValueError: x" in words(client.get(f"{TASK}?tab=output&line=3003").text)
+    assert "First error" not in client.get(f"{TASK}?tab=error").text
+
+
+def test_a_whole_log_is_downloaded_as_it_was_written(client, log):
+    log(b"\x1b[31mred\x1b[0m\r\n")
+    answer = client.get(f"{TASK}/logs/output")
+    assert answer.data == b"\x1b[31mred\x1b[0m\r\n"
+    assert "attachment" in answer.headers["Content-Disposition"]
+
+
+def test_two_logs_are_read_as_one_by_their_times(client, log):
+    log(b"2026-01-02 10:00:01 start\n2026-01-02 10:00:05 end\n")
+    log(b"2026-01-02T10:00:03 warning\n  with more\n", "error")
+    page = client.get(f"{TASK}?tab=both").text
+    found = [words('id="log' + line) for line in page.split('class="from"')[1:]]
+    order = ["start", "warning", "with more", "end"]
+    assert all(word in line for word, line in zip(order, found, strict=True))
+    assert client.get(polls(page)).status_code == 204
+    log(b"2026-01-02 10:00:09 late\n")
+    assert "late" in client.get(polls(page)).text
+
+
+def test_logs_without_times_follow_each_other_and_it_is_said(client, log):
+    log(b"one\n")
+    log(b"two\n", "error")
+    page = client.get(f"{TASK}?tab=both").text
+    assert "tell no times" in page and words(page).index("one") < words(page).index("two")
+
+
+def test_a_task_as_json_is_on_its_panel(client, hut):
+    hut.run({"a": "failed"})
+    assert "&#34;exit&#34;: &#34;3&#34;" in re.sub(
+        "<[^>]*>", "", client.get(f"{TASK}?tab=json").text
+    )
 
 
 def test_a_log_of_an_ended_task_is_not_asked_for_again(client, log, hut):
@@ -174,7 +245,7 @@ def test_whoever_reads_a_log_is_noted_for_the_engine(client, hut, stream):
         assert session.get(WatchRow, key) is not None
 
 
-@pytest.mark.parametrize("tab", ["details", "script", "output", "error"])
+@pytest.mark.parametrize("tab", ["details", "script", "output", "error", "json"])
 def test_a_subtab_is_a_fragment_or_json(client, log, tab):
     log(b"hello\n")
     fragment = client.get(f"{TASK}/detail/{tab}")
@@ -281,3 +352,42 @@ def test_programs_are_told_why_too(client, hut, app):
     said = client.get(TASK + "/detail/details", headers={"Accept": "application/json"}).json
     assert said["why"]["exit"] == "3"
     assert said["why"]["last_lines"] == "no licence"
+
+
+def test_a_task_says_what_it_waits_for_and_what_waits_for_it(client, hut):
+    hut.run({"a": "running", "b.1": "pending", "b.10": "pending", "c": "queued"})
+    hut.change("abcdefgh", "b.1", deps=["a"])
+    hut.change("abcdefgh", "b.10", deps=["b.1", "a"])
+    hut.change("abcdefgh", "c", reason="Waits for resources (Priority)")
+    details = client.get(TASK).text
+    waits = details[details.index("What waits for it") :].partition("</ul>")[0]
+    assert re.findall(r">([^<]+)</a>", waits) == ["b.1", "b.10"]
+    assert "waits for 2 of the 2 tasks" in client.get("/runs/abcdefgh/tasks/b.10").text
+    assert ">b.10</a>" in client.get("/runs/abcdefgh/tasks/b.1").text
+    said = client.get("/runs/abcdefgh/tasks/c").text
+    assert "the scheduler, which says: Waits for resources (Priority)" in said
+
+
+SLURM = Slurm(type="slurm", name="hpc", ssh=SSH(host="login", user="ada", port=2222))
+OLD = PBS(type="pbs", name="old", ssh=SSH(host="pbs"))
+HERE = Local(type="local", name="here")
+
+
+@pytest.mark.parametrize(
+    ("backend", "node", "folder", "command"),
+    [
+        (SLURM, None, "~", "ssh -t -p 2222 ada@login 'srun --overlap --jobid 17 --pty bash -l'"),
+        (OLD, "n042", "~", "ssh -t pbs 'ssh -t n042'"),
+        (OLD, None, "~", None),
+        (HERE, None, "~/my study", "cd ~/'my study'"),
+        (HERE, None, "/a b; rm", "cd '/a b; rm'"),
+    ],
+)
+def test_a_command_opens_a_shell_where_a_task_runs(backend, node, folder, command):
+    assert shell(backend, "17", node, folder) == command
+
+
+def test_a_running_task_has_that_command_to_copy(client, hut):
+    hut.run({"a": "running", "b": "completed"})
+    assert 'data-copy="#shell"' in client.get(TASK).text
+    assert 'data-copy="#shell"' not in client.get("/runs/abcdefgh/tasks/b").text
