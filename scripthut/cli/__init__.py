@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from scripthut import __version__
-from scripthut.cli import config, init, logs, preview, runs, server, submit, taking
+from scripthut.cli import config, init, logs, preview, runs, server, submit, taking, tell
 from scripthut.cli.client import server_option
 from scripthut.cli.configuration import settle
 from scripthut.cli.options import config_option, verbose_option
@@ -89,5 +89,6 @@ for part in (
     preview.preview_command,
     config.config_group,
     init.init_command,
+    tell.tell_command,
 ):
     commands.add_command(part)

@@ -7,6 +7,7 @@ from scripthut.config.env import EnvGroups, EnvRule, EnvRules
 from scripthut.config.file import LATER, Config, parse
 from scripthut.config.layers import Resolved, Where, environment, load, resolve
 from scripthut.config.live import Live, News
+from scripthut.config.notifications import AnyChannel, Mail, Ntfy, Slack, Webhook
 from scripthut.config.settings import LOOPBACK, Access, Outputs, Settings
 from scripthut.config.sources import AnySource, GitSource, PathSource
 
@@ -17,6 +18,7 @@ __all__ = [
     "SSH",
     "Access",
     "AnyBackend",
+    "AnyChannel",
     "AnySource",
     "Config",
     "EnvGroups",
@@ -25,12 +27,16 @@ __all__ = [
     "GitSource",
     "Live",
     "Local",
+    "Mail",
     "News",
+    "Ntfy",
     "Outputs",
     "PathSource",
     "Resolved",
     "Settings",
+    "Slack",
     "Slurm",
+    "Webhook",
     "Where",
     "environment",
     "load",

@@ -10,6 +10,7 @@ from scripthut.config import later
 from scripthut.config.backends import AnyBackend
 from scripthut.config.env import EnvGroups, EnvRules
 from scripthut.config.later import LaterBackend
+from scripthut.config.notifications import AnyChannel
 from scripthut.config.part import Part
 from scripthut.config.settings import Settings
 from scripthut.config.sources import AnySource
@@ -30,6 +31,7 @@ class Config(Part):
     sources: list[AnySource] = []
     env: EnvRules = []
     env_groups: EnvGroups = {}
+    notifications: list[AnyChannel] = []
     settings: Settings = Settings()
     later: Mapping[str, object] = {}  # the sections of LATER, as they were read
     later_backends: list[LaterBackend] = []
@@ -38,6 +40,7 @@ class Config(Part):
     def _names_are_unique(self) -> Self:
         _unique("backends", (one.name for one in (*self.backends, *self.later_backends)))
         _unique("sources", (one.name for one in self.sources))
+        _unique("notifications", (one.name for one in self.notifications))
         return self
 
     @model_validator(mode="after")
@@ -76,6 +79,15 @@ class Config(Part):
         return self.settings.database_url or f"sqlite:///{self.data_dir / 'scripthut.db'}"
 
     @property
+    def site_url(self) -> str | None:
+        """How people reach the pages; None: nobody said, and the port is not known before."""
+        settings = self.settings
+        if settings.site_url or not settings.server_port:
+            return settings.site_url
+        host = f"[{settings.server_host}]" if ":" in settings.server_host else settings.server_host
+        return f"http://{host}:{settings.server_port}"
+
+    @property
     def notes(self) -> list[str]:
         """One sentence about each thing that is read and not used by this version."""
         settings = [k for k in later.SETTINGS if getattr(self.settings, k) is not None]
@@ -108,7 +120,7 @@ def parse(data: object, what: str = "the configuration", where: Where = plainly)
         now["later_backends"] = [entry for entry in entries if later.is_later(entry)]
         entries = [entries[n] for n in usable]
     now["backends"] = entries
-    for section in ("sources", "env", "env_groups", "settings"):
+    for section in ("sources", "env", "env_groups", "notifications", "settings"):
         if now.get(section, "") is None:
             del now[section]  # a section with nothing in it
     try:

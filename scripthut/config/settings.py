@@ -44,6 +44,7 @@ class Settings(Part):
     database_url: str | None = None  # None: SQLite in data_dir
     engine: bool = True  # False: web only; `scripthut engine` acts
     allowed_hosts: list[str] = []  # besides loopback; a Host header must be one of them
+    site_url: str | None = None  # how people reach the pages, for links in messages
     trusted_proxies: list[str] = []  # addresses whose X-Forwarded-* headers count
     outputs: Outputs = Outputs()
     secret_names: list[str] = []  # of variables whose values are masked, besides ...TOKEN etc.

@@ -8,7 +8,17 @@ from pydantic import BaseModel
 
 Loc = tuple[int | str, ...]
 
-KINDS = ("slurm", "pbs", "local", "git", "path")  # of entries; pydantic puts them into a place
+KINDS = (
+    "slurm",
+    "pbs",
+    "local",
+    "git",
+    "path",
+    "mail",
+    "ntfy",
+    "slack",
+    "webhook",
+)  # of entries; pydantic puts them into a place
 GONE = {
     ("projects",): "was removed in 0.6: name the repository under `sources` instead",
     ("workflows",): "is no section: name where the workflow files are under `sources` instead",

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 from scripthut.backends.base import Backend
@@ -70,9 +70,16 @@ class Lead:
         An engine that slept may lead again when it wakes, with another one's acts in between:
         what it had in its hands is void all the same.
         """
-        writing = partial(self.writing, self._epoch)
-        reading = self._database.reading
-        return Hands(backend, reading, writing, kept, limits, secret_names, kind)
+        return Hands(backend, self.reading, self.fenced(), kept, limits, secret_names, kind)
+
+    @property
+    def reading(self) -> Callable[[], AbstractContextManager[Session]]:
+        """What begins a reading transaction; anybody may."""
+        return self._database.reading
+
+    def fenced(self) -> Callable[[], AbstractContextManager[Session]]:
+        """What begins a writing transaction in the present leadership, and in no later one."""
+        return partial(self.writing, self._epoch)
 
     def release(self) -> None:
         """Give the lease back, if it can be done."""

@@ -16,15 +16,18 @@ from scripthut.backends.base import Backend
 from scripthut.config import Config, Live
 from scripthut.core.errors import HutError
 from scripthut.engine.cycle import Cycle
+from scripthut.engine.errand import Errand
 from scripthut.engine.fleet import Fleet
 from scripthut.engine.lead import Lead
+from scripthut.engine.notify import notifier
 from scripthut.engine.pace import Pace
-from scripthut.store import surveys, tasks, watches
+from scripthut.store import messages, surveys, tasks, watches
 from scripthut.store.db import Database, DatabaseDown
 from scripthut.store.kept import Kept
 
 log = logging.getLogger(__name__)
 TICK = 0.5  # seconds between two looks at the database for something to do
+TELL = 3.0  # seconds between two looks for something to tell people
 HOUSEKEEPING = 600.0  # seconds
 MOST_BACKENDS = 64  # asked at the same time
 LET_END = 5.0  # seconds that cycles have to end by themselves when the engine stops
@@ -41,7 +44,8 @@ class Engine:
         config = self.live.config
         self.database = Database(config.database_url)
         self.lead = Lead(self.database, ids.new_holder())
-        self._fleet = Fleet(self.lead, Kept(config.data_dir / "kept"), backends or {})
+        self._kept = Kept(config.data_dir / "kept")
+        self._fleet = Fleet(self.lead, self._kept, backends or {})
         self._is_told = False  # to read the configuration now
         self._epoch: int | None = None  # the leadership that the cycles belong to
         self._running: dict[str, Future[bool]] = {}
@@ -49,6 +53,7 @@ class Engine:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._cleaned = time.monotonic()
+        self._telling = Errand("telling people", TELL)
 
     def start(self) -> None:
         """Run as a thread of this process, until `stop` or the process ends."""
@@ -99,6 +104,10 @@ class Engine:
             wishes = (name in ordered, name in looked_at)
             if one.pace.is_due(time.monotonic(), news.get(name), *wishes):
                 self._running[name] = self._pool.submit(self._cycle, one.cycle, one.pace, now)
+        if self._telling.is_due():  # a mail server may hang: in a thread of its own
+            self._telling.start(
+                self._pool, notifier(self.live.config, self.lead, self._kept).run, now
+            )
         self._clean(now)
         return True
 
@@ -149,6 +158,7 @@ class Engine:
             with self.lead.writing() as session:
                 watches.forget_old(session, now)
                 tasks.give_up_collecting(session, now)
+                messages.forget_old(session, now)
 
     def _close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

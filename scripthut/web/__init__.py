@@ -17,6 +17,7 @@ from scripthut.web import (
     errors,
     filters,
     look,
+    messages,
     metrics,
     outputs,
     retries,
@@ -40,6 +41,7 @@ PARTS = (
     environments,
     backends,
     configuration,
+    messages,
     api,
 )
 LARGEST = 64 * 1024 * 1024  # bytes of a request's body
