@@ -109,7 +109,8 @@ class Message:
         """One line that says it all."""
         total = sum(self.counts.values())
         failed = self.counts.get(State.FAILED, 0)
-        of = f": {failed} of {total} tasks failed" if failed else f" ({total} tasks)"
+        tasks = "1 task" if total == 1 else f"{total} tasks"
+        of = f": {failed} of {tasks} failed" if failed else f" ({tasks})"
         return f"{SIGNS[self.what]} {self.run} {WORDS[self.what]}{of}"
 
     @property

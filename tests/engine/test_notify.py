@@ -81,7 +81,7 @@ def test_an_ended_run_is_told_once_whoever_leads(square: Square) -> None:
     assert square.told == ["completed"]
     message = square.ear.heard[0]
     assert message.link == f"https://hut.example.org/runs/{run_id}"
-    assert message.title == "✓ study completed (1 tasks)"
+    assert message.title == "✓ study completed (1 task)"
 
 
 def test_a_failed_run_names_the_tasks_and_why(square: Square) -> None:
