@@ -16,11 +16,12 @@ from scripthut.engine.base import Hands, Watched
 from scripthut.engine.measure import Reading, measure
 from scripthut.engine.rendering import Renderer
 from scripthut.engine.workshop import WORKSHOP
-from scripthut.store import metrics, outputs
+from scripthut.store import metrics, outputs, pictures
 from scripthut.store.db import Session
 from scripthut.store.kept import Kept, NoRoom
 from scripthut.store.models import Output, Task
 from scripthut.store.outputs import Found, KeptLog, Place
+from scripthut.store.pictures import is_raster
 from scripthut.store.versions import next_version, summary_changed
 
 LATE = timedelta(seconds=5)  # a job's children may write a little longer than the job
@@ -233,6 +234,8 @@ def _write(session: Session, watched: Watched, one: _Gathered, now: datetime) ->
     if one.reading is not None:
         metrics.record(session, task, one.reading.mark, one.reading.metrics)
         has_changed = True
+    if shas := [found.sha256 for found in one.found if found.sha256 and _is_picture(found)]:
+        pictures.want(session, shas)
     facts: dict[str, object] = {}
     if one.problem is not None:
         facts |= {"outputs_problem": one.problem, "listing_mark": None}  # to be told again
@@ -244,6 +247,12 @@ def _write(session: Session, watched: Watched, one: _Gathered, now: datetime) ->
         facts["collected_at"] = now
     if _set(task, facts) or has_changed:
         task.version = next_version(session, task.run_id)
+
+
+def _is_picture(found: Found) -> bool:
+    """Whether a file shall have a thumbnail."""
+    path = outputs.shown_path(found.file.path)
+    return outputs.kind_of(found.file.area, found.file.path) is Kind.IMAGE and is_raster(path)
 
 
 def _is_unsure(task: Task, watched: Watched, now: datetime) -> bool:

@@ -21,6 +21,7 @@ from scripthut.engine.fleet import Fleet
 from scripthut.engine.lead import Lead
 from scripthut.engine.notify import notifier
 from scripthut.engine.pace import Pace
+from scripthut.engine.thumbnails import Studio
 from scripthut.store import messages, surveys, tasks, watches
 from scripthut.store.db import Database, DatabaseDown
 from scripthut.store.kept import Kept
@@ -54,6 +55,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._cleaned = time.monotonic()
         self._telling = Errand("telling people", TELL)
+        self._drawing = Errand("making thumbnails", every=1.0)
 
     def start(self) -> None:
         """Run as a thread of this process, until `stop` or the process ends."""
@@ -108,6 +110,9 @@ class Engine:
             self._telling.start(
                 self._pool, notifier(self.live.config, self.lead, self._kept).run, now
             )
+        if self._drawing.is_due():
+            studio = Studio(self.lead.reading, self.lead.fenced(), self._kept)
+            self._drawing.start(self._pool, studio.turn, now)
         self._clean(now)
         return True
 

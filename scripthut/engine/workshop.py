@@ -2,19 +2,24 @@
 
 import logging
 import os
+import resource
+import signal
 import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-WALL = 5.0  # seconds until the child is ended whatever it does; work.py has the other limits
+CPU = 2.0  # seconds of a processor for one piece of work
+WALL = 5.0  # seconds until the child is ended whatever it does
+MEMORY = 512 * 1024 * 1024  # bytes of address space
 TURNS = 500  # pieces of work after which a new child takes over
 
-HEAD = struct.Struct(">III")  # lengths of the work's name, of the words about it, of the data
-SIZE = struct.Struct(">I")
+_HEAD = struct.Struct(">III")  # lengths of the work's name, of the words about it, of the data
+_SIZE = struct.Struct(">I")
 _ROOT = Path(__file__).resolve().parents[2]  # where the package is imported from
 
 log = logging.getLogger(__name__)
@@ -26,12 +31,14 @@ class Workshop:
     For any thread. The child starts with the first piece and ends with the process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "scripthut.engine.work") -> None:
+        """`module` is what the child runs; nothing is started yet."""
+        self._module = module
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
     def do(self, work: str, words: str, data: bytes) -> bytes | None:
-        """What comes of it (see work.py); None: it could not be done within the limits.
+        """What comes of it (see the module); None: it could not be done within the limits.
 
         OSError when there is no process to be had.
         """
@@ -39,7 +46,7 @@ class Workshop:
             if self._child is None or not self._child.is_fit():
                 if self._child is not None:
                     self._child.end()
-                self._child = _Child()
+                self._child = _Child(self._module)
             answer = self._child.ask(work, words, data)
             if answer is None:
                 self._child.end()
@@ -57,11 +64,11 @@ class Workshop:
 class _Child:
     """One child process. It knows nothing of the server: no settings, no environment, no files."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
         self._owner = os.getpid()
         self._turns = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "scripthut.engine.work"],
+            [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -84,7 +91,7 @@ class _Child:
         timer.start()
         try:
             _send(asked, work, words, data)
-            answer = received(answers)
+            answer = _received(answers)
         except (BrokenPipeError, EOFError):
             log.warning("%s ended by a limit bytes=%d late=%s", work, len(data), late.is_set())
             return None
@@ -107,14 +114,31 @@ class _Child:
         self._process.wait()
 
 
-def received(pipe: IO[bytes]) -> bytes:
-    """One answer of a child; EOFError when it ends before."""
-    (size,) = SIZE.unpack(exactly(pipe, SIZE.size))
-    return exactly(pipe, size)
+def serve(works: Mapping[str, Callable[[str, bytes], bytes]], memory: int = MEMORY) -> None:
+    """The child's life: (words, data) -> answer, by the name of the work.
+
+    Whatever goes wrong with a piece ends it, and the parent sees that.
+    """
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    asked, answers = sys.stdin.buffer, sys.stdout.buffer
+    while head := asked.read(_HEAD.size):
+        work, words, data = (_exactly(asked, size) for size in _HEAD.unpack(head))
+        # Ends the process by a signal, even inside a regular expression.
+        signal.setitimer(signal.ITIMER_PROF, CPU)
+        answer = works[work.decode()](words.decode("utf-8", "replace"), data)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        answers.write(_SIZE.pack(len(answer)) + answer)
+        answers.flush()
 
 
-def exactly(pipe: IO[bytes], size: int) -> bytes:
-    """So many bytes of a pipe; EOFError when it ends before."""
+def _received(pipe: IO[bytes]) -> bytes:
+    (size,) = _SIZE.unpack(_exactly(pipe, _SIZE.size))
+    return _exactly(pipe, size)
+
+
+def _exactly(pipe: IO[bytes], size: int) -> bytes:
     data = pipe.read(size)
     if len(data) < size:
         raise EOFError
@@ -123,7 +147,7 @@ def exactly(pipe: IO[bytes], size: int) -> bytes:
 
 def _send(pipe: IO[bytes], work: str, words: str, data: bytes) -> None:
     parts = [work.encode(), words.encode("utf-8", "surrogateescape"), data]
-    pipe.write(HEAD.pack(*map(len, parts)))
+    pipe.write(_HEAD.pack(*map(len, parts)))
     for part in parts:
         pipe.write(part)
     pipe.flush()

@@ -217,6 +217,25 @@ class Log(Base):
     __table_args__ = (Index("uq_logs_task_id_stream", "task_id", "attempt", "stream", unique=True),)
 
 
+class Picture(Base):
+    """A picture by its content. Without a `thumb` and a `note` it waits for its thumbnail."""
+
+    __tablename__ = "pictures"
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    thumb: Mapped[str | None] = mapped_column(String(64))  # its name among the kept bytes
+    width: Mapped[int | None]  # in pixels, as it was written
+    height: Mapped[int | None]
+    note: Mapped[str | None] = mapped_column(Text)  # why there is no thumbnail
+    __table_args__ = (
+        Index(
+            "ix_pictures_waiting",
+            "sha256",
+            sqlite_where=text("thumb IS NULL AND note IS NULL"),
+            postgresql_where=text("thumb IS NULL AND note IS NULL"),
+        ),
+    )
+
+
 class MetricsRow(Base):
     """What an attempt of a task has measured, as its files say it; see core.figures."""
 
