@@ -41,7 +41,7 @@ class GitSource(Part):
     local_path: Path | None = None  # a working copy on this machine, run as it stands
     workflows_glob: Glob = GLOB
     clone_dir: Absolute | None = None  # on the backend; None: the backend's own
-    workspace: Literal["commit", "run"] = "commit"  # what a folder on the backend is for
+    workspace: Literal["shared", "run"] = "shared"  # a folder of a commit, or of each run
     submodules: bool = True
     postclone: str | None = None  # bash, run in a new folder
     max_concurrent: int | None = Field(None, ge=1)

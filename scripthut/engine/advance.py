@@ -13,7 +13,7 @@ from scripthut.core.plan import Claimant, allot
 from scripthut.core.rules import Layer
 from scripthut.core.states import Event
 from scripthut.engine.base import Hands
-from scripthut.store import env
+from scripthut.store import checkouts, env
 from scripthut.store import tasks as store
 from scripthut.store.db import Session
 from scripthut.store.models import Task
@@ -32,9 +32,10 @@ def advance(hands: Hands, cap: int, now: datetime) -> Sequence[Task]:
         runs = store.active_runs(session, hands.backend.name)
         graphs = {run.id: store.nodes(session, run.id) for run in runs}
         live = store.live_counts(session, hands.backend.name)
+        unplaced = checkouts.waiting(session, hands.backend.name)
     for run in runs:
         _break_dependents(hands, run.id, graphs[run.id], now)
-    can_start = {run.id: ready(graphs[run.id]) for run in runs}
+    can_start = {run.id: [] if run.id in unplaced else ready(graphs[run.id]) for run in runs}
     claimants = [Claimant(run.id, len(can_start[run.id]), live.get(run.id, 0)) for run in runs]
     free = min(cap - sum(live.values()), AT_ONCE)
     shares = allot(free, claimants)

@@ -13,6 +13,7 @@ from scripthut.engine.jobs import job_of
 from scripthut.engine.observe import Seen, observe
 from scripthut.engine.submit import submit
 from scripthut.engine.survey import survey
+from scripthut.engine.upkeep import Upkeep
 from scripthut.store import health, tasks
 from scripthut.store.lease import Fenced
 
@@ -36,8 +37,9 @@ class Report:
 class Cycle:
     """One backend's cycles, run one after the other by one thread."""
 
-    def __init__(self, hands: Hands, kind: str, cap: int) -> None:
+    def __init__(self, hands: Hands, kind: str, cap: int, upkeep: Upkeep | None = None) -> None:
         self.hands = hands
+        self._upkeep = upkeep
         self._kind = kind
         self._cap = cap
         self._answering_since: datetime | None = None
@@ -68,6 +70,7 @@ class Cycle:
         backend = self.hands.backend
         before = backend.commands
         self._cancel(now)
+        did = self._upkeep.run(self.hands, now) if self._upkeep else 0
         began = time.monotonic()
         seen = observe(self.hands, now, answering_since)
         seconds = time.monotonic() - began
@@ -85,7 +88,7 @@ class Cycle:
             refresh(self.hands)
             self._is_refreshed = True
         looked_at = any(w.is_looked_at for w in seen.watched.values())
-        return Report(True, bool(seen.moved or started or looked_at), seconds)
+        return Report(True, bool(seen.moved or started or looked_at or did), seconds)
 
     def _cancel(self, now: datetime) -> None:
         """Send the orders to cancel, all in one command."""

@@ -14,6 +14,7 @@ from scripthut.config import AnyBackend, Config, Settings
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
 from scripthut.engine.pace import Pace
+from scripthut.engine.upkeep import Upkeep
 from scripthut.store.kept import Kept
 
 log = logging.getLogger(__name__)
@@ -34,8 +35,11 @@ class Member:
 class Fleet:
     """All backends of one engine."""
 
-    def __init__(self, lead: Lead, kept: Kept, given: Mapping[str, Backend]) -> None:
+    def __init__(
+        self, lead: Lead, kept: Kept, given: Mapping[str, Backend], upkeep: Upkeep
+    ) -> None:
         """`given` are backends that exist already, by name."""
+        self._upkeep = upkeep
         self._lead = lead
         self._kept = kept
         self._given = dict(given)
@@ -106,7 +110,7 @@ class Fleet:
         backend = backend or self._given.pop(part.name, None) or build(part, settings)
         limits, names = settings.outputs.limits(), frozenset(settings.secret_names)
         hands = self._lead.hands(backend, self._kept, limits, names, part.type)
-        cycle = Cycle(hands, part.type, 0 if is_leaving else part.max_concurrent)
+        cycle = Cycle(hands, part.type, 0 if is_leaving else part.max_concurrent, self._upkeep)
         quick = 0.5 if part.type == "local" else 2.0
         pace = Pace(quick, float(settings.poll_interval))
         return Member(part, backend, cycle, pace, _reach(settings), is_leaving)

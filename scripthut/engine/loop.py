@@ -21,8 +21,10 @@ from scripthut.engine.fleet import Fleet
 from scripthut.engine.lead import Lead
 from scripthut.engine.notify import notifier
 from scripthut.engine.pace import Pace
+from scripthut.engine.sourcing import Sourcing
 from scripthut.engine.thumbnails import Studio
-from scripthut.store import messages, surveys, tasks, watches
+from scripthut.engine.upkeep import Upkeep
+from scripthut.store import messages, source_orders, surveys, tasks, watches
 from scripthut.store.db import Database, DatabaseDown
 from scripthut.store.kept import Kept
 
@@ -46,7 +48,9 @@ class Engine:
         self.database = Database(config.database_url)
         self.lead = Lead(self.database, ids.new_holder())
         self._kept = Kept(config.data_dir / "kept")
-        self._fleet = Fleet(self.lead, self._kept, backends or {})
+        self._upkeep = Upkeep(self.live, self._backend)
+        self._fleet = Fleet(self.lead, self._kept, backends or {}, self._upkeep)
+        self._sourcing = Sourcing(self.live, self.lead, self.database, self._upkeep)
         self._is_told = False  # to read the configuration now
         self._epoch: int | None = None  # the leadership that the cycles belong to
         self._running: dict[str, Future[bool]] = {}
@@ -95,7 +99,7 @@ class Engine:
             news, ordered = tasks.news(session, now), tasks.ordered(session)
             surveyed = surveys.due(session, now)
             looked_at = watches.backends(session, now) | surveyed
-            ordered |= surveys.with_orders(session, now)
+            ordered |= surveys.with_orders(session, now) | self._sourcing.asked(session)
             alive = tasks.alive(session, now) if self._fleet.is_leaving else None
         for name in surveyed | ordered:
             news.setdefault(name, 0)  # with no task of ours, too
@@ -113,6 +117,7 @@ class Engine:
         if self._drawing.is_due():
             studio = Studio(self.lead.reading, self.lead.fenced(), self._kept)
             self._drawing.start(self._pool, studio.turn, now)
+        self._sourcing.tick(now)
         self._clean(now)
         return True
 
@@ -139,6 +144,11 @@ class Engine:
         """Until the cycles that run now have ended."""
         for future in list(self._running.values()):
             future.exception(timeout)
+        self._sourcing.wait(timeout)
+
+    def _backend(self, name: str) -> Backend | None:
+        member = self._fleet.members.get(name)
+        return member.backend if member else None
 
     def _cycle(self, cycle: Cycle, pace: Pace, now: datetime) -> bool:
         report = cycle.run(now)
@@ -164,8 +174,10 @@ class Engine:
                 watches.forget_old(session, now)
                 tasks.give_up_collecting(session, now)
                 messages.forget_old(session, now)
+                source_orders.forget_old(session, now)
 
     def _close(self) -> None:
+        self._sourcing.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         wait(self._running.values(), LET_END)
         self._fleet.close()

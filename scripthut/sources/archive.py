@@ -34,7 +34,8 @@ class Archive:
 def pack(clone: Clone, commit: Commit, submodules: bool, into: Path) -> Archive:
     """Pack a commit, or find the archive that holds it already. Unreachable; Refused."""
     into.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = into / f"{commit.sha}{'' if submodules else '-plain'}.tar.gz"
+    head = re.sub(r"[^A-Za-z0-9._-]", "_", commit.ref) if commit.is_branch else "detached"
+    path = into / f"{commit.sha}-{head[:60]}{'' if submodules else '-plain'}.tar.gz"
     if not path.exists():
         with tempfile.TemporaryDirectory(prefix=".packing-", dir=into) as room:
             tree = Path(room) / "tree"
@@ -49,10 +50,12 @@ def pack(clone: Clone, commit: Commit, submodules: bool, into: Path) -> Archive:
     return Archive(path, path.stat().st_size, _digest(path))
 
 
-def forget_old(into: Path, now: float) -> None:
-    """Delete the archives that nobody asked for lately; `now` in seconds since 1970."""
-    for path in into.glob("*.tar.gz"):
-        if now - path.stat().st_mtime > KEEP:
+def forget_old(into: Path) -> None:
+    """Delete the archives that nobody asked for in a week before the newest one was."""
+    times = {path: path.stat().st_mtime for path in into.glob("*.tar.gz")}
+    newest = max(times.values(), default=0.0)
+    for path, asked_at in times.items():
+        if newest - asked_at > KEEP:
             path.unlink(missing_ok=True)
 
 

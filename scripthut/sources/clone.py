@@ -20,6 +20,7 @@ from scripthut.sources.git import NETWORK_SECONDS, Git
 
 LARGEST = 64 * 1024 * 1024  # bytes of a document that is read
 _OURS = "refs/scripthut"
+_URL = "scripthut-url"  # a file in the copy: of which repository it is
 _HEADS, _TAGS, _COMMITS = (f"{_OURS}/{kind}/" for kind in ("heads", "tags", "commits"))
 _KINDS = {_HEADS: "refs/heads/", _TAGS: "refs/tags/"}  # where we keep it: what it is there
 _BROKEN = re.compile(
@@ -76,6 +77,17 @@ class Clone:
             except Refused:
                 continue
         return None
+
+    def known(self, sha: str) -> str | None:
+        """A commit's whole id, from its beginning; None when it is not here."""
+        try:
+            return self._resolve(sha) if (self.place / "HEAD").exists() else None
+        except Refused:
+            return None
+
+    def commit(self, sha: str, ref: str) -> Commit:
+        """A commit that is here; `ref` counts as a branch where it is one of those brought."""
+        return self._commit(sha, ref, self.known(f"{_HEADS}{ref}") is not None)
 
     def files(self, sha: str) -> Sequence[str]:
         """The paths of all files of a commit; names that are not UTF-8 are left out."""
@@ -197,8 +209,12 @@ class Clone:
         return self.git.run(*self._here(), *words, stdin=stdin, timeout=timeout)
 
     def _make(self) -> None:
-        """Make the empty copy, beside its place first: a half one is never found there."""
-        if (self.place / "HEAD").exists():
+        """Make the empty copy, beside its place first: a half one is never found there.
+
+        One of another repository, which had the name before, is no use.
+        """
+        told = self.place / _URL
+        if (self.place / "HEAD").exists() and told.exists() and told.read_text() == self._told():
             return
         part = self.place.with_name(f"{self.place.name}.{os.getpid()}.part")
         shutil.rmtree(part, ignore_errors=True)
@@ -206,6 +222,10 @@ class Clone:
         shutil.rmtree(self.place, ignore_errors=True)
         part.rename(self.place)
         self._run("config", "uploadpack.allowAnySHA1InWant", "true")
+        told.write_text(self._told())
+
+    def _told(self) -> str:
+        return shown(self.url)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

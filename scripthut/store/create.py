@@ -67,9 +67,26 @@ def create_run(session: Session, run_id: str, new: NewRun, now: datetime) -> Run
     When its request has made a run before, that one is the answer, and its id another one than
     `run_id`: nothing is inserted then. Invalid when the environment rules contradict each other.
     """
+    run = _run(new, run_id, now)
+    earlier = _insert(session, run)
+    if earlier is not None:
+        return earlier
+    rows = task_rows(run, new.document, 0)
+    session.execute(insert(Task), rows)
+    session.add(EventRow(run_id=run_id, at=now, what="created", note=f"{len(rows)} tasks"))
+    return run
+
+
+def as_tasks(new: NewRun, run_id: str, now: datetime) -> tuple[Run, list[Task]]:
+    """A run and its tasks as they would be, in no database. Invalid as in `create_run`."""
+    run = _run(new, run_id, now)
+    return run, [Task(**row, attempt=1, run=run) for row in task_rows(run, new.document, 0)]
+
+
+def _run(new: NewRun, run_id: str, now: datetime) -> Run:
     layers = [*new.layers, new.document.layer]
     notices = [*new.document.notices, *check(layers, new.document)]
-    run = Run(
+    return Run(
         id=run_id,
         name=new.name,
         backend=new.backend,
@@ -89,13 +106,6 @@ def create_run(session: Session, run_id: str, new: NewRun, now: datetime) -> Run
         origin=new.origin,
         workspace=new.workspace.value,
     )
-    earlier = _insert(session, run)
-    if earlier is not None:
-        return earlier
-    rows = task_rows(run, new.document, 0)
-    session.execute(insert(Task), rows)
-    session.add(EventRow(run_id=run_id, at=now, what="created", note=f"{len(rows)} tasks"))
-    return run
 
 
 def _insert(session: Session, run: Run) -> Run | None:

@@ -25,6 +25,8 @@ from scripthut.web import (
     retries,
     runs,
     sandbox,
+    sources,
+    sources_api,
     takeaway,
     tasks,
     views,
@@ -46,7 +48,9 @@ PARTS = (
     queue,
     configuration,
     messages,
+    sources,
     api,
+    sources_api,
 )
 LARGEST = 64 * 1024 * 1024  # bytes of a request's body
 A_DAY = 86400  # seconds; the addresses of static files carry their content's hash

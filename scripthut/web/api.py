@@ -89,7 +89,7 @@ def list_runs() -> ResponseReturnValue:
     limit = min(max(request.args.get("limit", 50, int), 1), MOST_RUNS)
     found = runs.newest(g.session, limit + 1, request.args.get("before") or None)
     following = found[limit - 1].id if len(found) > limit else None
-    return {"runs": [_run(run) for run in found[:limit]], "next": following}
+    return {"runs": [run_json(run) for run in found[:limit]], "next": following}
 
 
 @bp.get("/runs/<run_id>")
@@ -99,12 +99,13 @@ def run(run_id: str) -> ResponseReturnValue:
 
 
 def _whole(run_id: str) -> dict[str, object]:
-    return _run(runs.one(g.session, run_id)) | {
+    return run_json(runs.one(g.session, run_id)) | {
         "tasks": [_task(task) for task in runs.tasks(g.session, run_id)]
     }
 
 
-def _run(run: RunRow) -> dict[str, object]:
+def run_json(run: RunRow) -> dict[str, object]:
+    """A run as the API gives it."""
     return {
         "id": run.id,
         "name": run.name,

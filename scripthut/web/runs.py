@@ -7,7 +7,7 @@ from flask import Blueprint, g, make_response, redirect, render_template, reques
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
-from scripthut.store import backends, orders, runs, search, watches
+from scripthut.store import backends, checkouts, orders, runs, search, watches
 from scripthut.store.runs import Mark, RunRow
 from scripthut.web import table
 from scripthut.web.errors import wants_json
@@ -156,8 +156,10 @@ def _live(run: RunRow, mark: Mark) -> dict[str, object]:
     settled = run.is_over and runs.is_settled(g.session, run.id)
     health = backends.health(g.session, run.backend)
     first = search.failures(g.session, run.id).first
+    checkout = None if run.is_over else checkouts.of_run(g.session, run.id)
     return {
         "run": run,
+        "checkout": checkout,
         "mark": mark,
         "health": health,
         "settled": settled,

@@ -1,5 +1,6 @@
 """A commit as one file."""
 
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -92,8 +93,12 @@ def test_an_archive_that_nobody_asks_for_is_forgotten(
 ) -> None:
     clone = Clone(Git(Access(repository.url)), tmp_path / "copy")
     archive = pack(clone, clone.fetch("main"), False, tmp_path / "archives")
-    asked_at = archive.path.stat().st_mtime
-    forget_old(tmp_path / "archives", asked_at + 3600)
+    forget_old(tmp_path / "archives")
     assert archive.path.exists()
-    forget_old(tmp_path / "archives", asked_at + 8 * 24 * 3600)
+    asked_at = archive.path.stat().st_mtime
+    os.utime(archive.path, (asked_at, asked_at - 8 * 24 * 3600))
+    repository.commit({"data.txt": "2\n"})
+    newer = pack(clone, clone.fetch("main"), False, tmp_path / "archives")
+    forget_old(tmp_path / "archives")
     assert not archive.path.exists()
+    assert newer.path.exists()

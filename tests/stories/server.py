@@ -26,6 +26,7 @@ class Server:
     port: int
     backends: list[dict[str, object]]
     settings: dict[str, object] = field(default_factory=dict)
+    sources: list[dict[str, object]] = field(default_factory=list)
     process: "subprocess.Popen[bytes] | None" = None
     leader: str | None = None  # the engine that led when the server was last seen to have one
 
@@ -41,6 +42,7 @@ class Server:
         """Start it and wait until it answers."""
         settings = {"data_dir": str(self.directory / "data"), "server_port": self.port}
         words = {"backends": self.backends, "settings": {**settings, **self.settings}}
+        words |= {"sources": self.sources}
         self.config.write_text(yaml.safe_dump(words))
         with (self.directory / "server.log").open("ab") as log:
             self.process = subprocess.Popen(

@@ -1,0 +1,102 @@
+"""What a backend's cycle does for sources: directories of commits, and sources that are one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from scripthut.backends.base import Backend
+from scripthut.backends.node_work import Found
+from scripthut.config import Live, PathSource
+from scripthut.core.errors import HutError, Invalid, Unreachable
+from scripthut.core.workflows import OVERLAY, Workflow, look, overlay
+from scripthut.engine.base import Hands
+from scripthut.engine.placing import place
+from scripthut.engine.serving import Kitchen, Material, refuse, serve
+from scripthut.store import source_orders, sources
+from scripthut.store.create import Source
+from scripthut.store.source_models import SourceOrder
+from scripthut.store.source_orders import What
+from scripthut.store.sources import Look
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """The sources of a configuration, as the cycles of its backends see to them."""
+
+    live: Live
+    backend: Callable[[str], Backend | None]  # the one of a name, if there is
+    homes: dict[str, PurePosixPath] = field(default_factory=dict)  # of those that have answered
+
+    def run(self, hands: Hands, now: datetime) -> int:
+        """Do what is to be done on one backend; how many things were."""
+        config = self.live.config
+        if not config.sources:
+            return 0
+        name = hands.backend.name
+        done = place(hands, config, now)
+        parts = [p for p in config.sources if isinstance(p, PathSource) and p.backend == name]
+        with hands.reading() as session:
+            orders = source_orders.to_do(session, [part.name for part in parts])
+        if done or orders or name not in self.homes:
+            self.homes[name] = hands.backend.home()
+        for part in parts:
+            own = [order for order in orders if order.source == part.name]
+            if own:
+                self._look(hands, part, own, now)
+        return done + len(orders)
+
+    def _look(
+        self, hands: Hands, part: PathSource, orders: list[SourceOrder], now: datetime
+    ) -> None:
+        """Look at a directory, in one command, and serve what is asked of it."""
+        try:
+            found = hands.backend.find(part.path, part.workflows_glob, [OVERLAY])
+        except HutError as error:
+            with hands.writing() as session:
+                sources.failed(session, part.name, part.type, str(error), now)
+            for order in orders:
+                refuse(hands.writing, order, [str(error)], now)
+            if isinstance(error, Unreachable):
+                raise
+            return
+        files = {path: data for path, data in found.files.items() if path != OVERLAY}
+        self._write(hands, part, found, files, now)
+        material = self._material(hands, part, found, files)
+        kitchen = Kitchen(self.live.config, hands.writing, self.backend, self.homes)
+        for order in orders:
+            if order.what != What.SYNC:
+                serve(kitchen, order, material, now)
+                continue
+            with hands.writing() as session:
+                source_orders.serve(session, order.id, now)
+
+    def _write(
+        self,
+        hands: Hands,
+        part: PathSource,
+        found: Found,
+        files: Mapping[str, bytes],
+        now: datetime,
+    ) -> None:
+        listed = [look(path, data) for path, data in files.items()]
+        listed += [Workflow(path, problem=f"{path}: {why}") for path, why in found.problems.items()]
+        notice = found.notice
+        try:
+            overlay(part.name, found.files.get(OVERLAY))
+        except Invalid as error:
+            notice = str(error)
+        with hands.writing() as session:
+            sources.looked(session, part.name, part.type, Look(listed, notice=notice), now)
+
+    def _material(
+        self, hands: Hands, part: PathSource, found: Found, files: Mapping[str, bytes]
+    ) -> Material:
+        folder = part.path.replace("~", str(hands.backend.home()), 1)
+        return Material(
+            source=Source(name=part.name),
+            glob=part.workflows_glob,
+            paths=tuple(files),
+            read=lambda path: {p: d for p, d in found.files.items() if p in (path, OVERLAY)},
+            folder=folder if part.path.startswith("~") else part.path,
+        )

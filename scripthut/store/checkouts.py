@@ -1,0 +1,136 @@
+"""Directories on backends that hold a commit: what is to be done for them, and for whom."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, exists, select, update
+from sqlalchemy.orm import Session
+
+from scripthut.core.states import OPEN
+from scripthut.store.models import Run, Task
+from scripthut.store.source_models import Checkout
+from scripthut.store.versions import next_version
+
+LONGEST_REST = timedelta(minutes=5)  # between attempts to bring a commit
+
+
+class Stage(StrEnum):
+    """Who has to do something for a directory."""
+
+    ASKED = "asked"  # the backend is to say what it has
+    WANTED = "wanted"  # the commit is to be packed
+    PACKED = "packed"  # the archive is to be sent
+    WORKING = "working"  # the backend makes it
+    READY = "ready"
+    FAILED = "failed"
+
+
+UNSETTLED = (Stage.ASKED, Stage.PACKED, Stage.WORKING)  # the backend's own next step
+
+
+def unplaced(session: Session, backend: str) -> Sequence[Run]:
+    """A backend's unfinished runs of commits that have no directory and wait for none."""
+    statement = select(Run).where(
+        Run.backend == backend,
+        Run.ended_at.is_(None),
+        Run.git_sha.is_not(None),
+        Run.folder.is_(None),
+        Run.checkout_id.is_(None),
+    )
+    return session.scalars(statement).all()
+
+
+def waiting(session: Session, backend: str) -> frozenset[str]:
+    """The unfinished runs of a backend whose directory is not there yet."""
+    statement = select(Run.id).where(
+        Run.backend == backend,
+        Run.ended_at.is_(None),
+        Run.git_sha.is_not(None),
+        Run.folder.is_(None),
+    )
+    return frozenset(session.scalars(statement))
+
+
+def attach(session: Session, run_id: str, wanted: Checkout) -> Checkout:
+    """Let a run wait for a directory; one that is there is asked about once more."""
+    place = (wanted.backend, wanted.root, wanted.name)
+    columns = (Checkout.backend, Checkout.root, Checkout.name)
+    statement = select(Checkout).where(*(c == v for c, v in zip(columns, place, strict=True)))
+    row = session.scalars(statement).one_or_none()
+    if row is None:
+        row = wanted
+        row.stage = Stage.ASKED
+        session.add(row)
+        session.flush()
+    elif row.stage in (Stage.READY, Stage.FAILED):
+        row.stage, row.message, row.failures, row.retry_at = Stage.ASKED, None, 0, None
+    session.execute(update(Run).where(Run.id == run_id).values(checkout_id=row.id))
+    next_version(session, run_id)
+    return row
+
+
+def to_do(session: Session, backend: str, now: datetime) -> Sequence[Checkout]:
+    """A backend's directories whose next step is its own, and due."""
+    statement = select(Checkout).where(
+        Checkout.backend == backend, Checkout.stage.in_(UNSETTLED), _is_due(now)
+    )
+    return session.scalars(statement.order_by(Checkout.id)).all()
+
+
+def to_pack(session: Session, now: datetime) -> Sequence[Checkout]:
+    """The directories whose commit is to be packed, and due."""
+    statement = select(Checkout).where(Checkout.stage == Stage.WANTED, _is_due(now))
+    return session.scalars(statement.order_by(Checkout.id)).all()
+
+
+def failed(session: Session, backend: str) -> Sequence[Checkout]:
+    """A backend's directories that could not be had."""
+    statement = select(Checkout).where(Checkout.backend == backend, Checkout.stage == Stage.FAILED)
+    return session.scalars(statement).all()
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return Checkout.retry_at.is_(None) | (Checkout.retry_at <= now)
+
+
+def change(session: Session, checkout_id: int, stage: Stage, **facts: object) -> None:
+    """Write down how far a directory is; the pages of the runs that wait for it show it."""
+    values = {"failures": 0, "retry_at": None, "message": None, **facts, "stage": stage}
+    session.execute(update(Checkout).where(Checkout.id == checkout_id).values(values))
+    for run in waiters(session, checkout_id):
+        if stage is Stage.READY:
+            run.folder = str(facts["path"])
+        next_version(session, run.id)
+
+
+def put_off(session: Session, row: Checkout, why: str, now: datetime) -> None:
+    """Write down that somebody did not answer; it is tried again, ever more rarely."""
+    pause = min(LONGEST_REST, timedelta(seconds=2.0 ** min(row.failures + 1, 9)))
+    change(
+        session,
+        row.id,
+        Stage(row.stage),
+        message=why,
+        failures=row.failures + 1,
+        retry_at=now + pause,
+    )
+
+
+def waiters(session: Session, checkout_id: int) -> Sequence[Run]:
+    """The unfinished runs that wait for a directory."""
+    statement = select(Run).where(
+        Run.checkout_id == checkout_id, Run.ended_at.is_(None), Run.folder.is_(None)
+    )
+    return session.scalars(statement.order_by(Run.id)).all()
+
+
+def of_run(session: Session, run_id: str) -> Checkout | None:
+    """The directory that an unfinished run waits for; None: it waits for none."""
+    open_ = exists().where(Task.run_id == Run.id, Task.state.in_(OPEN))
+    statement = (
+        select(Checkout)
+        .join(Run, Run.checkout_id == Checkout.id)
+        .where(Run.id == run_id, Run.folder.is_(None), open_)
+    )
+    return session.scalars(statement).one_or_none()
