@@ -6,7 +6,16 @@ from typing import Protocol
 
 from scripthut.backends.node_work import Found
 from scripthut.core.folders import Folder, Placed
-from scripthut.core.jobs import Accepted, Job, Observation, Rejected, RemoteFile, Token, Watch
+from scripthut.core.jobs import (
+    Accepted,
+    Job,
+    Observation,
+    Rejected,
+    RemoteFile,
+    Token,
+    Unreadable,
+    Watch,
+)
 from scripthut.core.survey import Surveyed, Wish
 
 
@@ -50,6 +59,13 @@ class Backend(Protocol):
         """The contents of listed files, in one stream; a file that changed meanwhile is left out.
 
         The RemoteFile that comes back carries the size and mtime that belong to the bytes.
+        """
+        ...
+
+    def read(self, paths: Mapping[str, str], most: int) -> Mapping[str, bytes | Unreadable]:
+        """Whole files by absolute paths, up to `most` bytes each, in one command.
+
+        One that is missing from the answer comes when it is asked for again.
         """
         ...
 

@@ -21,6 +21,7 @@ from scripthut.core.jobs import (
     RemoteFile,
     Sighting,
     Token,
+    Unreadable,
     Watch,
 )
 from scripthut.core.judge import SIGNALLED
@@ -348,6 +349,11 @@ class ClusterBackend:
     def preview(self, job: Job) -> str:
         """See backends/base.py."""
         return script(job, self._dialect.directives(job), self._dialect.login_shell)
+
+    def read(self, paths: Mapping[str, str], most: int) -> Mapping[str, bytes | Unreadable]:
+        """See backends/base.py."""
+        told = node.ask(self._transport, node_work.reading(paths, most), node_work.READ_SECONDS)
+        return node_work.texts(told)
 
     def find(self, root: str, glob: str, besides: Sequence[str] = ()) -> node_work.Found:
         """See backends/base.py."""

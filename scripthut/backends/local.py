@@ -27,6 +27,7 @@ from scripthut.core.jobs import (
     RemoteFile,
     Sighting,
     Token,
+    Unreadable,
     Watch,
 )
 from scripthut.core.queue import Queue
@@ -206,6 +207,12 @@ class LocalBackend:
     def preview(self, job: Job) -> str:
         """See backends/base.py."""
         return script(job, [], self._login_shell)
+
+    def read(self, paths: Mapping[str, str], most: int) -> Mapping[str, bytes | Unreadable]:
+        """See backends/base.py."""
+        told: list[node.Record] = []
+        node_script.answer(dict(node_work.reading(paths, most)), told.append)
+        return node_work.texts(told)
 
     def find(self, root: str, glob: str, besides: Sequence[str] = ()) -> node_work.Found:
         """See backends/base.py."""

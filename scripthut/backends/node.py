@@ -16,7 +16,14 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
-from scripthut.backends import node_files, node_find, node_list, node_place, node_script
+from scripthut.backends import (
+    node_files,
+    node_find,
+    node_list,
+    node_place,
+    node_read,
+    node_script,
+)
 from scripthut.core.errors import BadAnswer, Unreachable
 from scripthut.core.jobs import (
     Answer,
@@ -50,7 +57,7 @@ for name, length in json.loads(source.readline().decode()):
     exec(compile(source.read(length), name, "exec"), module.__dict__)
 module.main()
 """
-_MODULES = (node_files, node_list, node_find, node_place, node_script)
+_MODULES = (node_files, node_list, node_find, node_place, node_read, node_script)
 MOST_SAID = 256 * MIB  # bytes of one command's output
 FETCH_BYTES = 32 * MIB  # of listed files in one command; base64 makes them 43 MiB on the wire
 
@@ -250,6 +257,7 @@ def read_note(token: Token, text: str) -> ExitNote | None:
             ended_at=datetime.fromtimestamp(int(said["end"]), UTC),
             node=said["node"],
             why=said.get("why") or None,
+            is_late=said.get("late") == "1",
         )
     except (KeyError, ValueError, OverflowError, OSError):
         return None

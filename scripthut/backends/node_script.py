@@ -28,6 +28,7 @@ from scripthut.backends.node_files import (
 from scripthut.backends.node_find import find
 from scripthut.backends.node_list import fetch, listings, logs
 from scripthut.backends.node_place import place
+from scripthut.backends.node_read import read
 
 MYPY = False
 if MYPY:  # Python 3.4 has no typing module
@@ -62,6 +63,7 @@ def answer(request: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") -
     listings(request, say)
     logs(request.get("logs", []), say)
     fetch(request.get("files", []), say)
+    read(request.get("documents", []), say)
     find(request.get("find"), say)
     place(request.get("place"), say)
 

@@ -1,14 +1,16 @@
 """Directories and the files in them, asked of a login node: requests out, answers in."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scripthut.backends.node import Record, bytes_of
 from scripthut.core import globs
 from scripthut.core.errors import BadAnswer, Refused
 from scripthut.core.folders import Folder, Placed, Stage
+from scripthut.core.jobs import Unreadable
 
+READ_SECONDS = 90
 PLACE_SECONDS = 120
 FIND_SECONDS = 90
 
@@ -44,6 +46,23 @@ def placed(told: Sequence[Record]) -> Placed:
             why, offset = record.get("why"), int(record.get("offset", 0))
             return Placed(Stage(record["placed"]), str(record["path"]), offset, why)
     raise BadAnswer("the login node said nothing of the directory")
+
+
+def reading(paths: Mapping[str, str], most: int) -> Record:
+    """The request for whole files, none larger than `most` bytes."""
+    return {"documents": [[key, path, most] for key, path in paths.items()]}
+
+
+def texts(told: Sequence[Record]) -> dict[str, bytes | Unreadable]:
+    """What the files hold, as far as the node came."""
+    found: dict[str, bytes | Unreadable] = {}
+    for record in told:
+        if "document" in record:
+            found[record["document"]] = bytes_of(record["data"])
+        elif "unreadable" in record:
+            why, is_missing = str(record["why"]), bool(record["missing"])
+            found[record["unreadable"]] = Unreadable(why, is_missing)
+    return found
 
 
 def finding(root: str, glob: str, besides: Sequence[str]) -> Record:

@@ -17,7 +17,18 @@ from scripthut.core.errors import Refused
 ENDS = frozenset({"completed", "failed", "cancelled"})
 BAD = frozenset({"failed", "cancelled", "dep_failed", "lost"})
 SHOWN = 30  # tasks that a watched run shows: those that move first
-ORDER = ("running", "settling", "lost", "failed", "dep_failed", "queued", "submitted", "submitting")
+ORDER = (
+    "running",
+    "generating",
+    "settling",
+    "lost",
+    "retrying",
+    "failed",
+    "dep_failed",
+    "queued",
+    "submitted",
+    "submitting",
+)
 
 
 @click.group("run")

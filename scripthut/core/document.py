@@ -55,15 +55,19 @@ class Document:
 
 
 def parse_text(
-    text: str, name: str, given: Mapping[str, object] | None = None, what: str | None = None
+    text: str,
+    name: str,
+    given: Mapping[str, object] | None = None,
+    beside: graph.Beside = graph.NOTHING,
+    inherited: Mapping[str, Chosen] | None = None,
 ) -> Document:
     """Make a Document of a file's text, JSON or YAML; Invalid names places and lines.
 
-    `name`: what the file is called; `given`: what is chosen for its parameters.
+    `name`: what the file is called; the rest as for `parse`.
     """
     data = read(text, name)
     try:
-        return parse(data, what or name, given)
+        return parse(data, name, given, beside, inherited)
     except Invalid as error:
         raise Invalid(error.what, with_lines(text, error.problems)) from None
 
@@ -83,9 +87,8 @@ def parse(
     top = _top(data, what)
     declared = params.declared(top.get("params"), what)
     chosen: dict[str, Chosen] = dict(inherited or {})
-    chosen |= params.choose(
-        {n: p for n, p in declared.items() if n not in chosen}, given or {}, what
-    )
+    own = {name: param for name, param in declared.items() if name not in chosen}
+    chosen |= params.choose(own, given or {}, what)
     rules, problems = _rules(top)
     tasks = top["tasks"]
     specs, wrong = _specs(tasks, chosen)

@@ -11,6 +11,7 @@ TITLES: Mapping[State, str] = {
     State.FAILED: "Why it failed",
     State.CANCELLED: "Why it was cancelled",
     State.LOST: "Why it is lost",
+    State.RETRYING: "Why it is tried again",
     State.DEP_FAILED: "Why it did not run",
 }
 REASONS: Mapping[State, str] = {
@@ -20,6 +21,7 @@ REASONS: Mapping[State, str] = {
         "The cluster was asked about this job for ten minutes, answered, and had no record of it "
         "anywhere. Whether its command completed, only what it wrote can tell."
     ),
+    State.RETRYING: "It failed, and its policy tries it again.",
     State.DEP_FAILED: "A task that it depends on did not complete.",
 }
 _CODES: Mapping[int, str] = {

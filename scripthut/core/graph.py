@@ -117,11 +117,11 @@ def _await(
 ) -> tuple[list[tuple[str, ...]], list[str]]:
     """The dependencies, with the generators that open wildcards wait for; what is wrong."""
     found, problems = list(deps), []
-    needed_by = _needed_by(ids, deps) if any(opened) else {}
+    backwards = needed_by(ids, deps) if any(opened) else {}
     for i, (own, waiting) in enumerate(zip(ids, opened, strict=True)):
         if not waiting:
             continue
-        after = {own, *followers(own, needed_by)}
+        after = {own, *followers(own, backwards)}
         before = [maker for maker in makers if maker not in after]
         found[i] = tuple(dict.fromkeys([*found[i], *before]))
         if not before:
@@ -132,7 +132,8 @@ def _await(
     return found, problems
 
 
-def _needed_by(ids: Sequence[str], deps: Sequence[Iterable[str]]) -> dict[str, list[str]]:
+def needed_by(ids: Sequence[str], deps: Sequence[Iterable[str]]) -> dict[str, list[str]]:
+    """Task -> the tasks that depend on it."""
     found: dict[str, list[str]] = {}
     for own, wanted in zip(ids, deps, strict=True):
         for dep in wanted:
@@ -140,12 +141,12 @@ def _needed_by(ids: Sequence[str], deps: Sequence[Iterable[str]]) -> dict[str, l
     return found
 
 
-def followers(own: str, needed_by: Mapping[str, Sequence[str]]) -> set[str]:
+def followers(own: str, backwards: Mapping[str, Sequence[str]]) -> set[str]:
     """All tasks that wait for this one, through whole chains."""
     reached: set[str] = set()
     open_ = [own]
     while open_:
-        for other in needed_by.get(open_.pop(), ()):
+        for other in backwards.get(open_.pop(), ()):
             if other not in reached:
                 reached.add(other)
                 open_.append(other)

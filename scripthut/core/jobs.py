@@ -133,7 +133,8 @@ class ExitNote:
     started_at: datetime
     ended_at: datetime
     node: str
-    why: str | None = None  # a sentence: why the frame could not run the command
+    why: str | None = None  # a sentence: why the frame could not run the command, or ended it
+    is_late: bool = False  # the frame ended the command at its timeout
 
 
 class Area(StrEnum):
@@ -212,6 +213,14 @@ class Observation:
     progress: Mapping[Token, Said] = field(default_factory=dict)  # only where the mark changed
     unanswered: frozenset[Token] = frozenset()  # nobody could say: conclude nothing
     notice: str | None = None  # a sentence for the backend's card ("accounting does not answer")
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that cannot be had; `why` is the end of a sentence. `is_missing`: it is not there."""
+
+    why: str
+    is_missing: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from scripthut.core.causes import Cause, cause
 from scripthut.core.jobs import ExitNote, Phase, Sighting
 from scripthut.core.states import LIVE, Event, State
 
@@ -166,8 +167,16 @@ def _scheduler_says(
         own_words = own_words if note is None else _why(note)
     if event is Event.CANCELLED and sighting.phase is Phase.FAILED:
         own_words = "Cancelled"
+    facts["cause"] = _cause(sighting, note) if event is Event.EXITED_BAD else None
     facts["reason"] = None if event is Event.EXITED_OK else (own_words or sighting.word.title())
     return Verdict(event, {k: v for k, v in facts.items() if k == "reason" or v is not None})
+
+
+def _cause(sighting: Sighting, note: ExitNote | None) -> Cause:
+    """What the scheduler's word tells of, else what the job script itself knows."""
+    if note is not None and note.is_late:
+        return Cause.TIMEOUT
+    return cause(sighting.word)
 
 
 def _was_killed(sighting: Sighting) -> bool:
@@ -237,6 +246,7 @@ def _note_facts(note: ExitNote) -> dict[str, object]:
         "finished_at": max(note.ended_at, note.started_at),
         "node": note.node,
         "reason": _why(note),
+        "cause": None if note.code == 0 else Cause.TIMEOUT if note.is_late else Cause.ANY,
     }
 
 
@@ -244,6 +254,8 @@ def _why(note: ExitNote) -> str | None:
     code = note.code
     if code == 0:
         return None
+    if note.is_late:
+        return note.why or "It ran longer than its timeout"
     if note.why is not None:
         return f"The command was not run: {note.why}"
     if code not in SIGNALLED:

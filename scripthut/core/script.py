@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
+from scripthut.core import units
 from scripthut.core.errors import Refused
 from scripthut.core.jobs import Job, Own, Value
 from scripthut.core.quote import sh
@@ -46,17 +47,22 @@ if ! ln -sn -- "job:$hut_id" "$hut_claim" 2>/dev/null; then
     exit 0
   fi
 fi
-rm -f -- "$hut_note" "$hut_note.$hut_id.why"
+rm -f -- "$hut_note" "$hut_note.$hut_id.why" "$hut_note.$hut_id.late"
 hut_start=$(date +%s)
 hut_bash=$BASH
 hut_code=
 hut_got=
+hut_timer=
 hut_finish() {
   trap '' HUP INT TERM USR1 USR2
   [ -n "$hut_code" ] || hut_code=${hut_got:-143}
+  [ -z "$hut_timer" ] || kill -TERM "$hut_timer" 2>/dev/null
+  hut_is_late=0
+  [ ! -e "$hut_note.$hut_id.late" ] || hut_code=124 hut_is_late=1
   hut_why=$(cat -- "$hut_note.$hut_id.why" 2>/dev/null)
-  printf 'token=%s\njob=%s\ncode=%s\nstart=%s\nend=%s\nnode=%s\nwhy=%s\nwhole\n' \
-    "$hut_token" "$hut_id" "$hut_code" "$hut_start" "$(date +%s)" "$hut_node" "${hut_why:0:1000}" \
+  printf 'token=%s\njob=%s\ncode=%s\nstart=%s\nend=%s\nnode=%s\nwhy=%s\nlate=%s\nwhole\n' \
+    "$hut_token" "$hut_id" "$hut_code" "$hut_start" "$(date +%s)" "$hut_node" \
+    "${hut_why:0:1000}" "$hut_is_late" \
     >"$hut_note.$hut_id.tmp" &&
     mv -f -- "$hut_note.$hut_id.tmp" "$hut_note"
   exit "$hut_code"
@@ -86,13 +92,44 @@ _INIT = r"""
   set +aeux
 """
 
+_CHILD = "hut_child=$!\n"
+
+# Ends the command at its timeout: all of the job is told to end, as the scheduler would tell it;
+# what has not ended ten seconds later is killed, with all that it started.
+_TIMER = r"""
+hut_below() {
+  ps -A -o pid= -o ppid= | awk -v top="$1" '
+    { above[$1] = $2 }
+    END { for (pid in above) {
+      for (at = pid; at in above && at != top && at > 1; at = above[at]) ;
+      if (at == top) print pid
+    } }'
+}
+(
+  trap 'kill "$hut_sleep" 2>/dev/null; exit 0' TERM
+  trap '' HUP INT USR1 USR2
+  sleep "$hut_timeout" &
+  hut_sleep=$!
+  wait "$hut_sleep"
+  trap '' TERM
+  printf '%s' "$hut_late" >"$hut_note.$hut_id.why" && : >"$hut_note.$hut_id.late"
+  printf 'scripthut: %s\n' "$hut_late" >&2
+  kill -TERM 0
+  for hut_second in 1 2 3 4 5 6 7 8 9 10; do
+    kill -0 "$hut_child" 2>/dev/null || exit 0
+    sleep 1
+  done
+  kill -KILL $(hut_below "$hut_child") 2>/dev/null
+) <&- &
+hut_timer=$!
+"""
+
 # The traps are set only now: a shell that is forked off one with traps loses the signals that come
 # before it has reset them. A signal reaches all processes of the job at once, so it is not passed
 # on: many programs take a second TERM for "now, at once".
 # `wait` comes back when a signal arrived; the second `wait` answers with the command's own end,
 # or not at all. A command that was told to end is never taken for one that completed.
 _WAIT = r"""
-hut_child=$!
 hut_woken=0
 trap 'hut_woken=$((hut_woken + 1)) hut_got=129' HUP
 trap 'hut_woken=$((hut_woken + 1)) hut_got=130' INT
@@ -122,7 +159,8 @@ def script(job: Job, directives: Sequence[str], shell_is_login: bool) -> str:
     if any("\n" in line or "\r" in line for line in head):
         raise Refused(f"task {job.key!r}: a value for the scheduler holds a line break")
     text = "\n".join(head) + "\n" + (_LOGIN if shell_is_login else "set +eu\n")
-    text += _assignments(job) + _CLAIM + _PLACES + _body(job) + _WAIT
+    text += _assignments(job) + _CLAIM + _PLACES + _body(job) + _CHILD
+    text += (_TIMER if job.timeout else "") + _WAIT
     if "\0" in text:
         raise Refused(f"task {job.key!r}: its command or environment holds a NUL character")
     return text
@@ -141,8 +179,12 @@ def _assignments(job: Job) -> str:
         "hut_fragments": str(paths.fragment.parent),
         "hut_progress": str(paths.progress),
         "hut_command": job.command.replace("\r\n", "\n"),
-        **({"hut_init": job.init.replace("\r\n", "\n")} if job.init else {}),
     }
+    if job.init:
+        values["hut_init"] = job.init.replace("\r\n", "\n")
+    if job.timeout:
+        values["hut_timeout"] = str(job.timeout)
+        values["hut_late"] = f"It ran longer than its timeout of {units.clock(job.timeout)}"
     lines = [f"{name}={_word(value)}" for name, value in values.items()]
     return "\n".join([*lines, f"hut_dir={_directory(job.working_dir)}", ""])
 

@@ -31,9 +31,6 @@ KEPT = {
     "cache_scope": "there is no result cache in this version",
 }
 GONE = {
-    "generates_source": "generators are not supported by this version: write the tasks out",
-    "retry": "is not supported by this version",
-    "timeout": "is not supported by this version: use time_limit",
     "environment": "was removed long ago: use env, a list of rules [{'set': {'NAME': 'value'}}]",
     "env_vars": "was removed long ago: use env, a list of rules [{'set': {'NAME': 'value'}}]",
 }

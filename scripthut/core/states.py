@@ -18,6 +18,8 @@ class State(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     SETTLING = "settling"  # left the queue, verdict not confirmed; nothing downstream moves
+    GENERATING = "generating"  # its job ended well; the document it wrote has not joined the run
+    RETRYING = "retrying"  # its job failed, and its policy tries it again at a time that is set
     LOST = "lost"  # asked, answered, and for PATIENCE no record anywhere; a person decides
     COMPLETED = "completed"
     FAILED = "failed"
@@ -42,7 +44,10 @@ class Event(StrEnum):
     RESTORED = "restored"
     DEPENDENCY_FAILED = "dependency_failed"
     VOUCHED = "vouched"  # a person says that a lost task did complete
-    RETRIED = "retried"
+    RETRIED = "retried"  # by a person
+    PRODUCED = "produced"  # a generator's job exited 0
+    WILL_RETRY = "will_retry"  # it failed, and its policy says when to try again
+    DUE = "due"  # that time has come
 
 
 class IllegalTransition(Exception):
@@ -54,6 +59,8 @@ _ENDS: Mapping[Event, State] = {
     E.EXITED_OK: S.COMPLETED,
     E.EXITED_BAD: S.FAILED,
     E.CANCELLED: S.CANCELLED,
+    E.PRODUCED: S.GENERATING,
+    E.WILL_RETRY: S.RETRYING,
 }
 _QUEUE: Mapping[Event, State] = {
     E.SEEN_WAITING: S.QUEUED,
@@ -74,6 +81,13 @@ TABLE: Mapping[State, Mapping[Event, State]] = {
     S.QUEUED: {**_QUEUE, **_ENDS},
     S.RUNNING: {**_QUEUE, **_ENDS},
     S.SETTLING: {**_QUEUE, **_ENDS, E.VANISHED: S.LOST},
+    S.GENERATING: {
+        E.EXITED_OK: S.COMPLETED,
+        E.EXITED_BAD: S.FAILED,
+        E.WILL_RETRY: S.RETRYING,
+        E.CANCELLED: S.CANCELLED,
+    },
+    S.RETRYING: {E.DUE: S.PENDING, E.CANCELLED: S.CANCELLED, **_AGAIN},
     S.LOST: {**_ENDS, E.VOUCHED: S.COMPLETED, **_AGAIN},
     S.COMPLETED: _AGAIN,
     S.FAILED: _AGAIN,
@@ -83,6 +97,8 @@ TABLE: Mapping[State, Mapping[Event, State]] = {
 
 TERMINAL = frozenset({S.COMPLETED, S.FAILED, S.CANCELLED, S.DEP_FAILED})
 OPEN = frozenset(State) - TERMINAL
+SPENT = TERMINAL | {S.GENERATING, S.RETRYING}
+"""States in which the attempt's job has ended: what it wrote is collected."""
 LIVE = frozenset({S.SUBMITTING, S.SUBMITTED, S.QUEUED, S.RUNNING, S.SETTLING})
 """States in which the scheduler is asked; they occupy a slot. LOST is asked about too."""
 BROKEN = frozenset({S.FAILED, S.CANCELLED, S.DEP_FAILED})
@@ -117,7 +133,7 @@ def run_state(counts: Mapping[State, int]) -> RunState:
     seen = {state for state, count in counts.items() if count}
     if seen <= TERMINAL:
         return _ended(seen)
-    if seen & LIVE:
+    if seen & (LIVE | {S.GENERATING, S.RETRYING}):
         return RunState.RUNNING
     if S.LOST in seen:
         return RunState.STALLED

@@ -13,7 +13,7 @@ from scripthut.core.plan import Claimant, allot
 from scripthut.core.rules import Layer
 from scripthut.core.states import Event
 from scripthut.engine.base import Hands
-from scripthut.store import checkouts, env
+from scripthut.store import checkouts, env, retries
 from scripthut.store import tasks as store
 from scripthut.store.db import Session
 from scripthut.store.models import Task
@@ -28,6 +28,7 @@ AT_ONCE = 100  # tasks claimed in one cycle: one command submits them
 def advance(hands: Hands, cap: int, now: datetime) -> Sequence[Task]:
     """Cascade, then claim what the caps allow; the claimed tasks, committed, not yet submitted."""
     _drop_unwanted(hands, now)
+    _try_again(hands, now)
     with hands.reading() as session:
         runs = store.active_runs(session, hands.backend.name)
         graphs = {run.id: store.nodes(session, run.id) for run in runs}
@@ -63,6 +64,20 @@ def _drop_unwanted(hands: Hands, now: datetime) -> None:
     for run_id, unwanted in by_run.items():
         with hands.writing() as session:
             store.move_pending(session, run_id, Event.CANCELLED, now, UNSUBMITTED, unwanted)
+
+
+def _try_again(hands: Hands, now: datetime) -> None:
+    """Let the tasks whose back-off is over be their next attempts; one run, one transaction."""
+    with hands.reading() as session:
+        found = retries.due(session, hands.backend.name, now)
+    by_run: dict[str, list[Task]] = {}
+    for task in found:
+        by_run.setdefault(task.run_id, []).append(task)
+    for tasks in by_run.values():
+        with hands.writing() as session:
+            for task in tasks:
+                if retries.try_again(session, task, now):
+                    log.info("tried again run=%s task=%s", task.run_id, task.key)
 
 
 def _parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:

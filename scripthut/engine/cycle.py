@@ -9,6 +9,7 @@ from scripthut.core.errors import Unreachable
 from scripthut.engine.advance import advance
 from scripthut.engine.base import Hands
 from scripthut.engine.collect import collect, refresh
+from scripthut.engine.generate import generate
 from scripthut.engine.jobs import job_of
 from scripthut.engine.observe import Seen, observe
 from scripthut.engine.submit import submit
@@ -77,6 +78,7 @@ class Cycle:
         survey(self.hands, seen.surveyed, now)
         asked = backend.commands
         try:
+            decided = generate(self.hands, now)  # what joins may start at once
             started = self._start(now)  # first: keeping what 500 tasks wrote takes many seconds
         finally:
             submitted = backend.commands - asked
@@ -88,7 +90,8 @@ class Cycle:
             refresh(self.hands)
             self._is_refreshed = True
         looked_at = any(w.is_looked_at for w in seen.watched.values())
-        return Report(True, bool(seen.moved or started or looked_at or did), seconds)
+        stirs = seen.moved or decided or started or looked_at or did
+        return Report(True, bool(stirs), seconds)
 
     def _cancel(self, now: datetime) -> None:
         """Send the orders to cancel, all in one command."""

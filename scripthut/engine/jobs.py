@@ -22,8 +22,8 @@ def job_of(task: Task, home: PurePosixPath) -> Job:
         task.key,
         task.attempt,
         token,
-        out=_absolute(spec.output_file, place, home),
-        err=_absolute(spec.error_file, place, home),
+        out=_log_file(spec.output_file, place, home),
+        err=_log_file(spec.error_file, place, home),
     )
     given = env.given(task)
     asked = {"memory": spec.memory, "time_limit": spec.time_limit, **(task.asked or {})}
@@ -56,11 +56,19 @@ def directory(task: Task) -> str:
     return paths.within(task.base or task.run.folder, TaskSpec.stored(task.spec).working_dir)
 
 
-def _absolute(path: str | None, working_dir: str, home: PurePosixPath) -> PurePosixPath | None:
-    """A path of a document made absolute: `~` is the home, the rest is in the working directory."""
-    if path is None:
-        return None
+def absolute(path: str, working_dir: str, home: PurePosixPath) -> PurePosixPath:
+    """A path of a document made absolute: `~` is the home, the rest is in the working directory.
+
+    >>> home = PurePosixPath("/home/ada")
+    >>> [str(absolute("a.json", place, home)) for place in ("~", "~/p", "p", "/p")]
+    ['/home/ada/a.json', '/home/ada/p/a.json', '/home/ada/p/a.json', '/p/a.json']
+    """
     if path == "~" or path.startswith("~/"):
         return home / path[2:]
-    base = _absolute(working_dir, "~", home) if working_dir != "~" else home
-    return (base or home) / path
+    if path.startswith("/"):
+        return PurePosixPath(path)
+    return (absolute(working_dir, "~", home) if working_dir != "~" else home) / path
+
+
+def _log_file(path: str | None, working_dir: str, home: PurePosixPath) -> PurePosixPath | None:
+    return None if path is None else absolute(path, working_dir, home)

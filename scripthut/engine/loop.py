@@ -96,7 +96,7 @@ class Engine:
             self._fleet.begin(self.live.config, self._running)
             self._epoch = self.lead.epoch
         with self.database.reading() as session:
-            news, ordered = tasks.news(session, now), tasks.ordered(session)
+            news, ordered = tasks.news(session, now), tasks.ordered(session, now)
             surveyed = surveys.due(session, now)
             looked_at = watches.backends(session, now) | surveyed
             ordered |= surveys.with_orders(session, now) | self._sourcing.asked(session)

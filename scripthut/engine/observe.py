@@ -10,10 +10,11 @@ from scripthut.core.judge import Evidence, Standing, Verdict, judge
 from scripthut.core.mask import mask_document, secrets
 from scripthut.core.progress import read
 from scripthut.core.spec import TaskSpec
-from scripthut.core.states import LIVE, TERMINAL, Event, State, after
+from scripthut.core.states import LIVE, SPENT, Event, State, after
 from scripthut.core.survey import Surveyed
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.jobs import job_of
+from scripthut.engine.outcome import outcome
 from scripthut.store import surveys, watches
 from scripthut.store import tasks as store
 from scripthut.store.db import Session
@@ -64,7 +65,7 @@ def observe(hands: Hands, now: datetime, answering_since: datetime) -> Seen:
 
 
 def _watch(row: Task, job: Job, looks: Sequence[WatchRow]) -> Watch:
-    ended = row.state in TERMINAL
+    ended = row.state in SPENT
     wanted = {look.what for look in looks if look.task_id == row.id}
     started = row.state not in (State.SUBMITTING, State.SUBMITTED, State.QUEUED)
     tails = {"output", "error"} & wanted if started and not ended else set()
@@ -85,7 +86,7 @@ def _watched(row: Task, job: Job, looks: Sequence[WatchRow]) -> Watched:
         task_id=row.id,
         run_id=row.run_id,
         job=job,
-        finished_at=row.finished_at if row.state in TERMINAL else None,
+        finished_at=row.finished_at if row.state in SPENT else None,
         listing_mark=row.listing_mark,
         is_looked_at=any(look.run_id == row.run_id for look in looks),
     )
@@ -94,7 +95,7 @@ def _watched(row: Task, job: Job, looks: Sequence[WatchRow]) -> Watched:
 def _said(hands: Hands, row: Task, job: Job, seen: Observation) -> list[Verdict]:
     """What is new of a task's progress. One that has ended keeps what it said last."""
     said = seen.progress.get(job.token)
-    if said is None or (said.mark is None and row.state in TERMINAL):
+    if said is None or (said.mark is None and row.state in SPENT):
         return []
     told = read(mask_document(said.data, secrets(job.env, hands.secret_names)))
     facts = {
@@ -127,12 +128,13 @@ def _move(
 
 def _verdicts(row: Task, evidence: Evidence, moment: Moment) -> list[Verdict]:
     """All that the evidence proves of a task, in order: one look can prove several moves."""
-    if row.state in TERMINAL:
+    if row.state in SPENT:
         return []
     standing = _standing(row)
     found: list[Verdict] = []
     for _ in range(STEPS):
         verdict = judge(standing, evidence, moment.now, moment.answering_since)
+        verdict = outcome(row, verdict, moment.now)
         if verdict.event is None:
             return [*found, verdict] if _is_news(row, verdict) else found
         found.append(verdict)

@@ -14,6 +14,8 @@ UNSUBMITTED = "Cancelled before it was submitted"
 # In these states nobody can be asked for evidence, so the order itself ends the task.
 AT_ONCE = {
     State.PENDING: {"reason": UNSUBMITTED},
+    State.GENERATING: {"reason": "Cancelled before its document had joined the run"},
+    State.RETRYING: {"reason": "Cancelled before it was tried again"},
     State.LOST: {"reason": "Cancelled while it was lost: what became of its job is not known"},
 }
 

@@ -1,19 +1,20 @@
 """Trying again: a task becomes a new attempt in the same run, and what waited for it waits anew."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from scripthut.core.errors import Conflict
+from scripthut.core.retrying import MOST
 from scripthut.core.states import BROKEN, Event, State
 from scripthut.store.models import Run, Task
 from scripthut.store.tasks import move
 
-MOST = 35  # attempts: one character of the token, see ids.token
-AGAIN = frozenset({*BROKEN, State.LOST}) - {State.DEP_FAILED}
+READABLE = timedelta(minutes=2)  # that a former attempt's logs and outputs are waited for
+AGAIN = frozenset({*BROKEN, State.LOST, State.RETRYING}) - {State.DEP_FAILED}
 """States in which a person can ask for another attempt."""
 
 # A pending task knows nothing of a former attempt; its files and logs stay under that attempt.
@@ -41,6 +42,9 @@ CLEAN = MappingProxyType(
         "progress": None,
         "progress_text": None,
         "progress_mark": None,
+        "env": None,
+        "cause": None,
+        "retry_at": None,
     }
 )
 
@@ -66,6 +70,27 @@ def retry_failed(session: Session, run: Run, now: datetime) -> int:
     if not broken:
         raise Conflict(f"The run {run.id} has no task that could be tried again.")
     return _retry(session, run.id, broken, now)
+
+
+def due(session: Session, backend: str, now: datetime) -> Sequence[Task]:
+    """The tasks of a backend whose time to be tried again has come.
+
+    Not before what the former attempt wrote is kept, or has been waited for.
+    """
+    is_kept = Task.collected_at.is_not(None) | (Task.finished_at < now - READABLE)
+    statement = (
+        select(Task)
+        .join(Run, Run.id == Task.run_id)
+        .where(Run.backend == backend, Task.state == State.RETRYING, Task.retry_at <= now, is_kept)
+        .order_by(Task.id)
+    )
+    return session.scalars(statement).all()
+
+
+def try_again(session: Session, task: Task, now: datetime) -> bool:
+    """Let a task whose time has come be its next attempt."""
+    facts = {**CLEAN, "attempt": task.attempt + 1, "reason": f"Attempt {task.attempt + 1}"}
+    return move(session, task, Event.DUE, now, facts)
 
 
 def _retry(session: Session, run_id: str, tasks: Sequence[Task], now: datetime) -> int:

@@ -16,8 +16,9 @@ from scripthut.store.models import Task
 
 FAILURES = (State.FAILED, State.LOST)
 URGENT = (
-    State.FAILED, State.LOST, State.DEP_FAILED, State.CANCELLED, State.SETTLING, State.RUNNING,
-    State.QUEUED, State.SUBMITTED, State.SUBMITTING, State.PENDING, State.COMPLETED,
+    State.FAILED, State.LOST, State.DEP_FAILED, State.CANCELLED, State.RETRYING,
+    State.GENERATING, State.SETTLING, State.RUNNING, State.QUEUED,
+    State.SUBMITTED, State.SUBMITTING, State.PENDING, State.COMPLETED,
 )  # fmt: skip
 """States from what needs a person to what needs nobody: the order of a table sorted by state."""
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, contains_eager
 from sqlalchemy.orm.attributes import set_committed_value
 
 from scripthut.core.graph import Node
-from scripthut.core.states import LIVE, OPEN, TERMINAL, Event, State, after
+from scripthut.core.states import LIVE, OPEN, SPENT, TERMINAL, Event, State, after
 from scripthut.store.models import EventRow, Run, Task
 from scripthut.store.versions import next_version
 
@@ -29,7 +29,7 @@ def move(
     old, new = task.state, after(task.state, event)
     version = next_version(session, task.run_id)
     changes = {**facts, "state": new, "version": version}
-    if new in TERMINAL:
+    if new in SPENT:
         changes.setdefault("finished_at", now)
         changes["missing_since"] = None
     statement = (
@@ -125,7 +125,7 @@ def _uncollected(now: datetime) -> ColumnElement[bool]:
     return (
         Task.collected_at.is_(None)
         & (Task.finished_at > now - COLLECT_FOR)
-        & Task.state.in_(TERMINAL)
+        & Task.state.in_(SPENT)
         & Task.job_id.is_not(None)
     )
 
@@ -232,14 +232,12 @@ def alive(session: Session, now: datetime) -> set[str]:
     return set(session.scalars(statement.distinct()))
 
 
-def ordered(session: Session) -> set[str]:
-    """The backends that have an order to cancel which was not sent yet."""
-    statement = (
-        select(Run.backend)
-        .join(Task, Task.run_id == Run.id)
-        .where(Task.state.in_(LIVE), Task.job_id.is_not(None))
-        .where(Task.cancel_asked_at.is_not(None), Task.cancel_sent_at.is_(None))
-    )
+def ordered(session: Session, now: datetime) -> set[str]:
+    """The backends that have an order to cancel which was not sent yet, or a task to try again."""
+    is_unsent = Task.cancel_asked_at.is_not(None) & Task.cancel_sent_at.is_(None)
+    is_order = Task.state.in_(LIVE) & Task.job_id.is_not(None) & is_unsent
+    is_due = (Task.state == State.RETRYING) & (Task.retry_at <= now)
+    statement = select(Run.backend).join(Task, Task.run_id == Run.id).where(or_(is_order, is_due))
     return set(session.scalars(statement.distinct()))
 
 
@@ -249,7 +247,7 @@ def give_up_collecting(session: Session, now: datetime) -> None:
     statement = (
         update(Task)
         .where(Task.collected_at.is_(None), Task.job_id.is_not(None))
-        .where(Task.finished_at <= now - COLLECT_FOR, Task.state.in_(TERMINAL))
+        .where(Task.finished_at <= now - COLLECT_FOR, Task.state.in_(SPENT))
         .values(collected_at=now, outputs_problem=problem)
     )
     session.connection().execute(statement)

@@ -24,6 +24,8 @@ ORDER = (
     State.DEP_FAILED,
     State.CANCELLED,
     State.LOST,
+    State.RETRYING,
+    State.GENERATING,
     State.SETTLING,
     State.RUNNING,
     State.QUEUED,

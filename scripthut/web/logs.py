@@ -25,6 +25,8 @@ SILENCE = {
     State.QUEUED: "The task waits in the queue; it has written nothing yet.",
     State.RUNNING: "Nothing has arrived yet; what the task writes appears here within seconds.",
     State.SETTLING: "Nothing has arrived yet.",
+    State.GENERATING: "Nothing has arrived yet.",
+    State.RETRYING: "Nothing has arrived yet.",
     State.LOST: "Nothing had arrived when the task was lost.",
     State.DEP_FAILED: "The task did not run, because a task that it depends on did not complete.",
 }

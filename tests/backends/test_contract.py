@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from scripthut.core.jobs import Accepted, Area, Phase, Rejected, RemoteFile, Watch
+from scripthut.core.jobs import Accepted, Area, Phase, Rejected, RemoteFile, Unreadable, Watch
 from tests.backends.conftest import LIMITS, Place, note_of
 
 HOSTILE = "new\nline 'q' \"d\" $(touch pwned) `id` | \x1f é ☃ -- \\"
@@ -350,3 +350,24 @@ def test_progress_comes_with_the_look_when_it_has_changed(place: Place) -> None:
     assert not again.progress
     place.backend.cancel([job])
     place.until_ended([job])
+
+
+def test_whole_files_are_read_through_links_and_nothing_else(place: Place) -> None:
+    commands = (
+        'cd "$SCRIPTHUT_OUTPUT_DIR"; printf "caf\\351" >"a $(b).json"; ln -s "a $(b).json" link; '
+        "mkfifo pipe; mkdir dir; head -c 3000000 /dev/zero >large"
+    )
+    (job,) = place.submit(place.job(0, commands.replace("$(b)", "\\$(b)")))
+    place.until_ended([job])
+    names = ("a $(b).json", "link", "pipe", "dir", "large", "nothing")
+    told = place.backend.read({n: str(job.paths.outputs / n) for n in names}, 2 * 1024 * 1024)
+    assert (told["a $(b).json"], told["link"]) == (b"caf\xe9", b"caf\xe9")
+    why = {n: one for n, one in told.items() if isinstance(one, Unreadable)}
+    assert {n: one.is_missing for n, one in why.items()} == {
+        "pipe": False,
+        "dir": False,
+        "large": False,
+        "nothing": True,
+    }
+    assert why["large"].why == "it is larger than 2 MiB"
+    assert "No such file" in why["nothing"].why

@@ -321,3 +321,51 @@ def test_the_note_says_why_a_command_was_not_run(node: Node) -> None:
     assert (ended.code, ended.note["code"]) == (1, "1")
     assert ended.note["why"].startswith("cannot enter the working directory /nowhere/at 'all'")
     assert node.run(node.job("exit 1")).note["why"] == ""
+
+
+def test_a_command_is_ended_at_its_timeout_and_the_note_says_so(node: Node) -> None:
+    job = replace(node.job("echo begun; sleep 60; echo over"), timeout=1)
+    began = time.monotonic()
+    ended = node.run(job)
+    assert time.monotonic() - began < 8
+    assert (ended.code, ended.note["code"], ended.note["late"]) == (124, "124", "1")
+    assert ended.note["why"] == "It ran longer than its timeout of 0:00:01"
+    assert ended.out.endswith("\nbegun\n")
+
+
+def test_a_command_that_will_not_end_at_its_timeout_is_killed_with_all_it_started(
+    node: Node,
+) -> None:
+    command = "trap '' TERM; (trap '' TERM; sleep 61.25) & echo $! >below; sleep 61.5; sleep 61.5"
+    ended = node.run(replace(node.job(command), timeout=1))
+    assert ended.note["code"] == "124"
+    until(lambda: not is_alive(int((node.home / "below").read_text())))
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_command_within_its_timeout_is_left_alone_and_nothing_stays_behind(node: Node) -> None:
+    job = replace(node.job("sleep 0.2; exit 3"), timeout=5051)
+    ended = node.run(job)
+    assert (ended.code, ended.note["code"], ended.note["late"]) == (3, "3", "0")
+    assert ended.note["why"] == ""
+
+    def sleepers() -> list[int]:
+        found = psutil.process_iter(["cmdline"])
+        return [p.pid for p in found if "5051" in (p.info["cmdline"] or [])]
+
+    until(lambda: not sleepers())
+
+
+def test_a_cancelled_command_is_no_late_one(node: Node) -> None:
+    job = replace(node.job(": > started; sleep 60"), timeout=60)
+    process = node.start(job)
+    until(lambda: (node.home / "started").exists())
+    os.killpg(process.pid, signal.SIGTERM)
+    ended = node.end(job, process)
+    assert (ended.note["code"], ended.note["late"]) == ("143", "0")

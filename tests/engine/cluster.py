@@ -21,6 +21,7 @@ from scripthut.core.jobs import (
     RemoteFile,
     Sighting,
     Token,
+    Unreadable,
     Watch,
 )
 from scripthut.core.queue import Queue
@@ -45,6 +46,8 @@ class FakeCluster:
     notes: dict[Token, ExitNote] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
     submitted: list[str] = field(default_factory=list)  # task ids, in order
+    documents: dict[str, bytes | Unreadable] = field(default_factory=dict)  # path -> what it holds
+    asked_for: list[str] = field(default_factory=list)  # paths, in order
     writes: bool = False  # every task has written a file
     submitted_when_fetched: list[list[str]] = field(default_factory=list)
     queue: Queue = field(default_factory=Queue)
@@ -109,6 +112,13 @@ class FakeCluster:
         self._answer()
         self.submitted_when_fetched.append(list(self.submitted))
         return iter(())
+
+    def read(self, paths: Mapping[str, str], most: int) -> Mapping[str, bytes | Unreadable]:
+        self._answer()
+        assert most == 32 * 1024 * 1024
+        missing = Unreadable("No such file or directory", is_missing=True)
+        self.asked_for += paths.values()
+        return {key: self.documents.get(path, missing) for key, path in paths.items()}
 
     def close(self) -> None:
         """Nothing to close."""

@@ -35,6 +35,15 @@ class World:
             create_run(session, run_id, NewRun(name, "hpc", document), self.now)
         return run_id
 
+    def start(self, document: object, **words: object) -> str:
+        """Create a run of a document as people write it; its id."""
+        self.runs += 1
+        run_id = f"run{self.runs:05d}"
+        new = NewRun("study", "hpc", parse(document), **words)  # type: ignore[arg-type]
+        with self.database.writing() as session:
+            create_run(session, run_id, new, self.now)
+        return run_id
+
     def turn(self, seconds: float = 2, times: int = 1) -> Report:
         """Let cycles run, `seconds` apart."""
         for _ in range(times):
