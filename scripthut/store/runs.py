@@ -26,6 +26,7 @@ class RunRow:
     version: int
     cancel_asked_at: datetime | None
     summary_version: int  # of the last change of its summary
+    source: str | None  # the source that its document came from
     counts: Mapping[State, int]
     begun: float = 0.0  # the sum of what its running tasks say they have done, in tasks
 
@@ -137,6 +138,7 @@ _RUN = (
     Run.version,
     Run.cancel_asked_at,
     Run.summary_version,
+    Run.source,
 )
 _TASK = (
     Task.id,
@@ -165,9 +167,16 @@ _TASK = (
 )
 
 
-def newest(session: Session, limit: int, before: str | None = None) -> list[RunRow]:
-    """Runs, the newest first; `before` is the id of the run that they follow in that order."""
+def newest(
+    session: Session, limit: int, before: str | None = None, name: str | None = None
+) -> list[RunRow]:
+    """Runs, the newest first; `before` is the id of the run that they follow in that order.
+
+    `name`: those of that name alone.
+    """
     statement = select(*_RUN).order_by(Run.created_at.desc(), Run.id.desc()).limit(limit)
+    if name is not None:
+        statement = statement.where(Run.name == name)
     if before is not None:
         last = find_run(session, before)
         older = tuple_(Run.created_at, Run.id) < (last.created_at, last.id)
@@ -248,9 +257,10 @@ def is_settled(session: Session, run_id: str) -> bool:
     return session.execute(restless.limit(1)).first() is None
 
 
-def tasks(session: Session, run_id: str) -> list[TaskRow]:
-    """All tasks of a run, in the document's order."""
-    return _rows(session, select(*_TASK).where(Task.run_id == run_id).order_by(Task.n))
+def tasks(session: Session, run_id: str, since: int = -1) -> list[TaskRow]:
+    """A run's tasks that changed after the run's version `since` (-1: all), in its order."""
+    statement = select(*_TASK).where(Task.run_id == run_id, Task.version > since)
+    return _rows(session, statement.order_by(Task.n))
 
 
 def tasks_by_id(session: Session, ids: Collection[int]) -> list[TaskRow]:

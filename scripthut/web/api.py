@@ -11,11 +11,13 @@ from scripthut import __version__
 from scripthut.clock import utcnow
 from scripthut.core.errors import Invalid, Refused
 from scripthut.core.jobs import Chunk
+from scripthut.core.states import State
 from scripthut.ids import new_run_id
 from scripthut.store import backends, orders, runs, watches
 from scripthut.store.create import create_run
 from scripthut.store.lease import leader
 from scripthut.store.models import BackendRow, Task
+from scripthut.store.removal import remove_run
 from scripthut.store.runs import RunRow, TaskRow
 from scripthut.web import configuration
 from scripthut.web.extensions import config, database, kept, live
@@ -85,22 +87,34 @@ def _body() -> dict[str, object]:
 
 @bp.get("/runs")
 def list_runs() -> ResponseReturnValue:
-    """List runs, the newest first; `before` continues after the run of that id."""
+    """List runs, the newest first; `before` continues after the run of that id.
+
+    `workflow`: those of exactly that name.
+    """
     limit = min(max(request.args.get("limit", 50, int), 1), MOST_RUNS)
-    found = runs.newest(g.session, limit + 1, request.args.get("before") or None)
+    before, name = request.args.get("before") or None, request.args.get("workflow")
+    found = runs.newest(g.session, limit + 1, before, name)
     following = found[limit - 1].id if len(found) > limit else None
     return {"runs": [run_json(run) for run in found[:limit]], "next": following}
 
 
 @bp.get("/runs/<run_id>")
 def run(run_id: str) -> ResponseReturnValue:
-    """Give a run with all its tasks."""
-    return _whole(run_id)
+    """Give a run with all its tasks; `since`: those that changed after that version of it."""
+    return _whole(run_id, request.args.get("since", -1, int))
 
 
-def _whole(run_id: str) -> dict[str, object]:
+@bp.delete("/runs/<run_id>")
+def remove(run_id: str) -> ResponseReturnValue:
+    """Forget a run that has ended; its files on the backend stay."""
+    with database().writing() as session:
+        remove_run(session, runs.find_run(session, run_id))
+    return {"run_id": run_id, "deleted": True}
+
+
+def _whole(run_id: str, since: int = -1) -> dict[str, object]:
     return run_json(runs.one(g.session, run_id)) | {
-        "tasks": [_task(task) for task in runs.tasks(g.session, run_id)]
+        "tasks": [_task(task) for task in runs.tasks(g.session, run_id, since)]
     }
 
 
@@ -117,6 +131,15 @@ def run_json(run: RunRow) -> dict[str, object]:
         "url": url_for("runs.show", run_id=run.id),
         "counts": {state.value: count for state, count in run.counts.items()},
         "progress": round(run.progress, 4),
+        "version": run.version,
+        # The same by the names of older versions, whose clients still ask.
+        "workflow_name": run.name,
+        "source_name": run.source,
+        "backend_name": run.backend,
+        "task_count": run.total,
+        "completed_count": run.done,
+        "submitted_count": run.total - run.counts.get(State.PENDING, 0),
+        "status_counts": {state.value: count for state, count in run.counts.items()},
     }
 
 

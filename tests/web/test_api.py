@@ -211,3 +211,35 @@ def test_what_does_not_exist_is_404_as_json(client, hut, path):
     hut.run(["a"])
     response = client.get(f"{API}/{path}")
     assert response.status_code == 404 and json.loads(response.data)["error"]
+
+
+def test_only_what_changed_since_a_version_is_given(client, hut):
+    hut.run({"a": "running", "b": "pending", "c": "pending"})
+    first = client.get(f"{API}/runs/abcdefgh").json
+    hut.change("abcdefgh", "b", reason="Waits for its turn")
+    later = client.get(f"{API}/runs/abcdefgh?since={first['version']}").json
+    assert [task["id"] for task in later["tasks"]] == ["b"]
+    assert later["version"] > first["version"]
+    again = client.get(f"{API}/runs/abcdefgh?since={later['version']}").json
+    assert again["tasks"] == [] and again["counts"] == {"running": 1, "pending": 2}
+
+
+def test_runs_are_told_by_the_names_of_older_versions_too(client, hut):
+    hut.run({"a": "failed", "b": "running", "c": "pending"})
+    told = client.get(f"{API}/runs?workflow=nothing").json
+    assert told["runs"] == []
+    name = client.get(f"{API}/runs/abcdefgh").json["name"]
+    (run,) = client.get(f"{API}/runs?workflow={name}").json["runs"]
+    assert (run["workflow_name"], run["backend_name"]) == (name, run["backend"])
+    assert (run["task_count"], run["completed_count"], run["submitted_count"]) == (3, 1, 2)
+    assert run["status_counts"] == run["counts"]
+
+
+def test_a_run_that_has_ended_can_be_deleted_and_no_other(client, hut):
+    hut.run({"a": "running"})
+    reply = client.delete(f"{API}/runs/abcdefgh", json={})
+    assert reply.status_code == 409 and "cancel it first" in reply.json["error"]
+    hut.run({"a": "completed"}, run_id="bbbbbbbb")
+    assert client.delete(f"{API}/runs/bbbbbbbb", json={}).json["deleted"] is True
+    assert client.get(f"{API}/runs/bbbbbbbb").status_code == 404
+    assert client.delete(f"{API}/runs/bbbbbbbb", json={}).status_code == 404
