@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from scripthut import __version__
-from scripthut.cli import config, init, logs, preview, runs, server, submit, taking, tell
-from scripthut.cli.client import server_option
+from scripthut.cli import config, daemon, init, logs, preview, runs, server, submit, taking, tell
 from scripthut.cli.configuration import settle
 from scripthut.cli.options import config_option, verbose_option
+from scripthut.cli.reach import server_option
 from scripthut.core.errors import HutError, Invalid
 
 INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
@@ -90,5 +90,6 @@ for part in (
     config.config_group,
     init.init_command,
     tell.tell_command,
+    daemon.daemon_group,
 ):
     commands.add_command(part)

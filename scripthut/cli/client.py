@@ -1,12 +1,14 @@
 """A client of a running server's JSON: what it is asked, and its refusals as sentences."""
 
 import json
+import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.client import HTTPException
 from netrc import NetrcParseError, netrc
 from pathlib import Path
+from socket import gaierror
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urljoin, urlsplit
@@ -15,26 +17,27 @@ from urllib.request import Request, urlopen
 import click
 
 from scripthut.core.errors import Invalid, Refused, Unreachable
+from scripthut.ids import new_holder
 
-SERVER = "http://127.0.0.1:8000"
 TIMEOUT = 60.0  # seconds; a document of ten thousand tasks takes some
+TRIES = 4  # of a start whose answer was lost: its key keeps it from being a second run
+PAUSE = 1.0  # seconds between them
+GATEWAY = frozenset({502, 503, 504})  # what a proxy says of a server that is away
+HEADERS = "scripthut.headers"  # in click's context: what goes with every question
 PIECE = 256 * 1024  # bytes written at a time
-
-server_option = click.option(
-    "--server",
-    "base",
-    envvar="SCRIPTHUT_SERVER",
-    default=SERVER,
-    show_default=True,
-    metavar="URL",
-    help="The running server; else $SCRIPTHUT_SERVER.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
 def word(text: str) -> str:
     """A run's or task's id as a part of an address."""
     return quote(text, safe="")
+
+
+class Unanswered(Unreachable):
+    """No answer came; whether the question arrived is in `may_have_arrived`."""
+
+    def __init__(self, said: str, may_have_arrived: bool) -> None:
+        super().__init__(said)
+        self.may_have_arrived = may_have_arrived
 
 
 class Client:
@@ -53,6 +56,27 @@ class Client:
     def post(self, path: str, body: object) -> dict[str, Any]:
         """What the server answers to JSON that is sent to a path below /api/v1."""
         return self._json(self._ask(path, json.dumps(body).encode()))
+
+    def start(self, path: str, body: dict[str, object]) -> dict[str, Any]:
+        """Have something started, once, whatever becomes of the answers.
+
+        A question whose answer was lost is asked again with the same key.
+        """
+        asked = json.dumps({**body, "request_key": new_holder()}).encode()
+        is_lost = False
+        for _ in range(TRIES - 1):
+            try:
+                return self._json(self._ask(path, asked))
+            except Unanswered as error:
+                is_lost = is_lost or error.may_have_arrived
+                if not is_lost:
+                    raise
+            time.sleep(PAUSE)
+        return self._json(self._ask(path, asked))
+
+    def delete(self, path: str) -> dict[str, Any]:
+        """What the server answers when something is to go."""
+        return self._json(self._ask(path, b"{}", "DELETE"))
 
     def save(self, path: str, file: Path) -> int:
         """Write what is at a path below /api/v1, or at an address the server gave, to a file.
@@ -90,9 +114,10 @@ class Client:
         except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
             raise self._silence(error) from error
 
-    def _ask(self, path: str, body: bytes | None = None) -> bytes:
+    def _ask(self, path: str, body: bytes | None = None, method: str | None = None) -> bytes:
         try:
-            with urlopen(self._request(path, body), timeout=TIMEOUT) as answer:  # noqa: S310
+            request = self._request(path, body, method)
+            with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - see __init__
                 found: bytes = answer.read()
         except HTTPError as error:
             raise self._refusal(error) from error
@@ -100,15 +125,15 @@ class Client:
             raise self._silence(error) from error
         return found
 
-    def _request(self, path: str, body: bytes | None = None) -> Request:
+    def _request(self, path: str, body: bytes | None = None, method: str | None = None) -> Request:
         is_whole = path.startswith(("/", "http://", "https://"))
         address = urljoin(self.base, path) if is_whole else f"{self.base}/api/v1/{path}"
         if urlsplit(address).netloc != urlsplit(self.base).netloc:
             raise Unreachable(f"what answers at {self.base} is not a scripthut server")
-        headers = {"Accept": "application/json", **_password(self.base)}
+        headers = {"Accept": "application/json", **_password(self.base), **_access()}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        return Request(address, data=body, headers=headers)  # noqa: S310 - see __init__
+        return Request(address, data=body, headers=headers, method=method)  # noqa: S310
 
     def _json(self, body: bytes) -> dict[str, Any]:
         found = _object(body)
@@ -118,13 +143,16 @@ class Client:
 
     def _silence(self, error: Exception) -> Unreachable:
         why = error.reason if isinstance(error, URLError) else error
-        return Unreachable(
-            f"no server answers at {self.base} ({why}): start one with `scripthut serve`, "
-            "or name another with --server"
+        return Unanswered(
+            f"no server answers at {self.base} ({why}): start one with `scripthut serve` or "
+            "`scripthut daemon start`, or name another with --server",
+            not isinstance(why, ConnectionRefusedError | gaierror),
         )
 
     def _refusal(self, error: HTTPError) -> Refused | Unreachable:
         said = _object(error.read())
+        if "error" not in said and error.code in GATEWAY:
+            return Unanswered(f"no server answers behind {self.base} (HTTP {error.code})", True)
         problems = said.get("problems")
         if isinstance(problems, list) and problems:
             return Invalid(str(said.get("error", "the server refused")), [str(p) for p in problems])
@@ -148,6 +176,13 @@ def _password(base: str) -> dict[str, str]:
         return {}
     words = f"{known[0]}:{known[2]}".encode()
     return {"Authorization": f"Basic {b64encode(words).decode('ascii')}"}
+
+
+def _access() -> Mapping[str, str]:
+    """The headers that the server's gate wants to see of the command that runs."""
+    context = click.get_current_context(silent=True)
+    found: Mapping[str, str] = context.meta.get(HEADERS, {}) if context else {}
+    return found
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from scripthut.cli.client import Client, json_option, server_option
+from scripthut.cli.client import Client
 from scripthut.cli.configuration import where
-from scripthut.cli.options import config_option
+from scripthut.cli.options import config_option, json_option
+from scripthut.cli.reach import server_option
 from scripthut.cli.show import console, print_json
 from scripthut.config import Resolved, environment, resolve, schema, shown
 from scripthut.core.errors import Invalid

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from scripthut.cli.client import json_option
+from scripthut.cli.options import json_option
 from scripthut.cli.show import print_json
 from scripthut.cli.ssh_hosts import hosts, scheduler
 from scripthut.config import load, schema

@@ -14,3 +14,4 @@ config_option = click.option(
     "and ~/.config/scripthut/scripthut.yaml.",
 )
 verbose_option = click.option("--verbose", is_flag=True, help="Also say what is done in between.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

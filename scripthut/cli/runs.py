@@ -10,7 +10,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from scripthut.cli.client import Client, json_option, server_option, word
+from scripthut.cli.client import Client, word
+from scripthut.cli.options import json_option
+from scripthut.cli.reach import server_option
 from scripthut.cli.show import console, print_json, state, when
 from scripthut.core.errors import Refused
 

@@ -4,10 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-from scripthut.cli.client import SERVER, Client
+from scripthut.cli.client import Client
 from scripthut.core.errors import Invalid, Unreachable
-
-__all__ = ["SERVER", "name_of", "post", "read"]
 
 
 def read(file: Path) -> object:
@@ -38,7 +36,7 @@ def post(base: str, backend: str, name: str, document: object) -> str:
     Raises Invalid when the server refuses the document, Unreachable when nothing sensible answers.
     """
     client = Client(base)
-    run = client.post("runs", {"backend": backend, "name": name, "document": document})
+    run = client.start("runs", {"backend": backend, "name": name, "document": document})
     run_id = run.get("id")
     if not isinstance(run_id, str):
         raise Unreachable(f"what answers at {client.base} is not a scripthut server")

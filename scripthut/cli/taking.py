@@ -13,7 +13,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from scripthut.cli.client import Client, json_option, server_option, word
+from scripthut.cli.client import Client, word
+from scripthut.cli.options import json_option
+from scripthut.cli.reach import server_option
 from scripthut.cli.runs import ENDS
 from scripthut.cli.show import console, print_json
 from scripthut.core.archive import Names

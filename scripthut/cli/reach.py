@@ -1,0 +1,108 @@
+"""Which server is asked: the flag's, the environment's, the configuration's, else the local one."""
+
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from scripthut.cli import access, daemon
+from scripthut.cli.client import HEADERS
+from scripthut.cli.configuration import where
+from scripthut.config import Access, Config, environment, resolve
+from scripthut.core.errors import Unreachable
+
+F = TypeVar("F", bound=Callable[..., object] | click.Command)
+LOCAL = "local"
+FILE = "scripthut.config"  # of the command line, in click's context
+
+
+def server_option(command: F) -> F:
+    """Give a command `--server` and `--config`; it takes the server's address as `base`."""
+    config = click.option(
+        "--config",
+        "-c",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        expose_value=False,
+        is_eager=True,
+        callback=_keep,
+        help="The configuration that names the server.",
+    )
+    server = click.option(
+        "--server",
+        "base",
+        envvar="SCRIPTHUT_SERVER",
+        metavar="URL|local",
+        callback=_base,
+        help="The running server; else $SCRIPTHUT_SERVER, settings.cli_server, or this machine's.",
+    )
+    return config(server(command))
+
+
+def _keep(context: click.Context, _option: click.Parameter, value: Path | None) -> None:
+    context.meta[FILE] = value
+
+
+def _base(context: click.Context, _option: click.Parameter, value: str | None) -> str:
+    if context.resilient_parsing:
+        return value or ""
+    base = base_of(context.meta.get(FILE), value)
+    context.meta[HEADERS] = access.headers(_access(context.meta.get(FILE), value))
+    return base
+
+
+def base_of(file: Path | None, named: str | None) -> str:
+    """The address to ask; the local server is started first when that is wished for."""
+    if named and named != LOCAL:
+        return named
+    config = resolve(where(file), environment()).config
+    if not named and config.settings.cli_server not in (None, LOCAL):
+        return str(config.settings.cli_server)
+    _ensure(config, file)
+    return local_address(config)
+
+
+def local_address(config: Config) -> str:
+    """Where this machine's server listens, by its configuration."""
+    host, port = config.settings.server_host, _port(config)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _port(config: Config) -> int:
+    """The port in the settings, or, where any would do, the one that the daemon found."""
+    known = daemon.known(config)
+    return config.settings.server_port or (known.port if known else 0)
+
+
+def _access(file: Path | None, named: str | None) -> Access | None:
+    if named:
+        return None  # the environment alone: no configuration is read for a named server
+    return resolve(where(file), environment()).config.settings.cli_auth
+
+
+def _ensure(config: Config, file: Path | None) -> None:
+    """Start a server here, when none listens and it is wished for."""
+    wish = config.settings.cli_autostart
+    if wish == "never" or _listens(config.settings.server_host, _port(config)):
+        return
+    if wish == "ask":
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return
+        question = f"No server answers at {local_address(config)}. Start one in the background?"
+        if not click.confirm(question, True, err=True):
+            raise Unreachable("without a server nothing can be asked: scripthut daemon start")
+    started = daemon.start(config, file)
+    click.echo(f"server started, pid {started.pid}, log {daemon.log_of(config)}", err=True)
+
+
+def _listens(host: str, port: int) -> bool:
+    if port == 0:
+        return False
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
