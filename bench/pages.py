@@ -38,7 +38,8 @@ def main(tasks: int) -> None:
         news = re.search(rf"/runs/{run}/changes\?[^\"]*", page)
         assert news is not None, "the page asks for changes"
         for what, path in {
-            "the list of runs": "/",
+            "the first page": "/",
+            "the list of runs": "/runs",
             "the run's page": f"/runs/{run}",
             "nothing new": unescape(news[0]),
             "the run as JSON": f"/api/v1/runs/{run}",

@@ -19,7 +19,8 @@ from tests.web.conftest import ARGS
 WIDTHS = {"wide": (1400, 900), "phone": (390, 844)}
 THEMES = ("light", "dark")
 PAGES = {
-    "runs": "/",
+    "overview": "/",
+    "runs": "/runs",
     "run": f"/runs/{showroom.DONE}",
     "run-failed": f"/runs/{showroom.FAILED}",
     "run-large": f"/runs/{showroom.LARGE}",

@@ -18,7 +18,7 @@ from scripthut.core.jobs import Area, RemoteFile
 from scripthut.core.previews import RENDERED
 from scripthut.core.render import render
 from scripthut.core.states import State
-from scripthut.store import outputs
+from scripthut.store import outputs, usage
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
 from scripthut.store.migrate import upgrade
@@ -168,6 +168,8 @@ def _run(database: Database, run_id: str, name: str, told: Told, age: timedelta)
         session.flush()
         events = list(_events(session.query(Task).filter_by(run_id=run_id).limit(60)))
         session.add_all(events)
+        for task in session.query(Task).filter_by(run_id=run_id).limit(300):
+            usage.spend(session, task)
 
 
 def _task(

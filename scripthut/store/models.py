@@ -40,6 +40,7 @@ class Run(Base):
     request_key: Mapped[str | None] = mapped_column(String(200))  # of the request that made it
     origin: Mapped[str | None] = mapped_column(String(8), index=True)  # the run that it repeats
     checkout_id: Mapped[int | None] = mapped_column(ForeignKey("checkouts.id"), index=True)
+    cpu_seconds: Mapped[float] = mapped_column(default=0.0, server_default=text("0"))  # of ended
     tasks: Mapped[list["Task"]] = relationship(lazy="raise", order_by="Task.n")
     __table_args__ = (Index("uq_runs_request_key", "request_key", unique=True),)
 
@@ -238,6 +239,15 @@ class JobOrder(Base):
     job_id: Mapped[str] = mapped_column(Text, primary_key=True)
     asked_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
+
+
+class Usage(Base):
+    """CPU time of tasks that have ended, by the hour in which it was spent."""
+
+    __tablename__ = "usage"
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(Text, primary_key=True)  # store.usage.source_of
+    cpu_seconds: Mapped[float]
 
 
 class Lease(Base):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, Text, cast, func, select, tuple_
+from sqlalchemy import Select, Text, cast, func, or_, select, tuple_
 from sqlalchemy.orm import Session, contains_eager
 
 from scripthut.core.errors import NotFound
@@ -27,6 +27,7 @@ class RunRow:
     cancel_asked_at: datetime | None
     summary_version: int  # of the last change of its summary
     source: str | None  # the source that its document came from
+    cpu_seconds: float  # of its tasks that have ended
     counts: Mapping[State, int]
     begun: float = 0.0  # the sum of what its running tasks say they have done, in tasks
 
@@ -100,6 +101,15 @@ class TaskRow:
 
 
 @dataclass(frozen=True)
+class Which:
+    """Which runs: with these words in name, title, id or source; of one backend; of one name."""
+
+    find: str = ""
+    backend: str = ""
+    name: str | None = None
+
+
+@dataclass(frozen=True)
 class Group:
     """Tasks whose ids agree up to the last dot, or neighbours that have none (`prefix` empty).
 
@@ -139,6 +149,7 @@ _RUN = (
     Run.cancel_asked_at,
     Run.summary_version,
     Run.source,
+    Run.cpu_seconds,
 )
 _TASK = (
     Task.id,
@@ -168,20 +179,37 @@ _TASK = (
 
 
 def newest(
-    session: Session, limit: int, before: str | None = None, name: str | None = None
+    session: Session, limit: int, before: str | None = None, which: Which = Which()
 ) -> list[RunRow]:
-    """Runs, the newest first; `before` is the id of the run that they follow in that order.
-
-    `name`: those of that name alone.
-    """
+    """Runs, the newest first; `before` is the id of the run that they follow in that order."""
     statement = select(*_RUN).order_by(Run.created_at.desc(), Run.id.desc()).limit(limit)
-    if name is not None:
-        statement = statement.where(Run.name == name)
+    for word in which.find.split():
+        columns = (Run.name, Run.title, Run.id, Run.source)
+        here = (column.icontains(word, autoescape=True) for column in columns)
+        statement = statement.where(or_(*here))
+    if which.backend:
+        statement = statement.where(Run.backend == which.backend)
+    if which.name is not None:
+        statement = statement.where(Run.name == which.name)
     if before is not None:
         last = find_run(session, before)
         older = tuple_(Run.created_at, Run.id) < (last.created_at, last.id)
         statement = statement.where(older)
     return _with_counts(session, statement)
+
+
+def active(session: Session, limit: int) -> list[RunRow]:
+    """The runs that are not over, the newest first."""
+    statement = select(*_RUN).where(Run.ended_at.is_(None)).order_by(Run.created_at.desc())
+    return _with_counts(session, statement.limit(limit))
+
+
+def ended(session: Session, limit: int, since: datetime | None = None) -> list[RunRow]:
+    """The runs that ended last (after `since`, if it is given)."""
+    statement = select(*_RUN).where(Run.ended_at.is_not(None)).order_by(Run.ended_at.desc())
+    if since is not None:
+        statement = statement.where(Run.ended_at > since)
+    return _with_counts(session, statement.limit(limit))
 
 
 def one(session: Session, run_id: str) -> RunRow:
@@ -237,6 +265,11 @@ def _counts(
         begun += (done or 0.0) if state is State.RUNNING else 0.0
         found[run_id] = ({**counts, State(state): count}, begun)
     return found
+
+
+def began(session: Session, run_id: str) -> datetime | None:
+    """When the first of a run's tasks began; None: none has."""
+    return session.scalar(select(func.min(Task.started_at)).where(Task.run_id == run_id))
 
 
 def pulse(session: Session, run_id: str) -> Pulse:

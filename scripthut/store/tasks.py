@@ -9,6 +9,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from scripthut.core.graph import Node
 from scripthut.core.states import LIVE, OPEN, SPENT, TERMINAL, Event, State, after
+from scripthut.store import usage
 from scripthut.store.models import EventRow, Run, Task
 from scripthut.store.versions import next_version
 
@@ -56,6 +57,8 @@ def move(
         _close_run(session, task.run_id, now)
     for name, value in changes.items():
         set_committed_value(task, name, value)  # the row has it already: nothing to flush
+    if new in TERMINAL:
+        usage.spend(session, task)
     return True
 
 

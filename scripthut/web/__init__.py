@@ -21,6 +21,7 @@ from scripthut.web import (
     messages,
     metrics,
     outputs,
+    overview,
     queue,
     retries,
     runs,
@@ -34,6 +35,7 @@ from scripthut.web import (
 from scripthut.web.htmx import htmx
 
 PARTS = (
+    overview,
     runs,
     tasks,
     retries,

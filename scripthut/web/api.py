@@ -18,7 +18,7 @@ from scripthut.store.create import create_run
 from scripthut.store.lease import leader
 from scripthut.store.models import BackendRow, Task
 from scripthut.store.removal import remove_run
-from scripthut.store.runs import RunRow, TaskRow
+from scripthut.store.runs import RunRow, TaskRow, Which
 from scripthut.web import configuration
 from scripthut.web.extensions import config, database, kept, live
 from scripthut.web.filters import plain, whole
@@ -93,7 +93,7 @@ def list_runs() -> ResponseReturnValue:
     """
     limit = min(max(request.args.get("limit", 50, int), 1), MOST_RUNS)
     before, name = request.args.get("before") or None, request.args.get("workflow")
-    found = runs.newest(g.session, limit + 1, before, name)
+    found = runs.newest(g.session, limit + 1, before, Which(name=name))
     following = found[limit - 1].id if len(found) > limit else None
     return {"runs": [run_json(run) for run in found[:limit]], "next": following}
 

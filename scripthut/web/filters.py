@@ -44,7 +44,7 @@ CUT_ESCAPE = re.compile(rb"\x1b[^A-Za-z\x07]{0,64}$")
 def init_app(app: Flask) -> None:
     """Give the templates these words."""
     app.jinja_env.filters |= {"size": size, "duration": duration, "iso": iso, "words": words}
-    app.jinja_env.filters["percent"] = percent
+    app.jinja_env.filters |= {"percent": percent, "hours": hours}
     folder = Path(app.static_folder or "")
     marks = {
         path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest()[:8]
@@ -78,6 +78,16 @@ def segments(counts: Mapping[State, int]) -> list[tuple[State, int, int]]:
         pieces.append((state, start, count))
         start += count
     return pieces
+
+
+def hours(value: float) -> str:
+    """CPU hours as people say them.
+
+    >>> [hours(h) for h in (0, 0.04, 3.14, 1234.5, 1.0)]
+    ['0 CPU hours', '0.04 CPU hours', '3.1 CPU hours', '1,234 CPU hours', '1.0 CPU hours']
+    """
+    digits = 0 if value >= 10 or value == 0 else 1 if value >= 1 else 2
+    return f"{value:,.{digits}f} CPU hours"
 
 
 def percent(share: float) -> str:

@@ -1,19 +1,21 @@
 """The list of runs and a run's page, whole and in the pieces that change."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from zlib import crc32
 
 from flask import Blueprint, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
-from scripthut.store import backends, checkouts, orders, runs, search, watches
-from scripthut.store.runs import Mark, RunRow
+from scripthut.core.forecast import remaining
+from scripthut.store import backends, checkouts, orders, runs, search, usage, watches
+from scripthut.store.runs import Mark, RunRow, Which
 from scripthut.web import table
 from scripthut.web.errors import wants_json
 from scripthut.web.extensions import config, database
 from scripthut.web.htmx import htmx
-from scripthut.web.look import Look, View, look
+from scripthut.web.look import LONGEST, Look, View, look
 from scripthut.web.table import CHUNK
 
 bp = Blueprint("runs", __name__)
@@ -25,7 +27,7 @@ NEWS_OF: Mapping[View, Callable[[RunRow, Look, list[Mark]], dict[str, object]]] 
 }
 
 
-@bp.get("/")
+@bp.get("/runs")
 def index() -> str:
     """Show the runs, the newest first."""
     return render_template("runs/index.html", **_listing())
@@ -42,7 +44,11 @@ def list_changes() -> ResponseReturnValue:
 
 def _listing() -> dict[str, object]:
     before = request.args.get("before") or None
-    found = runs.newest(g.session, PAGE + 1, before)
+    names = [part.name for part in config().backends]
+    find, backend = request.args.get("find", "").strip()[:LONGEST], request.args.get("backend", "")
+    backend = backend if backend in names else ""
+    found = runs.newest(g.session, PAGE + 1, before, Which(find, backend))
+    asked = {"find": find, "backend": backend}
     shown = found[:PAGE]
     seen = f"{crc32(repr([(run.id, run.version) for run in found]).encode()):08x}"
     older = shown[-1].id if len(found) > PAGE else None
@@ -51,7 +57,9 @@ def _listing() -> dict[str, object]:
         "seen": seen,
         "before": before,
         "older": older,
-        "backend": config().backends[0].name,
+        "asked": {name: value for name, value in asked.items() if value},
+        "names": names,
+        "backend": names[0],
     }
 
 
@@ -157,6 +165,11 @@ def _live(run: RunRow, mark: Mark) -> dict[str, object]:
     health = backends.health(g.session, run.backend)
     first = search.failures(g.session, run.id).first
     checkout = None if run.is_over else checkouts.of_run(g.session, run.id)
+    now = utcnow()
+    began = None if run.is_over else runs.began(g.session, run.id)
+    passed = (now - began).total_seconds() if began else 0.0
+    left = remaining(run.done + run.begun, run.total, passed)
+    spent = run.cpu_seconds + (0.0 if run.is_over else usage.running(g.session, run.id, now))
     return {
         "run": run,
         "checkout": checkout,
@@ -164,6 +177,9 @@ def _live(run: RunRow, mark: Mark) -> dict[str, object]:
         "health": health,
         "settled": settled,
         "failure": first,
+        "left": left,
+        "ends_at": None if left is None else now + timedelta(seconds=left),
+        "cpu_hours": spent / 3600,
         "views": tuple(VIEWS),
     }
 

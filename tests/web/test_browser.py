@@ -233,7 +233,9 @@ def test_a_large_run_opens_group_by_group_and_stays_live(page, hut):
     expect(row(page, "sim.7").locator(".state")).to_have_text("running", timeout=SOON)
 
 
-@pytest.mark.parametrize("path", ["/", "/runs/abcdefgh", "/runs/abcdefgh/tasks/a", "/backends"])
+@pytest.mark.parametrize(
+    "path", ["/", "/runs", "/runs/abcdefgh", "/runs/abcdefgh/tasks/a", "/backends"]
+)
 def test_nothing_is_wider_than_a_phone(page, hut, path):
     name = "a-very-long-name-without-any-place-to-break-it-" * 3
     hut.run({"a": "failed", name: "running"}, name=name)
@@ -257,7 +259,7 @@ def test_times_are_local_and_their_titles_utc(browser, site, hut):
     hut.run({"a": "completed"})
     context = browser.new_context(base_url=site, timezone_id="Asia/Tokyo", locale="en-GB")
     page = context.new_page()
-    page.goto("/")
+    page.goto("/runs")
     created = page.locator("td time")
     utc = created.get_attribute("title")
     assert utc == created.get_attribute("datetime")

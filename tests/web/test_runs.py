@@ -24,7 +24,7 @@ def live(page: str) -> str:
 
 
 def test_a_newcomer_is_told_what_to_do_first(client, hut):
-    page = client.get("/").text
+    page = client.get("/runs").text
     assert "Start your first run" in page
     assert "scripthut submit hello.json --backend cluster --server http://localhost/" in page
 
@@ -32,7 +32,7 @@ def test_a_newcomer_is_told_what_to_do_first(client, hut):
 def test_runs_are_listed_newest_first_with_their_progress(client, hut):
     hut.run({"a": "completed"}, "aaaaaaaa", "first", timedelta(hours=2))
     hut.run({"a": "completed", "b": "running", "c": "failed"}, "bbbbbbbb", "second")
-    page = client.get("/").text
+    page = client.get("/runs").text
     assert page.index("second") < page.index("first")
     assert 'aria-label="1 completed, 1 failed, 1 running"' in page
     assert 'class="is-failed" x="1" width="1"' in page
@@ -75,7 +75,7 @@ def test_news_of_a_summary_fetch_it_at_once_and_other_news_do_not(client, hut):
 def test_the_list_is_paged(client, hut):
     for i in range(PAGE + 3):
         hut.run(["a"], f"run{i:05d}", f"run {i}", timedelta(hours=100 - i))
-    first = client.get("/").text
+    first = client.get("/runs").text
     assert len(re.findall(r'<tr id="run-', first)) == PAGE
     (older,) = re.findall(r'href="([^"]*before=[^"]*)"', first)
     second = client.get(older).text
@@ -85,7 +85,7 @@ def test_the_list_is_paged(client, hut):
 
 def test_the_list_answers_only_when_it_has_changed(client, hut):
     hut.run(["a"])
-    asks = live(client.get("/").text)
+    asks = live(client.get("/runs").text)
     assert client.get(asks, headers=HTMX).status_code == 204
     hut.change("abcdefgh", "a", state=State.RUNNING)
     news = client.get(asks, headers=HTMX)
@@ -96,7 +96,13 @@ def test_the_list_answers_only_when_it_has_changed(client, hut):
 def test_a_name_that_is_markup_is_shown_as_text(client, hut):
     hut.run({"a": "running"}, name="<script>alert(1)</script><hx-partial hx-target='body'>")
     hut.change("abcdefgh", "a", reason="<img src=x onerror=alert(1)>")
-    for path in ("/", "/runs/abcdefgh", "/runs/abcdefgh/tasks/a", "/runs/abcdefgh/changes"):
+    for path in (
+        "/",
+        "/runs",
+        "/runs/abcdefgh",
+        "/runs/abcdefgh/tasks/a",
+        "/runs/abcdefgh/changes",
+    ):
         page = client.get(path).text
         assert "<script>alert" not in page and "<img src=x" not in page
         assert "<hx-partial hx-target='body'" not in page

@@ -1,0 +1,82 @@
+"""CPU time by hour and source: written when a task ends, so that a year of it is a small read."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from scripthut.core.states import State
+from scripthut.core.usage import spread
+from scripthut.store.models import Run, Task, Usage
+
+LONGEST = 10_000  # hours of one task that are counted, whatever its clock says
+
+
+def spend(session: Session, task: Task) -> None:
+    """Count the CPU time of a task that has just ended, in its run and in the hours that it ran."""
+    if task.started_at is None or task.finished_at is None:
+        return
+    found = select(Run.source, Run.name).where(Run.id == task.run_id)
+    source = source_of(*session.execute(found).one())
+    total = 0.0
+    hours = spread(task.started_at, task.finished_at, _cpus(task.spec))
+    for (hour, seconds), _ in zip(hours, range(LONGEST), strict=False):
+        total += seconds
+        _add(session, hour, source, seconds)
+    again = update(Run).where(Run.id == task.run_id).values(cpu_seconds=Run.cpu_seconds + total)
+    session.connection().execute(again)
+
+
+def _add(session: Session, hour: datetime, source: str, seconds: float) -> None:
+    # Only the engine that leads gets here, so nobody else can insert in between.
+    here = update(Usage).where(Usage.hour == hour, Usage.source == source)
+    more = here.values(cpu_seconds=Usage.cpu_seconds + seconds)
+    if session.connection().execute(more).rowcount == 0:
+        row = {"hour": hour, "source": source, "cpu_seconds": seconds}
+        session.connection().execute(insert(Usage), [row])
+
+
+def source_of(source: str | None, name: str) -> str:
+    """What a run's time is counted under: its source, else the head of its name."""
+    return source or name.partition("/")[0] or name
+
+
+def _cpus(spec: Mapping[str, object]) -> int:
+    cpus = spec.get("cpus")
+    return cpus if isinstance(cpus, int) else 1
+
+
+def by_hour(session: Session, since: datetime, now: datetime) -> dict[tuple[datetime, str], float]:
+    """CPU seconds by hour and source since a time, with what running tasks have spent so far."""
+    statement = select(Usage.hour, Usage.source, Usage.cpu_seconds).where(Usage.hour >= since)
+    found = {(hour, source): seconds for hour, source, seconds in session.execute(statement)}
+    running = (
+        select(Task.started_at, Task.spec["cpus"].as_integer(), Run.source, Run.name)
+        .join(Task.run)
+        .where(Task.state == State.RUNNING, Task.started_at.is_not(None))
+    )
+    for started, cpus, source, name in session.execute(running):
+        for hour, seconds in spread(max(started or now, since), now, cpus or 1):
+            key = hour, source_of(source, name)
+            found[key] = found.get(key, 0.0) + seconds
+    return found
+
+
+def running(session: Session, run_id: str, now: datetime) -> float:
+    """CPU seconds that a run's tasks have spent which run now."""
+    statement = select(Task.started_at, Task.spec["cpus"].as_integer()).where(
+        Task.run_id == run_id, Task.state == State.RUNNING, Task.started_at.is_not(None)
+    )
+    spent = 0.0
+    for started, cpus in session.execute(statement):
+        spent += max(0.0, (now - (started or now)).total_seconds()) * (cpus or 1)
+    return spent
+
+
+def by_day(spent: Mapping[tuple[datetime, str], float]) -> dict[date, float]:
+    """CPU seconds by day, as UTC has days."""
+    found: dict[date, float] = {}
+    for (hour, _), seconds in spent.items():
+        found[hour.date()] = found.get(hour.date(), 0.0) + seconds
+    return found
