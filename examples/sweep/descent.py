@@ -15,7 +15,7 @@ import sys
 import zlib
 from pathlib import Path
 
-STEPS = 400
+STEPS = int(os.environ.get("STEPS", "400"))
 START, GOAL = (-1.2, 1.0), (1.0, 1.0)
 WIDTH, HEIGHT = 360, 240  # pixels of the picture
 VIEW = (-1.8, 1.8, -0.6, 1.8)  # left, right, bottom, top

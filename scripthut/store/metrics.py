@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from scripthut.core.metrics import Curve, Metrics, Value
 from scripthut.core.states import State
-from scripthut.store.models import MetricsRow, Run, Task
+from scripthut.store.models import MetricsRow, Task
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,3 @@ def has_any(session: Session, run_id: str) -> bool:
         .where(Task.run_id == run_id)
     )
     return session.execute(statement.limit(1)).first() is not None
-
-
-def same_workflow(session: Session, run: Run, limit: int) -> list[Run]:
-    """Other runs of a run's name, those before it first, the newest of them first."""
-    statement = select(Run).where(Run.name == run.name, Run.id != run.id)
-    before = statement.where(Run.created_at <= run.created_at).order_by(
-        Run.created_at.desc(), Run.id.desc()
-    )
-    after = statement.where(Run.created_at > run.created_at).order_by(Run.created_at, Run.id)
-    found = list(session.scalars(before.limit(limit)))
-    return found + list(session.scalars(after.limit(limit - len(found))))

@@ -206,11 +206,11 @@ def _csv(chosen: Board) -> Iterator[str]:
 
 def _row(cells: Sequence[Value | None]) -> str:
     text = io.StringIO()
-    csv.writer(text).writerow([_unspoken(value) for value in cells])
+    csv.writer(text).writerow([unspoken(value) for value in cells])
     return text.getvalue()
 
 
-def _unspoken(value: Value | None) -> Value | None:
+def unspoken(value: Value | None) -> Value | None:
     """A cell that no spreadsheet takes for a formula."""
     if isinstance(value, str) and value.startswith(FORMULAS) and number(value) is None:
         return f"'{value}"

@@ -119,7 +119,7 @@ def test_an_open_page_is_told_what_is_new_and_nothing_else(
 
 def test_a_run_that_is_over_asks_no_more(client: FlaskClient, hut: Hut, run: str) -> None:
     hut.end(run)
-    assert "hx-trigger" not in client.get(f"/runs/{run}/metrics").text
+    assert "since=" not in client.get(f"/runs/{run}/metrics").text
 
 
 def test_a_run_without_metrics_says_how_to_write_them(client: FlaskClient, hut: Hut) -> None:

@@ -1,0 +1,38 @@
+"""Two runs side by side in a browser: the slider, and what needs no script."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, sync_playwright
+
+from tests.web import test_compare
+from tests.web.test_compare import NEW, OLD
+from tests.web.test_views_browser import ARGS
+
+pytestmark = pytest.mark.browser
+runs = test_compare.runs  # its fixture
+CLIP = "e => getComputedStyle(e).clipPath"
+
+
+@pytest.fixture
+def page(app: Flask, runs: tuple[str, str], serve: Callable[[Flask], str]) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        page = browser.new_page()
+        page.goto(f"{serve(app)}/compare?runs={OLD},{NEW}")
+        yield page
+        browser.close()
+
+
+def test_a_slider_shows_more_of_one_picture_or_of_the_other(page: Page) -> None:
+    shown = page.locator(".stack .other")
+    assert shown.evaluate(CLIP) == "inset(0px 0px 0px 50%)"
+
+    page.locator("[data-swipe]").press("End")
+    assert shown.evaluate(CLIP) == "inset(0px 0px 0px 100%)"
+
+    page.get_by_label("side by side").check()
+    assert shown.evaluate(CLIP) == "none"
+    page.get_by_label("difference").check()
+    assert shown.evaluate("e => getComputedStyle(e).mixBlendMode") == "difference"
