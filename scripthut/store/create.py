@@ -68,7 +68,7 @@ def create_run(session: Session, run_id: str, new: NewRun, now: datetime) -> Run
     `run_id`: nothing is inserted then. Invalid when the environment rules contradict each other.
     """
     run = _run(new, run_id, now)
-    earlier = _insert(session, run)
+    earlier = insert_run(session, run)
     if earlier is not None:
         return earlier
     rows = task_rows(run, new.document, 0)
@@ -108,7 +108,14 @@ def _run(new: NewRun, run_id: str, now: datetime) -> Run:
     )
 
 
-def _insert(session: Session, run: Run) -> Run | None:
+def request_key(given: object) -> str | None:
+    """A request's key, if it has one. Refused when it is none."""
+    if given is None or (isinstance(given, str) and 0 < len(given) <= KEY_LENGTH):
+        return given
+    raise Refused(f"request_key: is not a text of at most {KEY_LENGTH} characters")
+
+
+def insert_run(session: Session, run: Run) -> Run | None:
     """Insert a run; the run that the same request made before, if it did."""
     if run.request_key is None:
         session.add(run)

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from scripthut import __version__
 from scripthut.config import Config, Live
+from scripthut.ids import new_nonce
 from scripthut.places import STATIC, TEMPLATES
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
@@ -81,6 +82,7 @@ def create_app(config: Config | Live) -> Flask:
     app.extensions["database"] = Database(config.database_url)
     app.extensions["kept"] = Kept(config.data_dir / "kept")
     app.jinja_env.globals["version"] = __version__
+    app.jinja_env.globals["fresh_key"] = new_nonce
     configuration.init_app(app, live)
     auth.init_app(app, live)
     errors.init_app(app)

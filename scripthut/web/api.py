@@ -1,7 +1,7 @@
 """JSON /api/v1: the contract that the command line and other programs use."""
 
-import json
 import time
+from dataclasses import asdict
 from datetime import datetime
 
 from flask import Blueprint, g, request, url_for
@@ -9,11 +9,12 @@ from flask.typing import ResponseReturnValue
 
 from scripthut import __version__
 from scripthut.clock import utcnow
-from scripthut.core.errors import Invalid, Refused
+from scripthut.core.errors import Refused
 from scripthut.core.jobs import Chunk
 from scripthut.core.states import State
 from scripthut.ids import new_run_id
 from scripthut.store import backends, orders, runs, watches
+from scripthut.store.about import about
 from scripthut.store.create import create_run
 from scripthut.store.lease import leader
 from scripthut.store.models import BackendRow, Task
@@ -23,7 +24,8 @@ from scripthut.web import configuration
 from scripthut.web.extensions import config, database, kept, live
 from scripthut.web.filters import plain, whole
 from scripthut.web.outputs import outputs_json, summary_json
-from scripthut.web.starts import new_run
+from scripthut.web.retries import again
+from scripthut.web.starts import asked_for, new_run
 from scripthut.web.tasks import why_json
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
@@ -66,23 +68,20 @@ def create() -> ResponseReturnValue:
 
     200 instead of 201: a request with this key has made the run before.
     """
-    new, wanted = new_run(_body()), new_run_id()
+    new, wanted = new_run(asked_for()), new_run_id()
     with database().writing() as session:
         run_id = create_run(session, wanted, new, utcnow()).id
     location = url_for("api.run", run_id=run_id)
     return _whole(run_id), 201 if run_id == wanted else 200, {"Location": location}
 
 
-def _body() -> dict[str, object]:
-    try:
-        asked = json.loads(request.get_data(cache=False))
-    except RecursionError:
-        raise Refused("The body is nested too deeply to be a document.") from None
-    except ValueError as error:
-        raise Invalid("The body", [f"is not JSON: {error}"]) from None
-    if not isinstance(asked, dict):
-        raise Invalid("The body", ['is not a mapping {"backend", "name", "document"}'])
-    return asked
+@bp.post("/runs/<run_id>/rerun")
+def rerun(run_id: str) -> ResponseReturnValue:
+    """Make a new run of an old one: `{"mode": "all" | "failed", "request_key"}`."""
+    asked, wanted = asked_for(is_optional=True), new_run_id()
+    new_id = again(run_id, wanted, asked.get("mode", "all"), asked.get("request_key"))
+    location = url_for("api.run", run_id=new_id)
+    return _whole(new_id), 201 if new_id == wanted else 200, {"Location": location}
 
 
 @bp.get("/runs")
@@ -114,7 +113,8 @@ def remove(run_id: str) -> ResponseReturnValue:
 
 def _whole(run_id: str, since: int = -1) -> dict[str, object]:
     return run_json(runs.one(g.session, run_id)) | {
-        "tasks": [_task(task) for task in runs.tasks(g.session, run_id, since)]
+        "about": asdict(about(g.session, run_id)),
+        "tasks": [_task(task) for task in runs.tasks(g.session, run_id, since)],
     }
 
 

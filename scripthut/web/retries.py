@@ -1,10 +1,12 @@
 """Trying again what ended badly: one task, or all of a run's. From the pages and from programs."""
 
-from flask import Blueprint, redirect, url_for
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
-from scripthut.store import retries, runs
+from scripthut.core.errors import Refused
+from scripthut.ids import new_run_id
+from scripthut.store import create, reruns, retries, runs
 from scripthut.web.extensions import database
 
 bp = Blueprint("retries", __name__)
@@ -34,6 +36,24 @@ def api_task(run_id: str, key: str) -> ResponseReturnValue:
 def api_run(run_id: str) -> ResponseReturnValue:
     """Try all tasks again that ended badly; `retried` counts those that wait again, too."""
     return {"run_id": run_id, "retried": _retry_failed(run_id)}
+
+
+@bp.post("/runs/<run_id>/rerun")
+def rerun(run_id: str) -> ResponseReturnValue:
+    """Make a new run of an old one, and show it."""
+    asked = request.form
+    new_id = again(run_id, new_run_id(), asked.get("mode"), asked.get("request_key"))
+    return redirect(url_for("runs.show", run_id=new_id), 303)
+
+
+def again(run_id: str, new_id: str, mode: object, request_key: object) -> str:
+    """Run an old run again as `new_id`; the id of the run that there is then."""
+    if mode not in list(reruns.Mode):
+        raise Refused(f"mode: {mode!r} is neither 'all' nor 'failed'.")
+    key = create.request_key(request_key)
+    with database().writing() as session:
+        origin = runs.find_run(session, run_id)
+        return reruns.rerun(session, origin, new_id, reruns.Mode(str(mode)), utcnow(), key).id
 
 
 def _retry_task(run_id: str, key: str) -> int:

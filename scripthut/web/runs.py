@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from scripthut.clock import utcnow
 from scripthut.core.forecast import remaining
 from scripthut.store import backends, checkouts, orders, runs, search, usage, watches
+from scripthut.store.about import about
 from scripthut.store.runs import Mark, RunRow, Which
 from scripthut.web import table
 from scripthut.web.errors import wants_json
@@ -78,6 +79,7 @@ def page(run_id: str, panel: dict[str, object] | None) -> str:
     run = runs.one(g.session, run_id)
     watches.renew(database(), run_id, 0, "run", utcnow())
     context = _live(run, Mark(run.version)) | _view(run)
+    context["about"] = about(g.session, run_id)
     return render_template("runs/show.html", **(panel or {}), **context, panel=panel is not None)
 
 

@@ -1,15 +1,34 @@
 """What a program asks to be started, read into what a run is made of."""
 
+import json
 from collections.abc import Mapping
+
+from flask import request
 
 from scripthut.core import document
 from scripthut.core.document import Document
-from scripthut.core.errors import Invalid
-from scripthut.store.create import KEY_LENGTH, NewRun
+from scripthut.core.errors import Invalid, Refused
+from scripthut.store.create import NewRun, request_key
 from scripthut.web.extensions import config
 
 NAME_LENGTH = 200
 KNOWN = ("backend", "name", "document", "document_text", "params", "request_key")
+
+
+def asked_for(is_optional: bool = False) -> dict[str, object]:
+    """The body of a request, a mapping in JSON; nothing at all where that is allowed."""
+    body = request.get_data(cache=False)
+    if is_optional and not body.strip():
+        return {}
+    try:
+        asked = json.loads(body)
+    except RecursionError:
+        raise Refused("The body is nested too deeply to be a document.") from None
+    except ValueError as error:
+        raise Invalid("The body", [f"is not JSON: {error}"]) from None
+    if not isinstance(asked, dict):
+        raise Invalid("The body", ['is not a mapping {"backend", "name", "document"}'])
+    return asked
 
 
 def new_run(asked: Mapping[str, object]) -> NewRun:
@@ -24,9 +43,11 @@ def new_run(asked: Mapping[str, object]) -> NewRun:
     name = asked.get("name") or (parsed.title if parsed else None) or "untitled"
     if not isinstance(name, str) or len(name) > NAME_LENGTH or not name.isprintable():
         problems.append(f"name: is not one line of at most {NAME_LENGTH} characters")
-    key = asked.get("request_key")
-    if key is not None and not (isinstance(key, str) and 0 < len(key) <= KEY_LENGTH):
-        problems.append(f"request_key: is not a text of at most {KEY_LENGTH} characters")
+    key = None
+    try:
+        key = request_key(asked.get("request_key"))
+    except Refused as error:
+        problems.append(str(error))
     if problems or parsed is None:
         raise Invalid("The document", problems)
     return NewRun(
@@ -34,7 +55,7 @@ def new_run(asked: Mapping[str, object]) -> NewRun:
         backend=backend,
         document=parsed,
         layers=config().layers(backend),
-        request_key=str(key) if key is not None else None,
+        request_key=key,
     )
 
 

@@ -1,0 +1,44 @@
+"""What a run is made of, for its page: source, parameters, notices, and the runs it belongs to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from scripthut.core import params
+from scripthut.store import reruns, runs
+
+
+@dataclass(frozen=True)
+class About:
+    """What does not change while a run goes on; None: it has none."""
+
+    title: str | None
+    source: str | None
+    workflow: str | None
+    git_repo: str | None
+    git_branch: str | None
+    git_sha: str | None
+    folder: str | None
+    params: Mapping[str, str]  # as they were chosen
+    notices: Sequence[str]
+    origin: str | None  # the run that it repeats
+    reruns: Sequence[str]  # the runs that repeat it, the newest first
+
+
+def about(session: Session, run_id: str) -> About:
+    """What a run is made of; NotFound."""
+    run = runs.find_run(session, run_id)
+    return About(
+        title=run.title,
+        source=run.source,
+        workflow=run.workflow,
+        git_repo=run.git_repo,
+        git_branch=run.git_branch,
+        git_sha=run.git_sha,
+        folder=run.folder,
+        params={name: params.text(value) for name, value in (run.params or {}).items()},
+        notices=tuple(run.notices or ()),
+        origin=run.origin,
+        reruns=tuple(reruns.reruns_of(session, run_id)),
+    )

@@ -1,0 +1,77 @@
+"""Running again from the page and from programs; what a run is made of, on its page."""
+
+from sqlalchemy import update
+
+from scripthut.store.models import Run
+
+FORM = "/runs/abcdefgh/rerun"
+SAME = {"Sec-Fetch-Site": "same-origin"}
+API = "/api/v1/runs/abcdefgh/rerun"
+
+
+def facts(hut, **columns):
+    with hut.database.writing() as session:
+        session.execute(update(Run).where(Run.id == "abcdefgh").values(**columns))
+
+
+def test_the_buttons_are_there_when_the_run_is_over(client, hut):
+    hut.run({"a": "running"})
+    assert "Run again" not in client.get("/runs/abcdefgh").text
+    hut.run({"a": "completed"}, run_id="complete")
+    page = client.get("/runs/complete").text
+    assert ">Run again</button>" in page and "what did not complete" not in page
+    hut.run({"a": "completed", "b": "failed"}, run_id="halfdone")
+    assert "Run again what did not complete</button>" in client.get("/runs/halfdone").text
+
+
+def test_the_form_makes_a_run_and_both_pages_name_each_other(client, hut):
+    hut.run({"a": "completed", "b": "failed"})
+    made = client.post(FORM, data={"mode": "failed", "request_key": "k"}, headers=SAME)
+    assert made.status_code == 303
+    place = made.headers["Location"]
+    page = client.get(place).text
+    assert "<dt>Repeats</dt>" in page and 'href="/runs/abcdefgh"' in page
+    origin = client.get("/runs/abcdefgh").text
+    assert "<dt>Repeated by</dt>" in origin and f'href="{place}"' in origin
+    again = client.post(FORM, data={"mode": "failed", "request_key": "k"}, headers=SAME)
+    assert again.headers["Location"] == place
+
+
+def test_programs_run_again_too(client, hut):
+    hut.run({"a": "completed", "b": "failed"})
+    made = client.post(API, json={"mode": "failed", "request_key": "k"})
+    assert made.status_code == 201
+    assert made.json["about"]["origin"] == "abcdefgh"
+    assert [task["status"] for task in made.json["tasks"]] == ["completed", "pending"]
+    again = client.post(API, json={"mode": "failed", "request_key": "k"})
+    assert (again.status_code, again.json["id"]) == (200, made.json["id"])
+    whole = client.post(API, json={})
+    assert [task["status"] for task in whole.json["tasks"]] == ["pending", "pending"]
+
+
+def test_what_cannot_be_run_again_is_said_in_a_sentence(client, hut):
+    hut.run({"a": "running"})
+    assert client.post(API, json={}).status_code == 409
+    wrong = client.post(API, json={"mode": "some"})
+    assert wrong.status_code == 422 and "neither 'all' nor 'failed'" in wrong.json["error"]
+    assert client.post("/api/v1/runs/nowhere/rerun", json={}).status_code == 404
+    assert client.post(API, json={"request_key": "x" * 300}).status_code == 422
+
+
+def test_a_page_says_what_its_run_is_made_of(client, hut):
+    hut.run({"a": "running"})
+    assert 'id="run-about" hidden' in client.get("/runs/abcdefgh").text
+    facts(
+        hut,
+        title="A <b>study",
+        params={"seed": 7},
+        notices=["cache: kept, and not used."],
+        git_sha="f" * 40,
+        git_branch="main",
+    )
+    page = client.get("/runs/abcdefgh").text
+    assert "A &lt;b&gt;study" in page
+    assert "<dt>seed</dt><dd><code>7</code></dd>" in page
+    assert "1 notice about its documents" in page and "cache: kept, and not used." in page
+    assert ">ffffffffffff</code> on main" in page
+    assert client.get("/api/v1/runs/abcdefgh").json["about"]["params"] == {"seed": "7"}
