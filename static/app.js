@@ -6,10 +6,12 @@
   // Times: the page carries UTC; people read their own.
   const long = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+  const hour = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
   const localise = (root) => {
     for (const element of $$("time:not([title])", root)) {
       const at = new Date(element.dateTime);
-      element.textContent = (at.toDateString() === new Date().toDateString() ? clock : long).format(at);
+      const isToday = at.toDateString() === new Date().toDateString();
+      element.textContent = ("clock" in element.dataset ? hour : isToday ? clock : long).format(at);
       element.title = element.dateTime;
     }
   };

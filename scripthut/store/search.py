@@ -11,8 +11,9 @@ from sqlalchemy.orm import Mapped, Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from scripthut.core.jobs import Area
 from scripthut.core.states import State
-from scripthut.store.models import Task
+from scripthut.store.models import Output, Task
 
 FAILURES = (State.FAILED, State.LOST)
 URGENT = (
@@ -95,6 +96,20 @@ def _where(run_id: str, wish: Wish) -> Sequence[ColumnElement[bool]]:
         here = [column.icontains(word, autoescape=True) for column in columns]
         wanted.append(here[0] | here[1] | here[2] | here[3] | here[4])
     return wanted
+
+
+def files(session: Session, run_id: str, text: str, limit: int) -> list[tuple[str, Output]]:
+    """Kept files of a run whose paths hold these words, each with its task's key."""
+    statement = (
+        select(Task.key, Output)
+        .join(Task, Task.id == Output.task_id)
+        .where(Task.run_id == run_id, Output.attempt == Task.attempt)
+        .where(Output.area == Area.OUTPUT, Output.sha256.is_not(None))
+    )
+    for word in text.split():
+        statement = statement.where(Output.path.icontains(word, autoescape=True))
+    found = session.execute(statement.order_by(Task.n, Output.path).limit(limit))
+    return [(key, row) for key, row in found]
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,10 @@ from scripthut.web import (
     look,
     messages,
     metrics,
+    news,
     outputs,
     overview,
+    palette,
     queue,
     retries,
     runs,
@@ -37,6 +39,8 @@ from scripthut.web import (
 from scripthut.web.htmx import htmx
 
 PARTS = (
+    palette,
+    news,
     overview,
     runs,
     tasks,
