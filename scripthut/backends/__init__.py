@@ -6,6 +6,8 @@ from scripthut import config
 from scripthut.backends.base import Backend
 from scripthut.backends.cluster import ClusterBackend
 from scripthut.backends.local import LocalBackend
+from scripthut.backends.local_room import Room
+from scripthut.backends.machine import whole
 from scripthut.config import AnyBackend, Settings
 from scripthut.schedulers.pbs import PBS
 from scripthut.schedulers.slurm import Slurm
@@ -26,7 +28,10 @@ def build(part: AnyBackend, settings: Settings) -> Backend:
             pbs = PBS(part.account, part.queue, part.login_shell)
             return ClusterBackend(part.name, pbs, SSH(_target(part.ssh)), limits)
         case config.Local():
-            return LocalBackend(part.name, limits, part.login_shell)
+            machine = whole()
+            cpus = part.cpus or max(machine.cpus, part.max_concurrent)  # who asks for more gets it
+            room = Room(cpus, part.memory or machine.memory)
+            return LocalBackend(part.name, limits, part.login_shell, room=room)
 
 
 def _target(ssh: config.SSH) -> Target:

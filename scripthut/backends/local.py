@@ -2,27 +2,37 @@
 
 import errno
 import os
+import pwd
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import psutil
 
 from scripthut.backends import machine, node, node_script, node_work, processes
-from scripthut.clock import utcnow
+from scripthut.backends.local_end import (
+    CANCEL,
+    Guard,
+    Living,
+    began,
+    condemn,
+    condemned,
+    ended,
+    mark,
+    running,
+    waiting,
+)
+from scripthut.backends.local_room import Room, starting
 from scripthut.core.errors import Refused
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
     Accepted,
-    ExitNote,
     Job,
     Observation,
     OutputLimits,
-    Phase,
     Rejected,
     RemoteFile,
     Sighting,
@@ -30,7 +40,7 @@ from scripthut.core.jobs import (
     Unreadable,
     Watch,
 )
-from scripthut.core.queue import Queue
+from scripthut.core.queue import Listed, bounded
 from scripthut.core.script import script
 from scripthut.core.survey import Surveyed, Wish
 from scripthut.transports.local import Local
@@ -39,9 +49,7 @@ GRACE = 5.0  # seconds between TERM and KILL
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 # A server that is itself a job of a cluster must not give its own id to its children.
 _NOT_OURS = ("SLURM_JOB_ID", "PBS_JOBID", "SLURMD_NODENAME", "SCRIPTHUT_JOB_ID")
-KILLED = (
-    "Was killed without leaving an exit note (kill -9, out of memory, or the machine restarted)"
-)
+WAITS = "local-"  # begins the id of a job that was taken and has not started
 
 
 class LocalBackend:
@@ -53,12 +61,20 @@ class LocalBackend:
         limits: OutputLimits | None = None,
         login_shell: bool = False,
         grace: float = GRACE,
+        room: Room | None = None,
     ) -> None:
-        """`grace`: seconds between asking a job to end and killing it."""
+        """`grace`: seconds between asking a job to end and killing it.
+
+        `room`: what jobs may use at the same time; None: all that the machine has.
+        """
         self._name = name
         self._limits = limits or OutputLimits()
         self._login_shell = login_shell
-        self._grace = grace
+        self._numbers = machine.processors()
+        self._whole = room or machine.whole()
+        self._guard = Guard(grace)
+        self._living: dict[Token, Living] = {}
+        self._waiting: dict[Token, Job] = {}  # in the order in which they start
         self._children: list[subprocess.Popen[bytes]] = []
         self._machine = Local()
 
@@ -78,31 +94,74 @@ class LocalBackend:
 
     def close(self) -> None:
         """Leave the jobs alone: they go on."""
+        self._guard.close()
         self._reap()
         self._machine.close()
 
     def submit(self, jobs: Sequence[Job]) -> Mapping[Token, Accepted | Rejected]:
-        """See backends/base.py."""
+        """See backends/base.py. What there is no room for waits, behind what waits already."""
         self._reap()
-        return {job.token: self._submit(job) for job in jobs}
+        answers = {job.token: self._take(job) for job in jobs}
+        taken = [job for job in jobs if isinstance(answers[job.token], Accepted)]
+        self._waiting |= {job.token: job for job in taken}
+        self._start()
+        started = [self._living[job.token] for job in taken if job.token in self._living]
+        return answers | {one.job.token: Accepted(one.job_id) for one in started}
 
-    def _submit(self, job: Job) -> Accepted | Rejected:
+    def _take(self, job: Job) -> Accepted | Rejected:
+        """Write the job's script, from which it can start at any time."""
         try:
-            text = self.preview(job)
-            file = _prepare(job, text)
+            _prepare(job, self.preview(job))
+            for log in (job.paths.out, job.paths.err):
+                processes.log(Path(log)).close()
         except Refused as error:
             return Rejected(str(error))
         except OSError as error:
             return Rejected(f"{error.filename}: {error.strerror}", wait=error.errno in _FULL)
+        return Accepted(f"{WAITS}{job.token}")
+
+    def _start(self) -> dict[Token, Sighting]:
+        """Start the waiting jobs that there is room for; what is to be said of each."""
+        jobs = [job for job in self._waiting.values() if condemned(job) is None]
+        running = [one.job for one in self._living.values()]
+        said: dict[Token, Sighting] = {}
+        for job, found in zip(jobs, starting(self._whole, running, jobs), strict=True):
+            job_id = f"{WAITS}{job.token}"
+            if isinstance(found, str):
+                said[job.token] = waiting(job_id, found)
+                continue
+            try:
+                job_id = self._launch(job)
+            except OSError as error:
+                said[job.token] = waiting(job_id, f"Waits: it cannot be started ({error})")
+                continue
+            del self._waiting[job.token]
+            self._living[job.token] = Living(job, job_id)
+            said[job.token] = began(job_id)
+        self._guard.watch(dict(self._living))
+        return said
+
+    def _launch(self, job: Job) -> str:
+        """Start a job; the name of its process. A second one of it would meet the claim."""
         bash = [shutil.which("bash") or "/bin/bash", *(["-l"] if self._login_shell else [])]
         env = {k: v for k, v in os.environ.items() if k not in _NOT_OURS}
-        try:
-            out, err = Path(job.paths.out), Path(job.paths.err)
-            job_id, child = processes.launch([*bash, str(file)], env, out, err)
-        except OSError as error:
-            return Rejected(f"cannot be started: {error}", wait=error.errno in _FULL)
+        out, err = Path(job.paths.out), Path(job.paths.err)
+        argv = [*bash, str(_file(job, "sh"))]
+        job_id, child = processes.launch(argv, env, out, err, self._processors(job))
+        _file(job, "job").write_text(job_id)
         self._children.append(child)
-        return Accepted(job_id)
+        return job_id
+
+    def _processors(self, job: Job) -> frozenset[int]:
+        """The processors for a job: those that no other one of ours was given."""
+        free = set(self._numbers)
+        for one in self._living.values():
+            process = processes.find(one.job_id)
+            given = processes.pinned(process) if process else frozenset[int]()
+            free -= given if given != self._numbers else frozenset()
+        wanted = self._whole.of(job).cpus
+        enough = wanted < len(self._numbers) and wanted <= len(free)
+        return frozenset(sorted(free)[:wanted]) if enough else frozenset()
 
     def observe(self, watches: Sequence[Watch]) -> Observation:
         """See backends/base.py. Who lives is seen before the notes are read: a note comes last."""
@@ -110,8 +169,8 @@ class LocalBackend:
         live = [watch.job for watch in watches if watch.live]
         states = node.states(live)
         claims = _answer({"states": states}).claims
-        ids = {j.token: job_id for j in live if (job_id := claims.get(j.token) or j.job_id)}
-        alive = {token: p for token, job_id in ids.items() if (p := processes.find(job_id))}
+        ids = {job.token: claims.get(job.token) or _id_of(job) for job in live}
+        alive = {token: p for token, job_id in ids.items() if (p := processes.find(job_id or ""))}
         seen = _answer(
             {
                 "states": states,
@@ -120,11 +179,13 @@ class LocalBackend:
                 "logs": node.logs(watches),
             }
         )
-        sightings = {}
+        sightings: dict[Token, Sighting] = {}
+        self._living, self._waiting = {}, {}
         for job in live:
-            if (job_id := ids.get(job.token)) is not None:
-                found = self._sighting(job, job_id, alive.get(job.token), seen)
-                sightings.update({job.token: found} if found else {})
+            job_id = ids[job.token]
+            if job_id is not None and (found := self._sighting(job, job_id, alive, seen)):
+                sightings[job.token] = found
+        sightings |= self._start()
         return Observation(
             sightings=sightings,
             notes=seen.notes,
@@ -136,63 +197,55 @@ class LocalBackend:
             unanswered=frozenset(seen.unread) - sightings.keys(),
         )
 
+    def _sighting(
+        self, job: Job, job_id: str, alive: Mapping[Token, psutil.Process], seen: node.Seen
+    ) -> Sighting | None:
+        process, note = alive.get(job.token), seen.notes.get(job.token)
+        if process is not None:
+            self._living[job.token] = Living(job, job_id)
+            return running(job_id, process)
+        if job.token in seen.unread:
+            return None
+        has_begun = not job_id.startswith(WAITS)
+        if note is None and not has_begun and condemned(job) is None:
+            self._waiting[job.token] = job
+            return None
+        if note is None and has_begun:
+            processes.kill(None, mark(job))
+        return ended(job, job_id, note)
+
     def survey(self, watches: Sequence[Watch], wish: Wish) -> tuple[Observation, Surveyed]:
         """See backends/base.py. Who else uses this machine is not asked."""
         seen = self.observe(watches)
-        running = {t for t, s in seen.sightings.items() if s.phase is Phase.RUNNING}
-        asked = [w.job.resources for w in watches if w.job.token in running]
-        told = machine.facts(
-            self.home(), sum(r.cpus for r in asked), sum(r.memory or 0 for r in asked)
+        if not wish:
+            return seen, Surveyed()
+        jobs = {watch.job.token: watch.job for watch in watches if watch.live}
+        left = self._whole.without(one.job for one in self._living.values())
+        told = machine.facts(self.home(), self._whole, left, len(self._waiting))
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        queue = bounded(
+            (sighting.phase, 1, partial(_listed, jobs[token], sighting, user))
+            for token, sighting in seen.sightings.items()
         )
-        queue = Queue(running=len(running)) if wish.queue else None
-        return seen, Surveyed(queue, told if wish.facts else None)
+        return seen, Surveyed(queue if wish.queue else None, told if wish.facts else None)
 
     def cancel_listed(self, ids: Collection[str]) -> None:
         """Nothing: all jobs here are ours."""
-
-    def _sighting(
-        self, job: Job, job_id: str, process: psutil.Process | None, seen: node.Seen
-    ) -> Sighting | None:
-        note = seen.notes.get(job.token)
-        if process is not None:
-            self._press(job, process)
-            return _running(job_id, process)
-        if job.token in seen.unread:
-            return None
-        is_cancelled = _cancel_file(job).exists()
-        if note is not None:
-            return _ended(job_id, note, is_cancelled)
-        processes.kill(None, _mark(job))
-        if is_cancelled:
-            return Sighting(
-                job_id, Phase.CANCELLED, "CANCELLED", "Cancelled", ended_at=_last_sign(job)
-            )
-        return Sighting(job_id, Phase.FAILED, "KILLED", KILLED, ended_at=_last_sign(job))
 
     def cancel(self, jobs: Collection[Job]) -> None:
         """TERM to the job's group at first; KILL to all it started when it is asked again later."""
         self._reap()
         claims = _answer({"states": node.states(jobs)}).claims
         for job in jobs:
-            job_id = claims.get(job.token) or job.job_id
+            job_id = claims.get(job.token) or _id_of(job)
             process = processes.find(job_id) if job_id else None
-            if process is None:
-                continue
-            try:
-                _cancel_file(job).touch(0o600, exist_ok=False)
-            except FileExistsError:
-                self._press(job, process)
-            else:
+            if process is not None and not condemn(job, CANCEL):
+                self._guard.look(Living(job, str(job_id)))
+            elif process is not None:
                 processes.end(process)
-
-    def _press(self, job: Job, process: psutil.Process) -> None:
-        """Kill a job that was asked to end and has not."""
-        try:
-            asked = _cancel_file(job).lstat().st_mtime
-        except FileNotFoundError:
-            return
-        if utcnow().timestamp() - asked >= self._grace:
-            processes.kill(process, _mark(job))
+            elif job_id is not None and job_id.startswith(WAITS):
+                condemn(job, CANCEL)
+                self._waiting.pop(job.token, None)
 
     def fetch(
         self, files: Collection[tuple[Job, RemoteFile]]
@@ -239,56 +292,41 @@ def _answer(request: dict[str, object]) -> node.Seen:
     return node.understand(told)
 
 
-def _prepare(job: Job, text: str) -> Path:
+def _prepare(job: Job, text: str) -> None:
     """Make the directories and write the job's script beside its notes."""
     for log in (job.paths.out, job.paths.err):
         Path(log.parent).mkdir(parents=True, exist_ok=True)
     Path(job.paths.state).mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = Path(job.paths.state / f"{job.token}.sh")
-    file.write_bytes(text.encode("utf-8", "replace"))
-    return file
+    _file(job, "sh").write_bytes(text.encode("utf-8", "replace"))
 
 
-def _cancel_file(job: Job) -> Path:
-    return Path(job.paths.state / f"{job.token}.cancel")
+def _file(job: Job, kind: str) -> Path:
+    return Path(job.paths.state / f"{job.token}.{kind}")
 
 
-def _mark(job: Job) -> str:
-    return f"SCRIPTHUT_OUTPUT_DIR={job.paths.outputs}"
+def _id_of(job: Job) -> str | None:
+    """The name of a job's process when it has been started, else the one under which it waits."""
+    try:
+        return _file(job, "job").read_text()
+    except FileNotFoundError:
+        return job.job_id
 
 
-def _running(job_id: str, process: psutil.Process) -> Sighting:
-    return Sighting(
-        job_id,
-        Phase.RUNNING,
-        "RUNNING",
-        started_at=processes.started_at(process),
-        node=socket.gethostname(),
+def _listed(job: Job, sighting: Sighting, user: str) -> Listed:
+    asked = job.resources
+    return Listed(
+        job_id=sighting.job_id,
+        name=job.name,
+        owner=user,
+        phase=sighting.phase,
+        word=sighting.word,
+        reason=sighting.reason,
+        partition="",
+        cpus=asked.cpus,
+        memory=asked.memory,
+        time_limit=asked.time_limit,
+        submitted_at=job.submitted_at,
+        started_at=sighting.started_at,
+        node=sighting.node,
+        tokens=(job.token,),
     )
-
-
-def _ended(job_id: str, note: ExitNote, is_cancelled: bool) -> Sighting:
-    """There is no scheduler to say more than the note: what it says is final."""
-    if note.code == 0:
-        phase, word = Phase.DONE, "COMPLETED"
-    elif is_cancelled:
-        phase, word = Phase.CANCELLED, "CANCELLED"
-    else:
-        phase, word = Phase.FAILED, "FAILED"
-    return Sighting(
-        job_id,
-        phase,
-        word,
-        "Cancelled" if phase is Phase.CANCELLED else None,
-        exit_code=note.code,
-        started_at=note.started_at,
-        ended_at=note.ended_at,
-        node=note.node,
-    )
-
-
-def _last_sign(job: Job) -> datetime:
-    """The last time a job that left no note is known to have lived."""
-    places = (job.paths.out, job.paths.err, job.paths.claim, job.paths.state)
-    times = [Path(p).lstat().st_mtime for p in places if os.path.lexists(p)]
-    return datetime.fromtimestamp(max(times, default=0.0), UTC)

@@ -6,15 +6,16 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
+from scripthut.backends.local_room import Room
 from scripthut.core.survey import Disk, Facts, Free, NodeState
 
 
-def processors() -> int:
-    """How many processors this process may use."""
+def processors() -> frozenset[int]:
+    """The numbers of the processors that this process may use."""
     try:
-        return len(os.sched_getaffinity(0))
+        return frozenset(os.sched_getaffinity(0))
     except AttributeError:
-        return os.cpu_count() or 1
+        return frozenset(range(os.cpu_count() or 1))
 
 
 def memory() -> int:
@@ -22,17 +23,22 @@ def memory() -> int:
     return int(psutil.virtual_memory().total)
 
 
-def facts(home: PurePosixPath, cpus_used: int, memory_used: int) -> Facts:
-    """What there is, less what the jobs asked for that run now."""
-    cpus, room = processors(), memory()
-    idle = max(0, cpus - cpus_used)
-    free = Free(socket.gethostname(), idle, max(0, room - memory_used), 0)
-    state = NodeState.IDLE if not cpus_used else NodeState.MIXED if idle else NodeState.FULL
+def whole() -> Room:
+    """All that jobs could use at the same time."""
+    return Room(len(processors()), memory())
+
+
+def facts(home: PurePosixPath, whole: Room, left: Room, waiting: int) -> Facts:
+    """What there is, and what the jobs that run now leave of it."""
+    cpus, idle = whole.cpus, max(0, left.cpus)
+    free = Free(socket.gethostname(), idle, max(0, left.memory), 0)
+    state = NodeState.IDLE if idle == cpus else NodeState.MIXED if idle else NodeState.FULL
     return Facts(
         nodes={state: 1},
         cpus=cpus,
         cpus_idle=idle,
         largest=free if idle else None,
+        waiting={"Wait for free processors or memory": waiting} if waiting else {},
         disks=(_disk(Path(home)),),
     )
 

@@ -26,14 +26,18 @@ def boot() -> str:
 
 
 def launch(
-    argv: Sequence[str], env: Mapping[str, str], out: Path, err: Path
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    out: Path,
+    err: Path,
+    processors: frozenset[int] = frozenset(),
 ) -> tuple[str, "subprocess.Popen[bytes]"]:
     """Start a program in a session of its own, its outputs appended to files; its name.
 
-    The name is `<pid>-<start>-<boot>`, which is also its $SCRIPTHUT_JOB_ID. OSError when it
-    cannot be started.
+    The name is `<pid>-<start>-<boot>`, which is also its $SCRIPTHUT_JOB_ID. `processors`: the only
+    ones that it and all it starts may use; none: any. OSError when it cannot be started.
     """
-    with _log(out) as stdout, _log(err) as stderr:
+    with log(out) as stdout, log(err) as stderr:
         process = subprocess.Popen(
             ["/bin/sh", "-c", _LAUNCH, "scripthut", *argv],
             stdin=subprocess.PIPE,
@@ -44,14 +48,19 @@ def launch(
             start_new_session=True,
         )
     name = f"{process.pid}-{_start(process.pid)}-{boot()}"
+    if processors:
+        os.sched_setaffinity(process.pid, processors)
     if process.stdin is not None:
         with process.stdin as pipe, suppress(BrokenPipeError):
             pipe.write(f"{name}\n".encode())
     return name, process
 
 
-def _log(path: Path) -> IO[bytes]:
-    """Open a file to append to. A named pipe that nobody reads is an OSError, never a wait."""
+def log(path: Path) -> IO[bytes]:
+    """Open a file to append to, made if need be.
+
+    A named pipe that nobody reads is an OSError, never a wait.
+    """
     opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)
     os.set_blocking(opened, True)
     return os.fdopen(opened, "ab", buffering=0)
@@ -77,6 +86,23 @@ def started_at(process: psutil.Process) -> datetime:
     return datetime.fromtimestamp(process.create_time(), UTC)
 
 
+def memory(process: psutil.Process) -> int:
+    """Bytes that a process and all that descends from it hold for themselves."""
+    held = 0
+    for each in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            told = each.memory_info()
+            held += told.rss - getattr(told, "shared", 0)
+    return held
+
+
+def pinned(process: psutil.Process) -> frozenset[int]:
+    """The processors that a process may use, where that can be said."""
+    with suppress(psutil.NoSuchProcess, psutil.AccessDenied, AttributeError):
+        return frozenset(process.cpu_affinity() or ())
+    return frozenset()
+
+
 def end(process: psutil.Process) -> None:
     """Ask a process and its group to end."""
     with suppress(ProcessLookupError, PermissionError):
@@ -85,7 +111,7 @@ def end(process: psutil.Process) -> None:
 
 def kill(process: psutil.Process | None, mark: str) -> None:
     """Kill a process, all that descends from it, and all whose environment holds the mark."""
-    doomed = list(_marked(mark))
+    doomed = list(marked(mark))
     if process is not None:
         with suppress(psutil.NoSuchProcess):
             doomed += [process, *process.children(recursive=True)]
@@ -94,7 +120,7 @@ def kill(process: psutil.Process | None, mark: str) -> None:
             each.kill()
 
 
-def _marked(mark: str) -> Iterator[psutil.Process]:
+def marked(mark: str) -> Iterator[psutil.Process]:
     """Processes of a job that has lost its own: a session, even a daemon's, keeps the variables."""
     name, _, value = mark.partition("=")
     for process in psutil.process_iter():

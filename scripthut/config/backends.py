@@ -4,12 +4,17 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from scripthut.config.env import EnvGroups, EnvRules
 from scripthut.config.part import Part
+from scripthut.core import units
 
 CLONES = "~/scripthut-repos"
+
+
+def _memory(value: object) -> object:
+    return units.memory(str(value)) if isinstance(value, str | int) else value
 
 
 class SSH(Part):
@@ -62,6 +67,8 @@ class Local(Part):
     login_shell: bool = False
     clone_dir: str = CLONES
     max_concurrent: int = Field(default_factory=lambda: os.cpu_count() or 4, ge=1)
+    cpus: int | None = Field(None, ge=1)  # None: all that the machine has
+    memory: Annotated[int | None, BeforeValidator(_memory)] = None  # bytes; None: likewise
     env: EnvRules = []
     env_groups: EnvGroups = {}
 

@@ -13,6 +13,7 @@ import pytest
 from scripthut.backends.base import Backend
 from scripthut.backends.cluster import ClusterBackend
 from scripthut.backends.local import LocalBackend
+from scripthut.backends.local_room import Room
 from scripthut.core import paths
 from scripthut.core.jobs import (
     Accepted,
@@ -165,7 +166,7 @@ def place(
     def make(limits: OutputLimits) -> Backend:
         backend: Backend
         if request.param == "local":
-            backend = LocalBackend("here", limits, grace=0.5)
+            backend = LocalBackend("here", limits, grace=0.5, room=Room(64, 2**40))
         elif pbs is not None:
             backend = ClusterBackend("small", PBS(), Local(), limits)
         else:
