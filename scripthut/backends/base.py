@@ -8,8 +8,10 @@ from scripthut.backends.node_work import Found
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
     Accepted,
+    Got,
     Job,
     Observation,
+    Piece,
     Rejected,
     RemoteFile,
     Token,
@@ -41,8 +43,15 @@ class Backend(Protocol):
         """See all jobs at once. One whose `job_id` is None is looked for by its token."""
         ...
 
+    def read_pieces(self, pieces: Sequence[Piece]) -> Mapping[int, Got]:
+        """Pieces of files alone, in one command: what came, by the place of the piece."""
+        ...
+
     def survey(self, watches: Sequence[Watch], wish: Wish) -> tuple[Observation, Surveyed]:
-        """The same look, with more in its one command: the user's whole queue, the facts."""
+        """The same look, with more in its one command: the user's whole queue, facts, pieces.
+
+        Pieces of files beyond 16 MiB together are left for another look.
+        """
         ...
 
     def cancel_listed(self, ids: Collection[str]) -> None:

@@ -13,10 +13,12 @@ from scripthut.core.errors import Refused, Unreachable
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
     Accepted,
+    Got,
     Job,
     Observation,
     OutputLimits,
     Phase,
+    Piece,
     Rejected,
     RemoteFile,
     Sighting,
@@ -172,10 +174,18 @@ class ClusterBackend:
             contents=seen.contents,
             logs=seen.logs,
             progress=seen.progress,
+            pieces=seen.pieces,
             unanswered=asked.unanswered | frozenset(unread),
             notice=why or asked.notice,
         )
         return observation, self._surveyed(seen, wish)
+
+    def read_pieces(self, pieces: Sequence[Piece]) -> Mapping[int, Got]:
+        """See backends/base.py."""
+        if not pieces:
+            return {}
+        told = node.ask(self._transport, {"pieces": node.pieces(pieces)}, BATCH_SECONDS)
+        return node.understand(told).pieces
 
     def _look(self, watches: Sequence[Watch], live: Sequence[Job], wish: Wish) -> node.Record:
         # Listings may run out of time; whose turn it is first moves on from look to look.
@@ -200,6 +210,7 @@ class ClusterBackend:
             "outputs": node.outputs(turned),
             "limits": node.limits(self._limits),
             "logs": node.logs(watches),
+            "pieces": node.pieces(wish.pieces),
         }
 
     def _surveyed(self, seen: node.Seen, wish: Wish) -> Surveyed:

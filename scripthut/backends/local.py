@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -30,9 +31,11 @@ from scripthut.core.errors import Refused
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
     Accepted,
+    Got,
     Job,
     Observation,
     OutputLimits,
+    Piece,
     Rejected,
     RemoteFile,
     Sighting,
@@ -219,6 +222,7 @@ class LocalBackend:
         seen = self.observe(watches)
         if not wish:
             return seen, Surveyed()
+        seen = replace(seen, pieces=self.read_pieces(wish.pieces))
         jobs = {watch.job.token: watch.job for watch in watches if watch.live}
         left = self._whole.without(one.job for one in self._living.values())
         told = machine.facts(self.home(), self._whole, left, len(self._waiting))
@@ -231,6 +235,10 @@ class LocalBackend:
 
     def cancel_listed(self, ids: Collection[str]) -> None:
         """Nothing: all jobs here are ours."""
+
+    def read_pieces(self, pieces: Sequence[Piece]) -> Mapping[int, Got]:
+        """See backends/base.py."""
+        return _answer({"pieces": node.pieces(pieces)}).pieces if pieces else {}
 
     def cancel(self, jobs: Collection[Job]) -> None:
         """TERM to the job's group at first; KILL to all it started when it is asked again later."""

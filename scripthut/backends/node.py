@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 from scripthut.backends import (
+    node_fetch,
     node_files,
     node_find,
     node_list,
@@ -30,9 +31,11 @@ from scripthut.core.jobs import (
     Area,
     Chunk,
     ExitNote,
+    Got,
     Job,
     Listing,
     OutputLimits,
+    Piece,
     RemoteFile,
     Said,
     Token,
@@ -57,7 +60,15 @@ for name, length in json.loads(source.readline().decode()):
     exec(compile(source.read(length), name, "exec"), module.__dict__)
 module.main()
 """
-_MODULES = (node_files, node_list, node_find, node_place, node_read, node_script)
+_MODULES = (
+    node_files,
+    node_fetch,
+    node_list,
+    node_find,
+    node_place,
+    node_read,
+    node_script,
+)
 MOST_SAID = 256 * MIB  # bytes of one command's output
 FETCH_BYTES = 32 * MIB  # of listed files in one command; base64 makes them 43 MiB on the wire
 
@@ -172,6 +183,7 @@ class Seen:
     contents: dict[tuple[Token, Area, bytes], bytes] = field(default_factory=dict)
     logs: dict[tuple[Token, str], Chunk] = field(default_factory=dict)
     progress: dict[Token, Said] = field(default_factory=dict)
+    pieces: dict[int, Got] = field(default_factory=dict)
 
 
 def understand(told: Sequence[Record]) -> Seen:
@@ -198,10 +210,18 @@ def _place(record: Record, seen: Seen) -> None:
             seen.unread.update(dict.fromkeys(tokens, why))
         case {"listing": token}:
             seen.listings[token] = _listing(record)
+        case _:
+            _place_bytes(record, seen)
+
+
+def _place_bytes(record: Record, seen: Seen) -> None:
+    match record:
         case {"content": token, "area": area, "path": path, "data": data}:
             seen.contents[token, Area(area), bytes_of(path)] = bytes_of(data)
         case {"progress": token, "mark": mark, "data": data}:
             seen.progress[token] = Said(mark, bytes_of(data))
+        case {"piece": at}:
+            seen.pieces[int(at)] = _got(record)
         case {"log": token, "stream": stream}:
             chunk = Chunk(int(record["start"]), bytes_of(record["data"]), int(record["size"]))
             seen.logs[token, stream] = chunk
@@ -226,6 +246,13 @@ def unpacked(text: str) -> bytes:
 def bytes_of(text: str) -> bytes:
     """Bytes as they travel."""
     return base64.b64decode(text, validate=True)
+
+
+def _got(record: Record) -> Got:
+    if "why" in record:
+        return Got(why=str(record["why"]))
+    data, is_still = bytes_of(record["data"]), bool(record["still"])
+    return Got(data, int(record["size"]), int(record["mtime"]), is_still)
 
 
 def _listing(record: Record) -> Listing:
@@ -286,12 +313,26 @@ def fetching(part: Sequence[tuple[Job, RemoteFile]], most: int) -> Record:
     return {"files": [_file(job, file, most) for job, file in part]}
 
 
+def pieces(asked: Sequence[Piece]) -> list[Record]:
+    """Which pieces of which files are wanted."""
+    return [
+        {**_where(one.job, one.area, one.path), "start": one.start, "length": one.length}
+        for one in asked
+    ]
+
+
 def _file(job: Job, file: RemoteFile, most: int) -> Record:
-    paths = job.paths
-    place = paths.outputs if file.area is Area.OUTPUT else paths.fragment.parent
-    base = str(paths.logs)
-    path = base64.b64encode(file.path).decode()
-    return {"base": base, "place": _below(base, str(place)), "path": path, "most": most}
+    return {**_where(job, file.area, file.path), "most": most}
+
+
+def _where(job: Job, area: Area, path: bytes) -> dict[str, object]:
+    place = job.paths.outputs if area is Area.OUTPUT else job.paths.fragment.parent
+    base = str(job.paths.logs)
+    return {
+        "base": base,
+        "place": _below(base, str(place)),
+        "path": base64.b64encode(path).decode(),
+    }
 
 
 def fetched(

@@ -97,10 +97,15 @@ def settled(opened: int) -> os.stat_result:
     """A file's state, once a change would show in it: its time of change is counted in ticks."""
     for _ in range(3):
         found = os.fstat(opened)
-        if abs(time.time() - found.st_mtime) > TICK:
+        if not is_fresh(found):
             return found
         time.sleep(TICK)
     raise Refusal("is being written")
+
+
+def is_fresh(found: os.stat_result) -> bool:
+    """Whether a file was written so lately that another change would not show in its time."""
+    return abs(time.time() - found.st_mtime) <= TICK
 
 
 def take(opened: int, count: int) -> bytes:

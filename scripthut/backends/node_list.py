@@ -1,4 +1,4 @@
-"""Listing and reading, on the login node, what tasks wrote: bounded in entries, bytes and time.
+"""Listing, on the login node, what tasks wrote: bounded in entries, bytes and time.
 
 Sent to the node, like its siblings: the standard library of Python 3.4 and later, alone.
 """
@@ -12,6 +12,7 @@ import stat
 import sys
 import time
 
+from scripthut.backends.node_fetch import read_below, why_not
 from scripthut.backends.node_files import (
     Refusal,
     descend,
@@ -19,9 +20,7 @@ from scripthut.backends.node_files import (
     kind,
     open_file,
     pack,
-    read_whole,
     take,
-    unpack,
     words_of,
 )
 
@@ -35,10 +34,6 @@ ALL_SECONDS = 20.0  # spent on all listings of a request
 DEEPEST = 32  # directories are entered no deeper
 CONTENT = 1024 * 1024  # the largest summary that comes with a listing
 CONTENTS = 8 * 1024 * 1024  # all of them
-CHUNK = 256 * 1024  # of one log
-CHUNKS = 4 * 1024 * 1024  # of all logs
-TAIL = 64 * 1024
-FETCHED = 40 * 1024 * 1024  # of all files of one request
 WORDS = 512  # the end of a progress file
 SUMMARY = b"task-summary.md"
 
@@ -253,63 +248,3 @@ def last_words(here: int, name: str) -> "tuple[str | None, bytes]":
         os.close(opened)
     # By what it holds: a task may write twice within one tick of the disk's clock.
     return (hashlib.sha256(data).hexdigest()[:12], data) if data else (None, b"")
-
-
-def why_not(error: Exception) -> "str | None":
-    """Why a directory was not read; None when it does not exist, which is no problem."""
-    if getattr(error, "errno", None) == errno.ENOENT:
-        return None
-    return str(error) if isinstance(error, Refusal) else "cannot be read: " + words_of(error)
-
-
-def read_below(
-    base: str, place: "list[str]", path: bytes, most: int
-) -> "tuple[bytes, os.stat_result]":
-    """A file below a trusted directory; `path` may go through directories."""
-    parts = path.split(b"/")
-    if not all(parts) or b".." in parts or b"." in parts:
-        raise Refusal("is not a path that a listing gives")
-    here = descend(base, place + [os.fsdecode(part) for part in parts[:-1]])
-    try:
-        return read_whole(here, parts[-1], most)
-    finally:
-        os.close(here)
-
-
-def fetch(files: "list[dict[str, Any]]", say: "Callable[[dict[str, Any]], None]") -> None:
-    """The contents of files; one that cannot be had, or changes meanwhile, is left out."""
-    left = FETCHED
-    for at, file in enumerate(files):
-        most = min(left, file["most"])
-        try:
-            data, found = read_below(file["base"], file["place"], unpack(file["path"]), most)
-        except (OSError, Refusal) as error:
-            say({"left": at, "why": words_of(error)})
-            continue
-        left -= len(data)
-        say({"file": at, "size": found.st_size, "mtime": found.st_mtime_ns, "data": pack(data)})
-
-
-def logs(asked: "list[list[Any]]", say: "Callable[[dict[str, Any]], None]") -> None:
-    """Pieces of logs: from an offset, or, where it is -1, the last part."""
-    left = CHUNKS
-    for token, stream, path, offset in asked:
-        try:
-            opened = open_file(None, path)
-        except (OSError, Refusal):
-            continue  # not there yet
-        try:
-            length = os.fstat(opened).st_size
-            start = max(0, length - TAIL) if offset < 0 else min(offset, length)
-            if offset > length:
-                start = 0  # it was emptied: begin anew
-            os.lseek(opened, start, os.SEEK_SET)
-            data = take(opened, min(CHUNK, left, length - start))
-        except OSError:
-            continue
-        finally:
-            os.close(opened)
-        left -= len(data)
-        record = {"log": token, "stream": stream, "start": start, "size": length}
-        record["data"] = pack(data)
-        say(record)

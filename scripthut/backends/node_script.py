@@ -17,6 +17,7 @@ import time
 import zlib
 from contextlib import suppress
 
+from scripthut.backends.node_fetch import fetch, logs, pieces
 from scripthut.backends.node_files import (
     Refusal,
     descend,
@@ -26,7 +27,7 @@ from scripthut.backends.node_files import (
     words_of,
 )
 from scripthut.backends.node_find import find
-from scripthut.backends.node_list import fetch, listings, logs
+from scripthut.backends.node_list import listings
 from scripthut.backends.node_place import place
 from scripthut.backends.node_read import read
 
@@ -62,6 +63,7 @@ def answer(request: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") -
         notes(group, say)
     listings(request, say)
     logs(request.get("logs", []), say)
+    pieces(request.get("pieces", []), say)
     fetch(request.get("files", []), say)
     read(request.get("documents", []), say)
     find(request.get("find"), say)

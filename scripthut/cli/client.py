@@ -4,6 +4,7 @@ import json
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException
 from netrc import NetrcParseError, netrc
@@ -104,15 +105,35 @@ class Client:
         return f"{self.base}/runs/{word(run_id)}"
 
     def _copy(self, path: str, write: Callable[[bytes], object]) -> None:
+        """Go on where a cut connection ended, as long as each one brings something."""
+        state = _Download()
+        while True:
+            before = state.done
+            try:
+                self._continue(path, state, write)
+                return
+            except HTTPError as error:
+                raise self._refusal(error) from error
+            except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
+                if state.done == before or state.tag is None:
+                    raise self._silence(error) from error
+
+    def _continue(self, path: str, state: "_Download", write: Callable[[bytes], object]) -> None:
         request = self._request(path)
-        try:
-            with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - see __init__
-                while piece := answer.read(PIECE):
-                    write(piece)
-        except HTTPError as error:
-            raise self._refusal(error) from error
-        except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
-            raise self._silence(error) from error
+        if state.done and state.tag is not None:
+            request.add_header("Range", f"bytes={state.done}-")
+            request.add_header("If-Range", state.tag)
+        with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - see __init__
+            if state.done and answer.status != HTTPStatus.PARTIAL_CONTENT:
+                raise Refused("the file has changed while it was downloaded: ask for it again")
+            length = answer.headers.get("Content-Length")
+            wanted = None if length is None else state.done + int(length)
+            state.tag = answer.headers.get("ETag")
+            while piece := answer.read(PIECE):
+                write(piece)
+                state.done += len(piece)
+        if wanted is not None and state.done < wanted:
+            raise ConnectionError("the connection was cut")
 
     def _ask(self, path: str, body: bytes | None = None, method: str | None = None) -> bytes:
         try:
@@ -162,6 +183,14 @@ class Client:
             return Refused(f"the server at {self.base} refused: {said['error']}")
         what = f"what answers at {self.base} is not a scripthut server (HTTP {error.code})"
         return Unreachable(what)
+
+
+@dataclass
+class _Download:
+    """How far one is; `tag` None: the server cannot go on with it from there."""
+
+    done: int = 0
+    tag: str | None = None
 
 
 def _password(base: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scripthut.cli.client import Client, word
+from scripthut.cli.fetching import bring
 from scripthut.cli.options import json_option
 from scripthut.cli.reach import server_option
 from scripthut.cli.runs import ENDS
@@ -61,20 +62,32 @@ def list_command(run: str, task: str | None, as_json: bool, base: str) -> None:
     type=click.Path(path_type=Path),
     help="For one file its name (`-`: standard output), else the directory; else RUN here.",
 )
+@click.option(
+    "--kept", "is_kept_only", is_flag=True, help="Leave out what the server has to fetch first."
+)
 @server_option
-def get_command(
-    run: str, task: str | None, path: str | None, output: Path | None, base: str
+def get_command(  # noqa: PLR0913
+    run: str,
+    task: str | None,
+    path: str | None,
+    output: Path | None,
+    is_kept_only: bool,
+    base: str,
 ) -> None:
-    """Fetch what a RUN wrote, or one TASK of it, or one file at PATH."""
+    """Fetch what a RUN wrote, or one TASK of it, or one file at PATH.
+
+    What is too large to be collected is fetched from the cluster first, however large it is.
+    """
     client = Client(base)
     found = _listing(client, run, task)
     if path is not None:
-        _get_one(client, found, path, output)
+        _get_one(client, found, path, output, is_kept_only)
         return
     into = output or Path(run)
     names, count = Names(), 0
     for part in found["tasks"]:
-        for file in part["files"]:
+        for listed in part["files"]:
+            file = _had(client, run, part, listed, is_kept_only)
             if file["url"]:
                 name = names.give([part["task_id"], file["path"]])
                 _save(client, file["url"], into / name)
@@ -126,11 +139,23 @@ def _listing(client: Client, run: str, task: str | None) -> dict[str, Any]:
     return {"run_id": run, "tasks": [part]}
 
 
-def _get_one(client: Client, found: dict[str, Any], path: str, output: Path | None) -> None:
+def _had(
+    client: Client, run: str, part: dict[str, Any], file: dict[str, Any], is_kept_only: bool
+) -> dict[str, Any]:
+    """A listed file, on the server if it can be."""
+    if file["url"] or is_kept_only or not file["within_reach"]:
+        return file
+    return bring(client, run, part["task_id"], file)
+
+
+def _get_one(
+    client: Client, found: dict[str, Any], path: str, output: Path | None, is_kept_only: bool
+) -> None:
     (part,) = found["tasks"]
     file = next((file for file in part["files"] if file["path"] == path), None)
     if file is None:
         raise NotFound(f"{part['task_id']} wrote no {path}: `scripthut outputs list` says what")
+    file = _had(client, found["run_id"], part, file, is_kept_only)
     if not file["url"]:
         why = file["note"] or "has not been fetched yet"
         raise Refused(f"{path} is not on the server: it {why}")

@@ -176,6 +176,31 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A part of a file that somebody wants: at most `length` bytes from byte `start`."""
+
+    job: Job
+    area: Area
+    path: bytes
+    start: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Got:
+    """What came of a piece: its bytes, and the file's size and mtime when they were read.
+
+    `is_still`: nobody wrote to the file meanwhile. `why`: the end of a sentence, when nothing came.
+    """
+
+    data: bytes = b""
+    size: int = 0
+    mtime_ns: int = 0
+    is_still: bool = False
+    why: str | None = None
+
+
+@dataclass(frozen=True)
 class Said:
     """What a task's progress file holds; `mark` None, and no data: it is not there any more."""
 
@@ -211,6 +236,7 @@ class Observation:
     contents: Mapping[tuple[Token, Area, bytes], bytes] = field(default_factory=dict)  # small ones
     logs: Mapping[tuple[Token, str], Chunk] = field(default_factory=dict)
     progress: Mapping[Token, Said] = field(default_factory=dict)  # only where the mark changed
+    pieces: Mapping[int, Got] = field(default_factory=dict)  # by their place among those asked for
     unanswered: frozenset[Token] = frozenset()  # nobody could say: conclude nothing
     notice: str | None = None  # a sentence for the backend's card ("accounting does not answer")
 

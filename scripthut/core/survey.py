@@ -8,20 +8,22 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from scripthut.core.jobs import Piece
 from scripthut.core.queue import Queue
 from scripthut.core.units import size
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a look should bring besides the tasks: the user's whole queue, the cluster's facts."""
+    """What a look should bring besides the tasks: the user's queue, the facts, pieces of files."""
 
     queue: bool = False
     facts: bool = False
+    pieces: Sequence[Piece] = ()
 
     def __bool__(self) -> bool:
         """Whether anything is wished for."""
-        return self.queue or self.facts
+        return self.queue or self.facts or bool(self.pieces)
 
 
 class NodeState(StrEnum):

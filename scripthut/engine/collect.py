@@ -85,7 +85,7 @@ def refresh(hands: Hands) -> int:
         wanted = key(row.sha256 or "", outputs.folder_of(row.area, row.raw))
         if row.sha256 is None or row.html == wanted or not hands.kept.has(row.sha256):
             continue
-        _rendered(hands.kept, row.area, row.raw, row.sha256)
+        rendered(hands.kept, row.area, row.raw, row.sha256)
         with hands.writing() as session:
             outputs.set_html(session, row.id, row.sha256, wanted)
         done += 1
@@ -122,7 +122,7 @@ def _gather(
         if outputs.kind_of(file.area, file.path) is Kind.MARKDOWN:
             data = mask_document(data, _secrets(hands, watched[file.token]))
         sha = hands.kept.put(data)
-        html = _rendered(hands.kept, file.area, file.path, sha, data)
+        html = rendered(hands.kept, file.area, file.path, sha, data)
         gathered[file.token].found.append(Found(file, sha, html))
         missing.pop((file.token, file.area, file.path), None)
         if is_late := time.monotonic() > until:
@@ -155,14 +155,13 @@ def _secrets(hands: Hands, task: Watched) -> tuple[str, ...]:
 
 def _had(kept: Kept, known: Mapping[Place, Output], task_id: int, file: RemoteFile) -> Found | None:
     """What need not be fetched: it will not be, or is kept as it is now. None: it is wanted."""
-    if file.note is not None:
-        return Found(file, note=file.note)
     row = known.get((task_id, file.area, file.path))
-    if row is None or row.sha256 is None or not kept.has(row.sha256):
-        return None
-    if (row.size, row.mtime_ns) != (file.size, file.mtime_ns):
-        return None
-    return Found(file, row.sha256, _rendered(kept, file.area, file.path, row.sha256))
+    is_same = row is not None and (row.size, row.mtime_ns) == (file.size, file.mtime_ns)
+    if row is not None and is_same and row.sha256 is not None and kept.has(row.sha256):
+        # Over a limit, too: somebody has had it fetched.
+        html = row.html if file.note else rendered(kept, file.area, file.path, row.sha256)
+        return Found(file, row.sha256, html)
+    return Found(file, note=file.note) if file.note is not None else None
 
 
 def _contents(
@@ -187,7 +186,7 @@ def _contents(
         log.warning("outputs not fetched backend=%s: %s", hands.backend.name, error)
 
 
-def _rendered(
+def rendered(
     kept: Kept, area: Area, path: bytes, sha: str, data: bytes | None = None
 ) -> str | None:
     """Where a document's HTML is kept, made now if it is not; None for what has no Markdown."""

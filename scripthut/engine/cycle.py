@@ -9,6 +9,7 @@ from scripthut.core.errors import Unreachable
 from scripthut.engine.advance import advance
 from scripthut.engine.base import Hands
 from scripthut.engine.collect import collect, refresh
+from scripthut.engine.fetching import Fetcher
 from scripthut.engine.generate import generate
 from scripthut.engine.jobs import job_of
 from scripthut.engine.observe import Seen, observe
@@ -43,6 +44,7 @@ class Cycle:
         self._upkeep = upkeep
         self._kind = kind
         self._cap = cap
+        self._fetcher = Fetcher(hands)
         self._answering_since: datetime | None = None
         self._hold_until: datetime | None = None
         self._is_refreshed = False  # what an older version rendered has been rendered anew
@@ -89,8 +91,9 @@ class Cycle:
         if not self._is_refreshed:
             refresh(self.hands)
             self._is_refreshed = True
+        has_come = self._fetcher.run(now)
         looked_at = any(w.is_looked_at for w in seen.watched.values())
-        stirs = seen.moved or decided or started or looked_at or did
+        stirs = seen.moved or decided or started or looked_at or did or has_come
         return Report(True, bool(stirs), seconds)
 
     def _cancel(self, now: datetime) -> None:

@@ -10,17 +10,22 @@ from scripthut.store import env
 from scripthut.store.models import Task
 
 
-def job_of(task: Task, home: PurePosixPath) -> Job:
-    """The job of a task's present attempt. `task.run` is loaded; its log directory may be new."""
+def job_of(task: Task, home: PurePosixPath, attempt: int | None = None) -> Job:
+    """The job of a task's present attempt, or of a former one, of which only the paths hold.
+
+    `task.run` is loaded; its log directory may be new.
+    """
+    is_present = attempt in (None, task.attempt)
+    attempt = attempt or task.attempt
     run, spec = task.run, TaskSpec.stored(task.spec)
     place = directory(task)
     logs = PurePosixPath(run.log_dir) if run.log_dir else paths.log_dir(home, run.name)
-    token = task.token or ids.token(run.id, task.n, task.attempt)
+    token = (task.token if is_present else None) or ids.token(run.id, task.n, attempt)
     where = paths.for_task(
         logs,
         run.id,
         task.key,
-        task.attempt,
+        attempt,
         token,
         out=_log_file(spec.output_file, place, home),
         err=_log_file(spec.error_file, place, home),
@@ -33,7 +38,7 @@ def job_of(task: Task, home: PurePosixPath) -> Job:
         run_name=run.name,
         key=task.key,
         name=task.name,
-        attempt=task.attempt,
+        attempt=attempt,
         command=spec.command,
         working_dir=place,
         env=given.values,
@@ -43,7 +48,7 @@ def job_of(task: Task, home: PurePosixPath) -> Job:
             spec.partition, spec.cpus, asked["memory"], asked["time_limit"], spec.gres
         ),
         paths=where,
-        job_id=task.job_id,
+        job_id=task.job_id if is_present else None,
         submitted_at=task.submitted_at,
     )
 

@@ -24,7 +24,15 @@ from scripthut.engine.pace import Pace
 from scripthut.engine.sourcing import Sourcing
 from scripthut.engine.thumbnails import Studio
 from scripthut.engine.upkeep import Upkeep
-from scripthut.store import messages, source_orders, surveys, tasks, watches
+from scripthut.store import (
+    fetches,
+    messages,
+    source_orders,
+    surveys,
+    tasks,
+    watches,
+    wishes,
+)
 from scripthut.store.db import Database, DatabaseDown
 from scripthut.store.kept import Kept
 
@@ -98,17 +106,18 @@ class Engine:
         with self.database.reading() as session:
             news, ordered = tasks.news(session, now), tasks.ordered(session, now)
             surveyed = surveys.due(session, now)
-            looked_at = watches.backends(session, now) | surveyed
+            looked_at = watches.backends(session, now) | surveyed | fetches.backends(session, now)
             ordered |= surveys.with_orders(session, now) | self._sourcing.asked(session)
+            ordered |= wishes.backends(session, now)
             alive = tasks.alive(session, now) if self._fleet.is_leaving else None
-        for name in surveyed | ordered:
+        for name in looked_at | ordered:
             news.setdefault(name, 0)  # with no task of ours, too
         self._fleet.follow(self.live.config, self._running, alive)
         for name, one in self._fleet.members.items():
             if name in self._running:
                 continue
-            wishes = (name in ordered, name in looked_at)
-            if one.pace.is_due(time.monotonic(), news.get(name), *wishes):
+            asked = (name in ordered, name in looked_at)
+            if one.pace.is_due(time.monotonic(), news.get(name), *asked):
                 self._running[name] = self._pool.submit(self._cycle, one.cycle, one.pace, now)
         if self._telling.is_due():  # a mail server may hang: in a thread of its own
             self._telling.start(
@@ -172,6 +181,7 @@ class Engine:
             self._cleaned = time.monotonic()
             with self.lead.writing() as session:
                 watches.forget_old(session, now)
+                wishes.forget_old(session, now)
                 tasks.give_up_collecting(session, now)
                 messages.forget_old(session, now)
                 source_orders.forget_old(session, now)

@@ -12,10 +12,11 @@ from scripthut.core.progress import read
 from scripthut.core.spec import TaskSpec
 from scripthut.core.states import LIVE, SPENT, Event, State, after
 from scripthut.core.survey import Surveyed
+from scripthut.engine import pieces
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.jobs import job_of
 from scripthut.engine.outcome import outcome
-from scripthut.store import surveys, watches
+from scripthut.store import surveys, watches, wishes
 from scripthut.store import tasks as store
 from scripthut.store.db import Session
 from scripthut.store.models import Task, WatchRow
@@ -50,12 +51,15 @@ def observe(hands: Hands, now: datetime, answering_since: datetime) -> Seen:
         rows = store.to_watch(session, hands.backend.name, now)
         looks = watches.looks(session, hands.backend.name, now)
         wish = surveys.wanted(session, hands.backend.name, bool(rows), now)
-    if not rows and not wish:
+        wished = wishes.wished(session, hands.backend.name, now)
+    if not rows and not wish and not wished:
         return Seen({}, Observation(), 0, 0)
     home = hands.backend.home()
     jobs = {row.id: job_of(row, home) for row in rows}
     asked = [_watch(row, jobs[row.id], looks) for row in rows]
+    wish = replace(wish, pieces=pieces.asked(wished, home))
     observation, surveyed = hands.backend.survey(asked, wish)
+    pieces.answer(hands, wished, wish.pieces, observation.pieces, now)
     evidence = {row.id: _evidence(jobs[row.id].token, observation) for row in rows}
     said = {row.id: _said(hands, row, jobs[row.id], observation) for row in rows}
     moved = _move(hands, rows, evidence, said, Moment(now, answering_since))

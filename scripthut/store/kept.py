@@ -45,7 +45,7 @@ class Kept:
     def put_as(self, name: str, data: bytes) -> None:
         """Keep bytes under a name that says how they were made, as put() would."""
         path = self.path(name)
-        with _room(self.directory):
+        with room(self.directory):
             if self._size(path) != len(data):
                 self._write(path, data)
 
@@ -72,7 +72,7 @@ class Kept:
         begun anew, or is followed from a later point.
         """
         path = self._log(token, stream)
-        with _room(self.directory):
+        with room(self.directory):
             begin, end = self._span(path)
             joins = path.exists() and begin <= start <= end
             if joins and start + len(data) - begin <= LOG_BYTES:
@@ -129,7 +129,7 @@ class Kept:
             file.truncate()
 
     def _write(self, path: Path, data: bytes) -> None:
-        self._make(path.parent)
+        make_folder(path.parent, self.directory)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # 0600
         try:
             with os.fdopen(handle, "wb") as file:
@@ -139,18 +139,19 @@ class Kept:
             Path(name).replace(path)
         finally:
             Path(name).unlink(missing_ok=True)
-        _fsync(path.parent)
-
-    def _make(self, folder: Path) -> None:
-        """Make a folder and those above it, for nobody else to look into."""
-        if folder.is_dir():
-            return
-        if folder != self.directory:
-            self._make(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True, parents=folder == self.directory)
+        sync_folder(path.parent)
 
 
-def _fsync(directory: Path) -> None:
+def make_folder(folder: Path, top: Path) -> None:
+    """Make a folder and those above it up to the top, for nobody else to look into."""
+    if folder.is_dir():
+        return
+    if folder != top:
+        make_folder(folder.parent, top)
+    folder.mkdir(mode=0o700, exist_ok=True, parents=folder == top)
+
+
+def sync_folder(directory: Path) -> None:
     """Make a rename last: a row that names the file must not outlive it."""
     handle = os.open(directory, os.O_RDONLY)
     try:
@@ -160,7 +161,8 @@ def _fsync(directory: Path) -> None:
 
 
 @contextmanager
-def _room(directory: Path) -> Iterator[None]:
+def room(directory: Path) -> Iterator[None]:
+    """Errors of the disk inside become NoRoom, with a sentence for the person."""
     try:
         yield
     except OSError as error:

@@ -143,6 +143,49 @@ class Output(Base):
     )
 
 
+class PieceWish(Base):
+    """A piece of a file that somebody wants to see, and what came of it when it was asked for.
+
+    `got_at` None: not asked for yet. The bytes are kept under `sha256`; `problem`: why none came.
+    """
+
+    __tablename__ = "piece_wishes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    output_id: Mapped[int] = mapped_column(ForeignKey("outputs.id", ondelete="CASCADE"))
+    start: Mapped[int] = mapped_column(BigInteger)
+    length: Mapped[int]
+    until: Mapped[datetime] = mapped_column(index=True)  # nobody waits for it after that
+    got_at: Mapped[datetime | None]
+    size: Mapped[int | None] = mapped_column(BigInteger)  # of the file, when the piece was read
+    mtime_ns: Mapped[int | None] = mapped_column(BigInteger)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    problem: Mapped[str | None] = mapped_column(Text)
+    __table_args__ = (
+        Index("uq_piece_wishes_output_id", "output_id", "start", "length", unique=True),
+    )
+
+
+class Fetch(Base):
+    """A whole file that somebody asked for: the first `done` bytes are here. Gone when all are.
+
+    `size` and `mtime_ns` are those of the file that the bytes are of; None: none came yet.
+    """
+
+    __tablename__ = "fetches"
+    output_id: Mapped[int] = mapped_column(
+        ForeignKey("outputs.id", ondelete="CASCADE"), primary_key=True
+    )
+    asked_at: Mapped[datetime]
+    done: Mapped[int] = mapped_column(BigInteger, default=0)
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int | None] = mapped_column(BigInteger)
+    begun: Mapped[int] = mapped_column(default=1)  # how often, because the file had changed
+    failures: Mapped[int] = mapped_column(default=0)  # in a row
+    try_at: Mapped[datetime | None]  # not before; None: at once
+    problem: Mapped[str | None] = mapped_column(Text)  # a sentence: why it pauses
+    is_stopped: Mapped[bool] = mapped_column(default=False)  # it will not go on by itself
+
+
 class Log(Base):
     """The part of a log that is kept: bytes `start` to `end` of a file now `size` bytes long."""
 

@@ -15,6 +15,16 @@ from scripthut.core.previews import RENDERED, Kind, kind
 from scripthut.store.models import Log, Output, Run, Task
 
 SUMMARY = b"task-summary.md"
+# How notes begin of what is never opened; all other files can be read where they are.
+CLOSED = (
+    "is a symbolic link",
+    "is a named pipe",
+    "is a socket",
+    "is a device",
+    "is a hard link",
+    "is a directory",
+    "cannot be looked into",
+)
 FRESH = timedelta(seconds=10)  # a log's row that says nothing new is not written more often
 
 Place: TypeAlias = tuple[int, Area, bytes]
@@ -60,6 +70,11 @@ def _escaped(character: str) -> str:
 def kind_of(area: Area, raw: bytes) -> Kind:
     """How a file is shown; a fragment of the run's summary is Markdown whatever its name."""
     return Kind.MARKDOWN if area is Area.FRAGMENT else kind(shown_path(raw))
+
+
+def is_within_reach(file: Output) -> bool:
+    """Whether a file that is not kept can be read where it is."""
+    return file.sha256 is None and not (file.note or "").startswith(CLOSED)
 
 
 def folder_of(area: Area, raw: bytes) -> str:
@@ -159,22 +174,45 @@ def presence(session: Session, task: Task) -> Mapping[Area, bool]:
     }
 
 
-def files(session: Session, task: Task) -> list[Output]:
-    """The files of a task's present attempt: its summary, then the others by their paths."""
+def files(session: Session, task: Task, attempt: int | None = None) -> list[Output]:
+    """The files of a task's present attempt, or of another: its summary, then by their paths."""
     statement = select(Output).where(
-        Output.task_id == task.id, Output.attempt == task.attempt, Output.area == Area.OUTPUT
+        Output.task_id == task.id,
+        Output.attempt == (attempt or task.attempt),
+        Output.area == Area.OUTPUT,
     )
     return sorted(session.scalars(statement), key=lambda row: (row.raw != SUMMARY, row.path))
 
 
 def file(session: Session, run_id: str, key: str, raw: bytes) -> Output:
     """A listed file by its path's bytes, exactly. NotFound for anything else, all alike."""
-    return _one(session, _of_task(run_id, key).where(Output.raw == raw))
+    present = _of_task(run_id, key).where(Output.attempt == Task.attempt)
+    return _one(session, present.where(Output.raw == raw))
 
 
 def file_by_row(session: Session, run_id: str, key: str, row: int) -> Output:
-    """A listed file by its row. NotFound as for file()."""
+    """A kept file of any attempt by its row. NotFound as for file()."""
     return _one(session, _of_task(run_id, key).where(Output.id == row))
+
+
+def file_of(session: Session, run_id: str, key: str, attempt: int, raw: bytes) -> Output:
+    """A kept file of one attempt by its path's bytes. NotFound as for file()."""
+    statement = _of_task(run_id, key).where(Output.attempt == attempt, Output.raw == raw)
+    return _one(session, statement)
+
+
+def listed(session: Session, run_id: str, key: str, row: int) -> Output:
+    """A listed file of any attempt by its row, kept or not. NotFound for anything else."""
+    statement = (
+        select(Output)
+        .join(Task, Task.id == Output.task_id)
+        .where(Task.run_id == run_id, Task.key == key, Output.id == row)
+        .where(Output.area == Area.OUTPUT)
+    )
+    found = session.scalars(statement).one_or_none()
+    if found is None:
+        raise NotFound("There is no such file among what this task wrote.")
+    return found
 
 
 def file_of_attempt(session: Session, task_id: int, attempt: int, raw: bytes) -> Output:
@@ -205,7 +243,7 @@ def _of_task(run_id: str, key: str) -> Select[Output]:
     return (
         select(Output)
         .join(Task, Task.id == Output.task_id)
-        .where(Task.run_id == run_id, Task.key == key, Output.attempt == Task.attempt)
+        .where(Task.run_id == run_id, Task.key == key)
         .where(Output.area == Area.OUTPUT, Output.sha256.is_not(None))
     )
 

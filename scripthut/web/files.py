@@ -64,18 +64,21 @@ def with_headers(
     return response
 
 
-def html_of(run_id: str, task_key: str, row: Output) -> str | None:
-    """A document's HTML with the addresses put in; None when there is none of this version."""
-    return _rendered(run_id, task_key, row) if row.kind == Kind.MARKDOWN else None
+def html_of(run_id: str, task_key: str, row: Output, is_former: bool = False) -> str | None:
+    """A document's HTML with the addresses put in; None when there is none of this version.
+
+    `is_former`: of an attempt that is not the task's present one.
+    """
+    return _rendered(run_id, task_key, row, is_former) if row.kind == Kind.MARKDOWN else None
 
 
-def parts_of(run_id: str, task_key: str, row: Output) -> list[str]:
+def parts_of(run_id: str, task_key: str, row: Output, is_former: bool = False) -> list[str]:
     """The HTML of a notebook's parts, likewise; empty when there is none of this version."""
-    html = _rendered(run_id, task_key, row)
+    html = _rendered(run_id, task_key, row, is_former)
     return [] if html is None else html.split(SEPARATOR)
 
 
-def _rendered(run_id: str, task_key: str, row: Output) -> str | None:
+def _rendered(run_id: str, task_key: str, row: Output, is_former: bool) -> str | None:
     if row.sha256 is None:
         return None
     name = policy.key(row.sha256, outputs.folder_of(row.area, row.raw))
@@ -85,16 +88,22 @@ def _rendered(run_id: str, task_key: str, row: Output) -> str | None:
         html = kept().read(name).decode("utf-8", "replace")
     except FileNotFoundError:
         return None
-    base = url_for("outputs.file", run_id=run_id, key=task_key, path="x")[:-1]
+    base = _by_path(run_id, task_key, "x", row.attempt if is_former else None)[:-1]
     return html.replace(policy.BASE, escape(base)).replace(policy.ANCHOR, f"{row.id}-")
 
 
-def url_of(run_id: str, task_key: str, row: Output) -> str | None:
+def _by_path(run_id: str, key: str, path: str, attempt: int | None) -> str:
+    if attempt is None:
+        return url_for("outputs.file", run_id=run_id, key=key, path=path)
+    return url_for("outputs.file_of", run_id=run_id, key=key, attempt=attempt, path=path)
+
+
+def url_of(run_id: str, task_key: str, row: Output, is_former: bool = False) -> str | None:
     """Where a kept file is: by its path where an address can say that, else by its number."""
     if row.sha256 is None:
         return None
     if has_plain_path(row):
-        return url_for("outputs.file", run_id=run_id, key=task_key, path=row.path)
+        return _by_path(run_id, task_key, row.path, row.attempt if is_former else None)
     return url_for("outputs.file_by_row", run_id=run_id, key=task_key, row=row.id)
 
 

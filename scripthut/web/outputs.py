@@ -11,12 +11,13 @@ from scripthut import __version__
 from scripthut.clock import utcnow
 from scripthut.core import policy
 from scripthut.core.previews import Kind
-from scripthut.store import outputs, runs, watches
+from scripthut.store import fetches, outputs, runs, watches
 from scripthut.store.db import Session
 from scripthut.store.models import Output, Run, Task
 from scripthut.web import files, views
 from scripthut.web.errors import wants_json
 from scripthut.web.extensions import database, kept
+from scripthut.web.fetching import fetch_json
 
 bp = Blueprint("outputs", __name__, url_prefix="/runs/<run_id>")
 
@@ -39,6 +40,7 @@ class File:
     kind: str
     url: str | None
     note: str | None
+    is_within_reach: bool
     html: str | None
     head: views.Content | None
     is_summary: bool
@@ -69,6 +71,14 @@ def file(run_id: str, key: str, path: str) -> Response:
     """Send a listed file by its path, as it is listed."""
     files.refuse_to_run()
     return files.sent(outputs.file(g.session, run_id, key, path.encode("utf-8", "surrogatepass")))
+
+
+@bp.get("/tasks/<key>/attempts/<int:attempt>/outputs/file/<path:path>", merge_slashes=False)
+def file_of(run_id: str, key: str, attempt: int, path: str) -> Response:
+    """Send a listed file of one attempt by its path."""
+    files.refuse_to_run()
+    raw = path.encode("utf-8", "surrogatepass")
+    return files.sent(outputs.file_of(g.session, run_id, key, attempt, raw))
 
 
 @bp.get("/tasks/<key>/outputs/id/<int:row>")
@@ -112,16 +122,21 @@ def summary(run_id: str) -> ResponseReturnValue:
 
 def outputs_json(session: Session, run: Run, task: Task) -> dict[str, object]:
     """The files of a task as the JSON API gives them; sizes in bytes."""
+    rows = outputs.files(session, task)
+    asked = fetches.of(session, [row.id for row in rows if row.sha256 is None])
     listed = [
         {
+            "id": row.id,
             "path": row.path,
             "size": row.size,
             "kind": row.kind,
             "sha256": row.sha256,
             "url": files.url_of(run.id, task.key, row),
             "note": row.note,
+            "within_reach": outputs.is_within_reach(row),
+            "fetch": fetch_json(asked.get(row.id)),
         }
-        for row in outputs.files(session, task)
+        for row in rows
     ]
     return {
         "run_id": run.id,
@@ -158,8 +173,8 @@ def _files(task: Task, rows: Iterable[Output]) -> list[File]:
         is_summary = row.raw == outputs.SUMMARY
         head = views.head(row) if heads > 0 and html is None else None
         heads -= head is not None
-        facts = (row.id, row.path, row.size, row.kind, url, row.note, html, head, is_summary)
-        found.append(File(*facts))
+        facts = (row.id, row.path, row.size, row.kind, url, row.note)
+        found.append(File(*facts, outputs.is_within_reach(row), html, head, is_summary))
     return found
 
 

@@ -1,93 +1,77 @@
 """A file's own page: what is in it, a piece at a time, however large it is."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 
-from flask import Blueprint, Response, g, render_template, request, url_for
+from flask import Blueprint, Response, g, render_template, request
 
 from scripthut.clock import utcnow
 from scripthut.core import folding, hexdump, notebook, tables
 from scripthut.core.errors import NotFound
 from scripthut.core.lines import lines
 from scripthut.core.previews import View, view
-from scripthut.store import outputs, runs
+from scripthut.store import backends, fetches, outputs, runs
 from scripthut.store.models import Output, Task
 from scripthut.web import files, sandbox
 from scripthut.web.extensions import kept
 from scripthut.web.htmx import htmx
+from scripthut.web.reading import PIECE, Awaited, Gone, Opened
 
 bp = Blueprint("views", __name__, url_prefix="/runs/<run_id>/tasks/<key>/outputs/view")
 
-PIECE = 512 * 1024  # bytes of a file that one page is made from
 HEAD = 16 * 1024  # bytes that the list of files shows the beginning of
 DEEP = 1000  # levels into a JSON text
 FAR = 2**40  # no place in a file is behind that
 HEAD_ROWS = 12  # rows or lines of it
-PLAIN = (View.LINES, View.HEX)  # every file can be shown as these
+LAST_BYTES, LAST_ROWS = 64 * 1024, 100  # of a file, where somebody asks for its end
 
 Content = dict[str, object]
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A kept file of a task, and how somebody wishes to see it."""
-
-    task: Task
-    row: Output
-
-    def read(self, start: int, limit: int) -> bytes:
-        """At most `limit` of its bytes. NotFound when they are gone."""
-        try:
-            return kept().read(self.row.sha256 or "", start, limit)
-        except (FileNotFoundError, ValueError):
-            raise NotFound("The server does not have this file any more.") from None
-
-    @cached_property
-    def own(self) -> View:
-        """How it is shown unless something else is asked for."""
-        return view(self.row.path, self.read(0, 4096))
-
-    @property
-    def view(self) -> View:
-        """How it is shown."""
-        asked = request.args.get("as")
-        return next((plain for plain in PLAIN if plain == asked), self.own)
-
-    def url(self, **what: object) -> str:
-        """The address of this view of the file, with other wishes."""
-        asked = {"as": request.args["as"]} if request.args.get("as") in PLAIN else {}
-        place = {"run_id": self.task.run_id, "key": self.task.key, "row": self.row.id}
-        return url_for("views.show", **place, **asked, **what)  # type: ignore[arg-type]
 
 
 @bp.get("/<int:row>")
 def show(run_id: str, key: str, row: int) -> str:
     """Show a file by its number: a page, or to htmx the panel's content."""
     task = runs.find_task(g.session, run_id, key)
-    listed = outputs.files(g.session, task)
-    place = next((n for n, file in enumerate(listed) if file.id == row), None)
-    if place is None:
-        raise NotFound("There is no such file among what this task wrote.")
-    file = listed[place]
-    facts: Content = {
-        "task": task,
-        "file": file,
-        "url": files.url_of(run_id, key, file),
-        "previous": listed[place - 1] if place else None,
-        "next": listed[place + 1] if place + 1 < len(listed) else None,
-        "place": place + 1,
-        "count": len(listed),
-        **(_content(Opened(task, file)) if file.sha256 else {"view": None}),
-    }
+    file = outputs.listed(g.session, run_id, key, row)
+    facts = {**_around(task, file), **_content(Opened(task, file))}
+    if htmx.targets(f"view-{row}"):
+        return render_template("outputs/_view.html", **facts)
     if htmx.targets("panel"):
         return render_template("outputs/_view_panel.html", **facts)
     return render_template("outputs/view.html", **facts, run=runs.find_run(g.session, run_id))
 
 
+def _around(task: Task, file: Output) -> Content:
+    """What a page says of a file whatever is in it, and the files beside it."""
+    beside = outputs.files(g.session, task, file.attempt)
+    place = [one.id for one in beside].index(file.id)
+    return {
+        "task": task,
+        "file": file,
+        "url": files.url_of(task.run_id, task.key, file, file.attempt != task.attempt),
+        "previous": beside[place - 1] if place else None,
+        "next": beside[place + 1] if place + 1 < len(beside) else None,
+        "place": place + 1,
+        "count": len(beside),
+    }
+
+
 def _content(opened: Opened) -> Content:
-    found = CONTENTS[opened.view](opened)
-    return {"view": opened.view, "own": opened.own, "opened": opened, **found}
+    if not (opened.is_here or outputs.is_within_reach(opened.row)):
+        return {"view": None}
+    fetch = fetches.of(g.session, [opened.row.id]).get(opened.row.id)
+    facts: Content = {"opened": opened, "fetch": fetch, "reach": not opened.is_here}
+    try:
+        facts["view"] = opened.view
+        if opened.view is not None:
+            facts |= CONTENTS[opened.view](opened)
+        facts["own"] = opened.own
+    except Awaited:
+        run = runs.find_run(g.session, opened.task.run_id)
+        facts["health"] = backends.health(g.session, run.backend)
+        return facts | {"view": None, "is_awaited": True}
+    except Gone as why:
+        return facts | {"view": None, "gone": str(why)}
+    return facts
 
 
 def head(row: Output) -> Content | None:
@@ -117,8 +101,20 @@ def _number(name: str, least: int = 0) -> int:
     return min(max(least, request.args.get(name, least, int)), FAR)
 
 
+def _at(opened: Opened) -> int:
+    """The byte where the piece begins: as asked, or, for the end, where the last rows do."""
+    if "end" not in request.args:
+        return _number("at")
+    start = max(0, opened.row.size - LAST_BYTES)
+    data = opened.read(start, LAST_BYTES)
+    lines = data.splitlines(keepends=True)[1 if start else 0 :][-LAST_ROWS:]
+    return start + len(data) - sum(map(len, lines))
+
+
 def _first() -> int | None:
     """The number of a piece's first row: it travels with the byte where the piece begins."""
+    if "end" in request.args:
+        return None
     return _number("n", 1) if "n" in request.args or not _number("at") else None
 
 
@@ -126,17 +122,18 @@ def _more(opened: Opened, start: int, after: int | None, first: int | None, coun
     """The addresses of the next piece and of the first one, where there are such."""
     end = start + (after or 0)
     numbered = {} if first is None else {"n": first + count}
-    is_last = after is None or end >= opened.row.size or end <= start
+    is_last = after is None or end >= opened.size or end <= start
     return {
         "more": None if is_last else opened.url(at=end, **numbered),
-        "back": opened.url() if start > 0 and _number("at") else None,
+        "back": opened.url() if start > 0 and (_number("at") or "end" in request.args) else None,
+        "last": None if is_last else opened.url(end=1),
     }
 
 
 def _table(opened: Opened) -> Content:
     top = opened.read(0, PIECE)
     mark = tables.delimiter(opened.row.path, top)
-    names, start = tables.header(top, mark, len(top) >= opened.row.size)
+    names, start = tables.header(top, mark, len(top) >= opened.size)
     sort = request.args.get("sort", None, int)
     wish = tables.Wish(
         sort if sort is not None and 0 <= sort < tables.COLUMNS else None,
@@ -144,14 +141,14 @@ def _table(opened: Opened) -> Content:
         request.args.get("q", "")[:200],
         _number("page"),
     )
-    shown: Content = {"wish": wish, "names": names}
-    if wish.is_plain:
-        at = max(start, _number("at"))
+    shown: Content = {"wish": wish if opened.is_here else None, "names": names}
+    if wish.is_plain or not opened.is_here:
+        at = max(start, _at(opened))
         data = opened.read(at, PIECE)
-        table = tables.piece(names, data, mark, _first(), at + len(data) >= opened.row.size)
+        table = tables.piece(names, data, mark, _first(), at + len(data) >= opened.size)
         return shown | {"table": table, **_more(opened, at, table.after, _first(), len(table.rows))}
     data = opened.read(start, tables.SEARCHED)
-    table = tables.chosen(names, data, mark, wish, start + len(data) >= opened.row.size)
+    table = tables.chosen(names, data, mark, wish, start + len(data) >= opened.size)
     is_last = (wish.page + 1) * tables.ROWS >= (table.total or 0)
     asked = {name: request.args[name] for name in ("sort", "order", "q") if name in request.args}
     return shown | {
@@ -175,29 +172,31 @@ def _json(opened: Opened) -> Content:
 
 
 def _records(opened: Opened) -> Content:
-    at, first = _number("at"), _first()
+    at, first = _at(opened), _first()
     data = opened.read(at, PIECE)
-    found = folding.records(data, first, at + len(data) >= opened.row.size)
+    found = folding.records(data, first, at + len(data) >= opened.size)
     more = _more(opened, at, found.after, first, len(found.records))
     return {"records": found.records, **more}
 
 
 def _lines(opened: Opened) -> Content:
-    at, first = _number("at"), _first()
+    at, first = _at(opened), _first()
     data = opened.read(at, PIECE)
-    found = lines(data, opened.row.path, first, at + len(data) >= opened.row.size)
+    found = lines(data, opened.row.path, first, at + len(data) >= opened.size)
     more = _more(opened, at, found.after, first, len(found.lines))
     return {"lines": found.lines, **more}
 
 
 def _hex(opened: Opened) -> Content:
     at = _number("at")
+    if "end" in request.args:
+        at = max(0, opened.row.size - 1) // hexdump.BYTES * hexdump.BYTES
     data = opened.read(at, hexdump.BYTES)
     return {"rows": hexdump.rows(data, at), **_more(opened, at, len(data), None, 0)}
 
 
 def _markdown(opened: Opened) -> Content:
-    html = files.html_of(opened.task.run_id, opened.task.key, opened.row)
+    html = files.html_of(opened.task.run_id, opened.task.key, opened.row, opened.is_former)
     return {"html": html} if html is not None else {"view": View.LINES, **_lines(opened)}
 
 
@@ -206,7 +205,7 @@ def _notebook(opened: Opened) -> Content:
         found = notebook.parse(opened.read(0, folding.BYTES + 1))
     except folding.NotJson as error:
         return {"view": View.LINES, "note": f"This file {error}.", **_lines(opened)}
-    htmls = files.parts_of(opened.task.run_id, opened.task.key, opened.row)
+    htmls = files.parts_of(opened.task.run_id, opened.task.key, opened.row, opened.is_former)
     return {
         "notebook": found,
         "parts": htmls if len(htmls) == len(found.parts) else [None] * len(found.parts),
@@ -218,9 +217,8 @@ def _notebook(opened: Opened) -> Content:
 @bp.get("/<int:row>/cell/<int:cell>/<int:out>")
 def cell_image(run_id: str, key: str, row: int, cell: int, out: int) -> Response:
     """Send an image that is inside a notebook."""
-    opened = Opened(
-        runs.find_task(g.session, run_id, key), outputs.file_by_row(g.session, run_id, key, row)
-    )
+    file = outputs.file_by_row(g.session, run_id, key, row)
+    opened = Opened(runs.find_task(g.session, run_id, key), file)
     try:
         mime, data = notebook.image(opened.read(0, folding.BYTES + 1), cell, out)
     except LookupError:

@@ -5,7 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from scripthut.core.jobs import Accepted, Area, Phase, Rejected, RemoteFile, Unreadable, Watch
+from scripthut.core.jobs import (
+    Accepted,
+    Area,
+    Phase,
+    Piece,
+    Rejected,
+    RemoteFile,
+    Unreadable,
+    Watch,
+)
+from scripthut.core.survey import Wish
 from tests.backends.conftest import LIMITS, Place, note_of
 
 HOSTILE = "new\nline 'q' \"d\" $(touch pwned) `id` | \x1f é ☃ -- \\"
@@ -371,3 +381,52 @@ def test_whole_files_are_read_through_links_and_nothing_else(place: Place) -> No
     }
     assert why["large"].why == "it is larger than 2 MiB"
     assert "No such file" in why["nothing"].why
+
+
+def test_pieces_of_a_file_come_with_a_look_and_alone(place: Place) -> None:
+    (job,) = place.submit(place.job(0, 'seq -f %019.0f 30000 >"$SCRIPTHUT_OUTPUT_DIR/big.txt"'))
+    place.until_ended([job])
+    asked = [
+        Piece(job, Area.OUTPUT, b"big.txt", start, length)
+        for start, length in ((0, 40), (599_980, 40), (700_000, 40), (300_000, 512 * 1024))
+    ]
+    seen, _ = place.backend.survey([Watch(job, live=False)], Wish(pieces=asked))
+    first, last, beyond, rest = (seen.pieces[at] for at in range(4))
+    assert first.data == b"0000000000000000001\n0000000000000000002\n"
+    assert last.data == b"0000000000000030000\n"
+    assert (beyond.data, beyond.why) == (b"", None)
+    assert len(rest.data) == 300_000
+    assert {piece.size for piece in (first, last, beyond, rest)} == {600_000}
+    (listing,) = seen.listings.values()
+    assert first.mtime_ns == listing.files[0].mtime_ns
+    alone = place.backend.read_pieces(asked)
+    assert alone[1].data == last.data
+    assert alone[1].is_still
+    assert place.backend.survey([], Wish(pieces=asked))[0].pieces[0].data == first.data
+
+
+def test_pieces_of_what_is_no_file_or_gone_are_refused_in_words(place: Place) -> None:
+    command = (
+        'cd "$SCRIPTHUT_OUTPUT_DIR"; ln -s /etc/passwd link; mkfifo pipe; mkdir d; echo x >d/f'
+    )
+    (job,) = place.submit(place.job(0, command))
+    place.until_ended([job])
+    names = (b"link", b"pipe", b"d", b"nothing", b"../x", b"d/f")
+    got = place.backend.read_pieces([Piece(job, Area.OUTPUT, name, 0, 100) for name in names])
+    assert [got[at].why for at in range(6)] == [
+        "is a symbolic link: not followed",
+        "is a named pipe: never opened",
+        "is not a file",
+        "is not there any more",
+        "is not a path that a listing gives",
+        None,
+    ]
+    assert b"root" not in b"".join(piece.data for piece in got.values())
+
+
+def test_pieces_beyond_what_one_look_brings_are_left_for_another(place: Place) -> None:
+    (job,) = place.submit(place.job(0, 'echo x >"$SCRIPTHUT_OUTPUT_DIR/x"'))
+    place.until_ended([job])
+    much = [Piece(job, Area.OUTPUT, b"x", 0, 8 * 1024**2)] * 3
+    assert set(place.backend.read_pieces(much)) == {0, 1, 2}
+    assert set(place.backend.read_pieces([Piece(job, Area.OUTPUT, b"x", 0, 17 * 1024**2)])) == set()

@@ -19,10 +19,12 @@ import pytest
 
 from scripthut.backends import (
     node,
+    node_fetch,
     node_files,
     node_find,
     node_list,
     node_place,
+    node_read,
     node_script,
 )
 from scripthut.core.errors import BadAnswer, Unreachable
@@ -75,7 +77,9 @@ def out(tmp_path: Path) -> Path:
     return place
 
 
-@pytest.mark.parametrize("module", [node_files, node_find, node_list, node_place, node_script])
+@pytest.mark.parametrize(
+    "module", [node_files, node_fetch, node_read, node_find, node_list, node_place, node_script]
+)
 def test_the_script_is_python_of_2014(module: object) -> None:
     source = getsource(module)  # type: ignore[arg-type]
     tree = ast.parse(source, feature_version=(3, 4))

@@ -6,11 +6,13 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
+from tests.cluster.tcp_proxy import Proxy
 from tests.serving import HUT, ROOT, Site, ended, serving, until
 
 WRITES = r"""
@@ -112,6 +114,39 @@ def test_outputs_are_listed_and_fetched(site: Site, run: str, tmp_path: Path) ->
     missing = hut("outputs", "get", run, "fit", "nope", site=site)
     assert missing.returncode == 1
     assert "fit wrote no nope" in missing.stderr
+
+
+@pytest.fixture(scope="module")
+def large(site: Site) -> str:
+    """A run that wrote a file beyond what is collected."""
+    noise = 'head -c 12000000 /dev/urandom >"$SCRIPTHUT_OUTPUT_DIR/big one.bin"'
+    link = 'ln -s /etc/passwd "$SCRIPTHUT_OUTPUT_DIR/link"; sha256sum "$SCRIPTHUT_OUTPUT_DIR"/big*'
+    run_id = site.run([{"id": "fit", "command": f"{noise}; {link}"}])
+    ended(site, run_id)
+    until(lambda: site.get(f"/api/v1/runs/{run_id}/tasks/fit/outputs").json["files"])
+    until(lambda: "big" in site.get(f"/api/v1/runs/{run_id}/tasks/fit/logs").json["content"])
+    return run_id
+
+
+def test_a_large_file_is_fetched_first_and_survives_a_cut_line(
+    site: Site, large: str, tmp_path: Path
+) -> None:
+    left = hut("outputs", "get", large, "--kept", site=site, cwd=tmp_path)
+    assert left.returncode == 0
+    assert "left out: fit/big one.bin is larger than the limit" in left.stderr
+    assert "left out: fit/link is a symbolic link" in left.stderr
+    with Proxy(site.port) as proxy:
+        fetched = hut("outputs", "get", large, "-o", "all", site=site, cwd=tmp_path)
+        assert fetched.stdout == "1 files in all\n"
+        proxy.cut_after = 5_000_000
+        through = Site("127.0.0.1", proxy.port)
+        one = hut("outputs", "get", large, "fit", "big one.bin", site=through, cwd=tmp_path)
+        assert one.returncode == 0, one.stderr
+        assert proxy.cut_after is None
+        assert proxy.connections >= 3  # the listing, the file, and its rest
+    log = site.get(f"/api/v1/runs/{large}/tasks/fit/logs").json["content"]
+    for path in (tmp_path / "all" / "fit" / "big one.bin", tmp_path / "big one.bin"):
+        assert sha256(path.read_bytes()).hexdigest() in log
 
 
 def test_the_summary_is_rendered_in_the_terminal(site: Site, run: str) -> None:

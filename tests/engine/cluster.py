@@ -13,10 +13,12 @@ from scripthut.core.jobs import (
     Accepted,
     Area,
     ExitNote,
+    Got,
     Job,
     Listing,
     Observation,
     Phase,
+    Piece,
     Rejected,
     RemoteFile,
     Sighting,
@@ -105,6 +107,10 @@ class FakeCluster:
         self.cancelled += [job.key for job in jobs]
         for job in jobs:
             self.rows[job.job_id or ""] = self._row(job.key, Phase.CANCELLED, "CANCELLED")
+
+    def read_pieces(self, pieces: Sequence[Piece]) -> Mapping[int, Got]:
+        self._answer()
+        return {}
 
     def fetch(
         self, files: Collection[tuple[Job, RemoteFile]]

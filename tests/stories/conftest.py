@@ -19,7 +19,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(cluster: Cluster, directory: Path, kind: str = "slurm") -> Iterator[Server]:
+def serving(
+    cluster: Cluster,
+    directory: Path,
+    kind: str = "slurm",
+    settings: dict[str, object] | None = None,
+) -> Iterator[Server]:
     """A running server with a cluster as its backend `hpc`, of type `kind`."""
     ssh = {
         "host": cluster.host,
@@ -29,7 +34,7 @@ def serving(cluster: Cluster, directory: Path, kind: str = "slurm") -> Iterator[
         "known_hosts": str(cluster.known_hosts),
     }
     backend = {"type": kind, "name": "hpc", "ssh": ssh, "max_concurrent": 600}
-    server = Server(directory, free_port(), [backend])
+    server = Server(directory, free_port(), [backend], settings or {})
     server.start()
     try:
         yield server

@@ -466,6 +466,9 @@ def test_the_outputs_as_json(client: FlaskClient, write: Write, kept: Kept) -> N
         assert (answer["task_id"], answer["truncated"]) == ("fit", False)
         too_large, image = answer["files"]
         assert too_large == {
+            "id": too_large["id"],
+            "within_reach": True,
+            "fetch": None,
             "path": "a.bin",
             "size": 3,
             "kind": "other",
@@ -474,6 +477,9 @@ def test_the_outputs_as_json(client: FlaskClient, write: Write, kept: Kept) -> N
             "note": "is too large",
         }
         assert image == {
+            "id": image["id"],
+            "within_reach": False,
+            "fetch": None,
             "path": "b.png",
             "size": 2,
             "kind": "image",

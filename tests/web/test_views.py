@@ -211,7 +211,12 @@ def test_only_this_tasks_files_have_pages_here(client: FlaskClient, write: Keep,
 
     assert client.get(f"{TASK}/outputs/view/{other}").status_code == 404
     hut.change(RUN, "fit", attempt=2)
-    assert client.get(f"{TASK}/outputs/view/{own}").status_code == 404
+    page = shown(client, own)  # its address is for good
+    assert "Written by attempt 1; the task is at its attempt 2." in page
+    url = link(page, "Download").removesuffix("?download=1")
+    assert url == f"{TASK}/attempts/1/outputs/file/y.txt"
+    assert client.get(url).data == b"data"
+    assert client.get(f"{TASK}/outputs/file/y.txt").status_code == 404
 
 
 def test_bytes_that_are_gone_are_told(client: FlaskClient, write: Keep, app: Flask) -> None:
