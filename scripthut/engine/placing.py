@@ -33,7 +33,7 @@ AT_ONCE = 100  # tasks ended in one transaction
 
 
 def place(hands: Hands, config: Config, now: datetime) -> int:
-    """Bring what runs of this backend wait for one step further; how many steps were taken."""
+    """Bring what runs of this backend wait for one step further; how much of it moved."""
     name = hands.backend.name
     with hands.reading() as session:
         unplaced = checkouts.unplaced(session, name)
@@ -42,9 +42,7 @@ def place(hands: Hands, config: Config, now: datetime) -> int:
     _try_again(hands)
     with hands.reading() as session:
         rows = checkouts.to_do(session, name, now)
-    for row in rows:
-        _step(hands, row, now)
-    return len(unplaced) + len(rows)
+    return len(unplaced) + sum(_step(hands, row, now) for row in rows)
 
 
 def wanted(config: Config, run: Run) -> Checkout:
@@ -79,12 +77,11 @@ def _attach(hands: Hands, config: Config, run: Run, now: datetime) -> None:
         checkouts.attach(session, run.id, row)
 
 
-def _step(hands: Hands, row: Checkout, now: datetime) -> None:
-    """Ask about a directory once, or send what is missing of its archive."""
+def _step(hands: Hands, row: Checkout, now: datetime) -> bool:
+    """Ask about a directory once, or send what is missing of its archive; whether it moved."""
     folder = Folder(row.root, row.name, row.archive, row.size, row.postclone, row.keep)
     if row.stage != Stage.PACKED:
-        _write(hands, row, hands.backend.place(folder), now)
-        return
+        return _write(hands, row, hands.backend.place(folder), now)
     placed = Placed(folders.Stage.WANTED, "", row.sent)
     try:
         for offset, data in _pieces(Path(row.file or ""), row):
@@ -94,8 +91,8 @@ def _step(hands: Hands, row: Checkout, now: datetime) -> None:
     except FileNotFoundError:  # packed by an engine on another machine, or cleaned up
         with hands.writing() as session:
             checkouts.change(session, row.id, Stage.WANTED, archive=None, sent=0)
-        return
-    _write(hands, row, placed, now)
+        return True
+    return _write(hands, row, placed, now)
 
 
 def _pieces(file: Path, row: Checkout) -> Iterator[tuple[int, bytes]]:
@@ -110,19 +107,20 @@ def _pieces(file: Path, row: Checkout) -> Iterator[tuple[int, bytes]]:
             offset += len(data)
 
 
-def _write(hands: Hands, row: Checkout, placed: Placed, now: datetime) -> None:
+def _write(hands: Hands, row: Checkout, placed: Placed, now: datetime) -> bool:
     """Write down what the backend said of a directory, where that is news."""
     if placed.stage is folders.Stage.FAILED:
         why = f"The repository could not be prepared on {row.backend}: {placed.why}"
         fail(hands.reading, hands.writing, row, why, now)
-        return
+        return True
     stage, facts = _moved(row, placed)
     if (stage, facts.get("sent"), facts.get("message")) == (row.stage, row.sent, row.message):
-        return
+        return False
     with hands.writing() as session:
         checkouts.change(session, row.id, stage, **facts)
     if stage != row.stage:
         log.info("checkout backend=%s name=%s %s->%s", row.backend, row.name, row.stage, stage)
+    return stage != row.stage or facts.get("sent") != row.sent
 
 
 def _moved(row: Checkout, placed: Placed) -> tuple[Stage, dict[str, object]]:

@@ -1,8 +1,10 @@
 """Git sources: looked at from time to time and when somebody asks, each by one thread at a time."""
 
 import logging
+import threading
+import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -21,6 +23,7 @@ from scripthut.store.source_orders import What
 log = logging.getLogger(__name__)
 FRESH = timedelta(minutes=10)  # how long a look at a repository counts
 AT_ONCE = 4  # repositories that are looked at side by side
+BREAK = 30.0  # seconds after a look that broke
 
 
 class Sourcing:
@@ -38,13 +41,14 @@ class Sourcing:
         self._lead = lead
         self._database = database
         self._upkeep = upkeep
-        self._running: dict[str, Future[None]] = {}
-        self._pool = ThreadPoolExecutor(AT_ONCE, "hut-source")
+        self._running: dict[str, Future[bool]] = {}
+        self._not_before: dict[str, float] = {}
+        self._is_closed = False
 
     def tick(self, now: datetime) -> None:
         """Start whatever is due."""
         parts = self._live.config.sources
-        if not parts:
+        if not parts or self._is_closed:
             return
         with self._database.reading() as session:
             known, busy = sources.every(session), source_orders.busy(session)
@@ -69,8 +73,8 @@ class Sourcing:
         return frozenset(part.backend for part in paths if part.name in busy)
 
     def close(self) -> None:
-        """Begin nothing more; what runs is given up with its process, or ends by itself."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Begin nothing more. What runs is not waited for: a remote may hang for minutes."""
+        self._is_closed = True
 
     def wait(self, timeout: float = 60.0) -> None:
         """Until the looks that run now have ended."""
@@ -78,22 +82,30 @@ class Sourcing:
             future.exception(timeout)
 
     def _start(self, part: GitSource) -> None:
-        running = self._running.get(part.name)
-        if running is not None:
-            if not running.done():
-                return
-            del self._running[part.name]
-            if (error := running.exception()) is not None:
-                log.error("source broke source=%s", part.name, exc_info=error)
+        """Look after a source, unless that goes on already, or broke a moment ago."""
+        for name in [name for name, look in self._running.items() if look.done()]:
+            if not self._running.pop(name).result():
+                self._not_before[name] = time.monotonic() + BREAK
+        is_held = time.monotonic() < self._not_before.get(part.name, 0.0)
+        if part.name in self._running or len(self._running) >= AT_ONCE or is_held:
+            return
         writing = partial(self._lead.writing, self._lead.epoch)
         kitchen = Kitchen(self._live.config, writing, self._upkeep.backend, self._upkeep.homes)
-        self._running[part.name] = self._pool.submit(self._work, kitchen, part)
+        done: Future[bool] = Future()
+        self._running[part.name] = done
+        words = (done, kitchen, part)
+        threading.Thread(target=self._work, args=words, name="hut-source", daemon=True).start()
 
-    def _work(self, kitchen: Kitchen, part: GitSource) -> None:
+    def _work(self, done: Future[bool], kitchen: Kitchen, part: GitSource) -> None:
+        """Look after one source, in a thread that ends with the process at the latest."""
+        is_well = False
         try:
             look_after(kitchen, self._database.reading, part, clock.utcnow())
+            is_well = True
         except (Fenced, DatabaseDown) as error:
             log.warning("look given up source=%s: %s", part.name, error)
+        finally:
+            done.set_result(is_well)
 
     def _ask(self, part: PathSource, now: datetime) -> None:
         """Ask for a first look at a directory: it is its backend's cycle that takes it."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from scripthut.core import params
+from scripthut.core.refs import web_page
 from scripthut.store import reruns, runs
 
 
@@ -24,6 +25,18 @@ class About:
     notices: Sequence[str]
     origin: str | None  # the run that it repeats
     reruns: Sequence[str]  # the runs that repeat it, the newest first
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it is of a working copy with changes that no commit has."""
+        return bool(self.git_sha and "-" in self.git_sha)
+
+    @property
+    def commit_page(self) -> str | None:
+        """The commit's page on its forge; None: it is on none."""
+        if not self.git_repo or not self.git_sha:
+            return None
+        return web_page(self.git_repo, self.git_sha.partition("-")[0])
 
 
 def about(session: Session, run_id: str) -> About:

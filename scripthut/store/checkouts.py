@@ -73,14 +73,14 @@ def attach(session: Session, run_id: str, wanted: Checkout) -> Checkout:
 def to_do(session: Session, backend: str, now: datetime) -> Sequence[Checkout]:
     """A backend's directories whose next step is its own, and due."""
     statement = select(Checkout).where(
-        Checkout.backend == backend, Checkout.stage.in_(UNSETTLED), _is_due(now)
+        Checkout.backend == backend, Checkout.stage.in_(UNSETTLED), *_is_due(now)
     )
     return session.scalars(statement.order_by(Checkout.id)).all()
 
 
 def to_pack(session: Session, now: datetime) -> Sequence[Checkout]:
     """The directories whose commit is to be packed, and due."""
-    statement = select(Checkout).where(Checkout.stage == Stage.WANTED, _is_due(now))
+    statement = select(Checkout).where(Checkout.stage == Stage.WANTED, *_is_due(now))
     return session.scalars(statement.order_by(Checkout.id)).all()
 
 
@@ -90,8 +90,12 @@ def failed(session: Session, backend: str) -> Sequence[Checkout]:
     return session.scalars(statement).all()
 
 
-def _is_due(now: datetime) -> ColumnElement[bool]:
-    return Checkout.retry_at.is_(None) | (Checkout.retry_at <= now)
+def _is_due(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Somebody waits for it, and the last try was long enough ago."""
+    has_waiter = exists().where(
+        Run.checkout_id == Checkout.id, Run.ended_at.is_(None), Run.folder.is_(None)
+    )
+    return has_waiter, Checkout.retry_at.is_(None) | (Checkout.retry_at <= now)
 
 
 def change(session: Session, checkout_id: int, stage: Stage, **facts: object) -> None:

@@ -64,6 +64,12 @@ class World:
         with self.database.reading() as session:
             return session.scalars(select(Task).where(Task.key == key)).one()
 
+    def task_of(self, run_id: str, key: str) -> Task:
+        """A task of one of several runs."""
+        with self.database.reading() as session:
+            statement = select(Task).where(Task.run_id == run_id, Task.key == key)
+            return session.scalars(statement).one()
+
     def change(self, key: str, **columns: object) -> None:
         """Write columns of a task directly, as no program would."""
         with self.database.writing() as session:

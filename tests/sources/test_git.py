@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,18 +12,17 @@ from scripthut.sources.clone import Clone
 from scripthut.sources.git import Access, Git
 from scripthut.sources.keys import private
 from tests.cluster.fixtures import Cluster
-from tests.repository import WORKFLOW, Repository
+from tests.repository import WORKFLOW, Repository, open_to_all
 
 pytestmark = pytest.mark.sshd
 
 
 @pytest.fixture
-def repository(login_node: Cluster, tmp_path: Path) -> Repository:
-    for place in (tmp_path, *list(tmp_path.parents)[:2]):
-        place.chmod(0o755)
-    made = Repository(tmp_path / "theirs", owner=login_node.user)
-    made.commit({".hut/workflows/hello.json": WORKFLOW, "data.txt": "1\n"})
-    return made
+def repository(login_node: Cluster) -> Iterator[Repository]:
+    with open_to_all() as place:
+        made = Repository(place / "theirs", owner=login_node.user)
+        made.commit({".hut/workflows/hello.json": WORKFLOW, "data.txt": "1\n"})
+        yield made
 
 
 def url(node: Cluster, repository: Repository) -> str:

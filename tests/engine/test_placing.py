@@ -1,0 +1,249 @@
+"""Runs of commits wait for their directory, and what its backend says moves it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from scripthut.config import Live, parse
+from scripthut.core import document, folders
+from scripthut.core.errors import Unreachable
+from scripthut.core.folders import Folder, Placed
+from scripthut.core.jobs import OutputLimits
+from scripthut.engine.cycle import Cycle
+from scripthut.engine.lead import Lead
+from scripthut.engine.placing import fail
+from scripthut.engine.upkeep import Upkeep
+from scripthut.store import checkouts, orders, retries
+from scripthut.store.checkouts import Stage
+from scripthut.store.create import NewRun, Source, Workspace, create_run
+from scripthut.store.db import Database
+from scripthut.store.kept import Kept
+from scripthut.store.models import Run
+from scripthut.store.source_models import Checkout
+from tests.engine.cluster import FakeCluster
+from tests.engine.world import World
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
+WANTED, WORKING, READY, FAILED = folders.Stage
+PATH = "/clones/0123456789ab"
+
+
+@dataclass
+class Placing(FakeCluster):
+    """A cluster whose directories are as a test says: the next answer, the last one for ever."""
+
+    answers: list[Placed] = field(default_factory=lambda: [Placed(WANTED, PATH)])
+    asked: list[tuple[Folder, int, bytes]] = field(default_factory=list)
+
+    def place(self, folder: Folder, offset: int = 0, data: bytes = b"") -> Placed:
+        if self.is_broken:
+            raise Unreachable("hpc does not answer")
+        self.asked.append((folder, offset, data))
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+class Ground(World):
+    """A world with a source `study`."""
+
+    cluster: Placing
+
+    def start(self, sha: str = SHA, workspace: Workspace = Workspace.SHARED) -> str:
+        self.runs += 1
+        run_id = f"run{self.runs:05d}"
+        tasks = [{"id": "a", "command": "true"}, {"id": "b", "command": "true", "deps": ["a"]}]
+        source = Source("study", "w.json", "https://forge.example/x", "main", sha)
+        new = NewRun("s/w", "hpc", document.parse(tasks), source=source, workspace=workspace)
+        with self.database.writing() as session:
+            create_run(session, run_id, new, self.now)
+        return run_id
+
+    def row(self) -> Checkout:
+        with self.database.reading() as session:
+            return session.scalars(select(Checkout)).one()
+
+    def packed(self, data: bytes, file: Path) -> None:
+        """As the source's thread does it."""
+        file.write_bytes(data)
+        facts = {"archive": "a" * 64, "file": str(file), "size": len(data), "sent": 0}
+        with self.database.writing() as session:
+            checkouts.change(session, self.row().id, Stage.PACKED, **facts)
+
+
+@pytest.fixture
+def world(database: Database, tmp_path: Path) -> Iterator[Ground]:
+    config = parse(
+        {
+            "backends": [{"type": "slurm", "name": "hpc", "ssh": {"host": "none"}}],
+            "sources": [{"type": "git", "name": "study", "url": "https://forge.example/x"}],
+        }
+    )
+    cluster, lead = Placing(), Lead(database, "me")
+    assert lead.renew()
+    hands = lead.hands(cluster, Kept(tmp_path / "kept"), OutputLimits())
+    upkeep = Upkeep(Live.of(config), lambda _: cluster)
+    yield Ground(database, cluster, Cycle(hands, "slurm", 100, upkeep), lead)
+
+
+def test_nothing_is_submitted_before_the_directory_is_there(world: Ground, tmp_path: Path) -> None:
+    run_id = world.start()
+    world.turn()
+    assert (world.row().stage, world.states(run_id)) == (
+        Stage.WANTED,
+        dict.fromkeys("ab", "pending"),
+    )
+    world.turn(times=3)
+    assert len(world.cluster.asked) == 1  # while it is packed, the cluster is not asked
+    world.packed(b"archive", tmp_path / "a.tar.gz")
+    world.cluster.answers = [Placed(WORKING, PATH, why="make"), Placed(READY, PATH)]
+    world.turn()
+    assert world.cluster.asked[-1][1:] == (0, b"archive")
+    assert (world.row().stage, world.row().message) == (Stage.WORKING, "make")
+    assert world.cluster.submitted == []
+    world.turn()
+    assert world.the_run(run_id).folder == PATH
+    assert world.cluster.submitted == ["a"]
+    (job,) = world.cluster.jobs.values()
+    assert job.working_dir == PATH
+    world.cluster.ends("a")
+    world.turn(times=2)
+    assert world.cluster.submitted == ["a", "b"]
+
+
+def test_a_commit_that_is_there_costs_one_question(world: Ground) -> None:
+    world.cluster.answers = [Placed(READY, PATH)]
+    world.start()
+    world.turn()
+    assert world.cluster.submitted == ["a"]
+    world.start()
+    world.turn()
+    assert world.cluster.submitted == ["a", "a"]
+    assert len(world.cluster.asked) == 2
+    world.turn(times=5)
+    assert len(world.cluster.asked) == 2  # and nothing afterwards
+
+
+def test_a_directory_that_was_deleted_is_made_again(world: Ground) -> None:
+    world.cluster.answers = [Placed(READY, PATH), Placed(WANTED, PATH)]
+    world.start()
+    world.turn()
+    world.start()
+    world.turn()
+    assert world.row().stage == Stage.WANTED
+    assert world.cluster.submitted == ["a"]
+
+
+def test_pieces_go_on_where_they_stopped(
+    world: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripthut.engine.placing.PIECE", 4)
+    world.start()
+    world.turn()
+    world.packed(b"0123456789", tmp_path / "a.tar.gz")
+    world.cluster.answers = [
+        Placed(WANTED, PATH, 4),
+        Placed(WANTED, PATH, 3),
+        Placed(WANTED, PATH, 7),
+    ]
+    world.turn()
+    assert [a[1:] for a in world.cluster.asked[1:]] == [(0, b"0123"), (4, b"4567")]
+    assert world.row().sent == 3  # what the backend says counts
+    world.cluster.is_broken = True
+    world.turn()
+    world.cluster.is_broken = False
+    world.cluster.answers = [Placed(WANTED, PATH, 7), Placed(WORKING, PATH)]
+    world.turn()
+    assert [a[1:] for a in world.cluster.asked[3:]] == [(3, b"3456"), (7, b"789")]
+    assert world.row().stage == Stage.WORKING
+
+
+def test_an_archive_that_is_gone_is_packed_again(world: Ground, tmp_path: Path) -> None:
+    """The engine that packed it may have been on another machine."""
+    world.start()
+    world.turn()
+    world.packed(b"x", tmp_path / "a.tar.gz")
+    (tmp_path / "a.tar.gz").unlink()
+    world.turn()
+    assert (world.row().stage, world.row().archive) == (Stage.WANTED, None)
+
+
+def test_a_failure_ends_the_run_and_a_retry_has_it_made_anew(world: Ground) -> None:
+    world.cluster.answers = [Placed(FAILED, PATH, why="postclone ended with exit code 2: no make")]
+    runs = [world.start(), world.start()]
+    world.turn(times=2)
+    for run_id in runs:
+        assert world.states(run_id) == {"a": "failed", "b": "dep_failed"}
+    reason = (
+        "The repository could not be prepared on hpc: postclone ended with exit code 2: no make"
+    )
+    assert world.task_of(runs[0], "a").reason == reason
+    asked = len(world.cluster.asked)
+    world.turn(times=3)
+    assert len(world.cluster.asked) == asked  # nobody waits any more
+    world.cluster.answers = [Placed(READY, PATH)]
+    with world.database.writing() as session:
+        retries.retry_failed(session, session.get_one(Run, runs[0]), world.now)
+    world.turn(times=2)
+    assert world.states(runs[0])["a"] == "queued"
+    assert world.states(runs[1])["a"] == "failed"
+
+
+def test_a_source_that_is_gone_from_the_configuration_ends_the_run(world: Ground) -> None:
+    with world.database.writing() as session:
+        source = Source("other", git_sha=SHA)
+        tasks = document.parse([{"id": "a", "command": "true"}])
+        create_run(session, "abcdefgh", NewRun("x", "hpc", tasks, source=source), world.now)
+    world.turn()
+    assert world.states() == {"a": "failed"}
+    assert "no git source 'other' any more" in (world.task("a").reason or "")
+
+
+def test_a_cancelled_run_waits_for_nothing(world: Ground, tmp_path: Path) -> None:
+    run_id = world.start()
+    world.turn()
+    with world.database.writing() as session:
+        orders.ask_cancel_run(session, session.get_one(Run, run_id), world.now)
+    with world.database.reading() as session:
+        assert checkouts.to_pack(session, world.now) == []
+    world.turn(times=2)
+    assert world.states() == {"a": "cancelled", "b": "cancelled"}
+    assert len(world.cluster.asked) == 1
+
+
+def test_a_workspace_of_its_own_has_the_run_s_name(world: Ground) -> None:
+    run_id = world.start(workspace=Workspace.RUN)
+    world.turn()
+    ((folder, _, _),) = world.cluster.asked
+    assert (folder.name, folder.keep) == (f"0123456789ab-run-{run_id}", True)
+
+
+def test_a_changed_working_copy_has_a_directory_of_its_own(world: Ground) -> None:
+    world.start(sha=f"{SHA}-dirty.fedcba987654")
+    world.turn()
+    assert world.cluster.asked[0][0].name == "fedcba987654"
+
+
+def test_a_remote_that_is_down_is_asked_ever_more_rarely(world: Ground) -> None:
+    world.start()
+    world.turn()
+    for pause in (2, 4, 8):
+        with world.database.writing() as session:
+            checkouts.put_off(session, world.row(), "The remote is down.", world.now)
+        with world.database.reading() as session:
+            later = world.now + timedelta(seconds=pause)
+            assert not checkouts.to_pack(session, later - timedelta(seconds=0.1))
+            assert checkouts.to_pack(session, later)
+    assert world.row().message == "The remote is down."
+
+
+def test_a_commit_that_git_refuses_ends_the_run(world: Ground) -> None:
+    run_id = world.start()
+    world.turn()
+    hands = world.cycle.hands
+    fail(hands.reading, hands.writing, world.row(), "git, about x: not our ref", world.now)
+    world.turn()
+    assert world.states(run_id) == {"a": "failed", "b": "dep_failed"}
+    assert world.row().stage == Stage.FAILED

@@ -1,0 +1,177 @@
+"""Runs from a repository behind ssh, on a real Slurm cluster that has no key to it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.fixtures import Cluster
+from tests.repository import Repository, open_to_all
+from tests.stories.conftest import free_port
+from tests.stories.server import Server, until
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+COUNT = 'cat tally; echo x >>tally; wc -l <tally >"$SCRIPTHUT_OUTPUT_DIR/count.txt"; cat lib/x.txt'
+SMALL = {"memory": "50M"}
+FAN = {
+    "title": "Fan out and in",
+    "tasks": [
+        {"id": "first", "command": COUNT, **SMALL},
+        {
+            "id": "sim.a",
+            "command": "git rev-parse HEAD; pwd",
+            "deps": ["first"],
+            **SMALL,
+        },
+        {"id": "sim.b", "command": "ls", "working_dir": "lib", "deps": ["first"], **SMALL},
+        {
+            "id": "merge",
+            "command": 'echo "- merged $SCRIPTHUT_GIT_SHA" >"$SCRIPTHUT_RUN_SUMMARY"',
+            "deps": ["sim.*"],
+            **SMALL,
+        },
+    ],
+}
+
+
+@pytest.fixture
+def repository(slurm: Cluster) -> Iterator[Repository]:
+    with open_to_all() as place:
+        yield _repository(slurm, place)
+
+
+def _repository(slurm: Cluster, place: Path) -> Repository:
+    library = Repository(place / "library", owner=slurm.user)
+    library.commit({"x.txt": "of the submodule\n"})
+    made = Repository(place / "theirs", owner=slurm.user)
+    made.commit({".hut/workflows/fan.json": FAN, "tally": ""})
+    made.git("submodule", "--quiet", "add", "../library", "lib")
+    made.commit()
+    return made
+
+
+@pytest.fixture
+def server(slurm: Cluster, repository: Repository, tmp_path: Path) -> Iterator[Server]:
+    key = tmp_path / "deploy_key"
+    key.write_bytes(slurm.key.read_bytes())
+    key.chmod(0o600)
+    ssh = {
+        "host": slurm.host,
+        "port": slurm.port,
+        "user": slurm.user,
+        "key_path": str(slurm.key),
+        "known_hosts": str(slurm.known_hosts),
+    }
+    clones = f"~/clones-{tmp_path.name}"
+    server = Server(tmp_path / "server", free_port(), [])
+    server.backends = [{"type": "slurm", "name": "hpc", "ssh": ssh, "clone_dir": clones}]
+    server.directory.mkdir()
+    server.sources = [
+        {
+            "type": "git",
+            "name": "study",
+            "url": f"ssh://{slurm.user}@{slurm.host}:{slurm.port}{repository.path}",
+            "deploy_key": str(key),
+            "known_hosts": str(slurm.known_hosts),
+        }
+    ]
+    server.start()
+    yield server
+    server.stop()
+
+
+def start(server: Server, **asked: object) -> str:
+    answer = server.post("/sources/study/run?wait=60", {"workflow": "fan", **asked})
+    assert "id" in answer, answer
+    return str(answer["id"])
+
+
+def count(server: Server, run_id: str) -> str:
+    """How many runs have worked in the directory of a run, this one included."""
+    address = f"/runs/{run_id}/tasks/first/outputs"
+    until(lambda: bool(server.get(address)["files"]), 60, "outputs")
+    (file,) = server.get(address)["files"]
+    return server.page(file["url"]).strip()
+
+
+def log(server: Server, run_id: str, key: str) -> str:
+    address = f"/runs/{run_id}/tasks/{key}/logs?tail=50"
+    until(lambda: bool(server.get(address)["content"]), 60, f"the log of {key}")
+    return str(server.get(address)["content"])
+
+
+def test_a_repository_is_brought_to_a_cluster_that_cannot_reach_it(
+    server: Server, repository: Repository, slurm: Cluster
+) -> None:
+    head = repository.git("rev-parse", "HEAD")
+    run_id = start(server)
+    repository.commit({"tally": "moved\n"})  # the branch moves on; the run does not
+    assert server.await_end(run_id) == "completed", server.log()[-3000:]
+    assert "of the submodule" in log(server, run_id, "first")
+    told = log(server, run_id, "sim.a")
+    assert head in told
+    assert f"/{head[:12]}\n" in told
+    assert "x.txt" in log(server, run_id, "sim.b")
+    until(lambda: bool(server.get(f"/runs/{run_id}/summary")["sections"]), 60, "the run's summary")
+    assert f"merged {head}" in server.get(f"/runs/{run_id}/summary")["sections"][0]["html"]
+    page = server.page(f"/runs/{run_id}")
+    assert head[:10] in page
+    assert "fan.json" in page
+
+
+def test_runs_with_workspaces_of_their_own_do_not_meet(
+    server: Server, repository: Repository
+) -> None:
+    shared = [start(server), start(server)]
+    assert [server.await_end(run_id) for run_id in shared] == ["completed"] * 2
+    assert sorted(count(server, run_id) for run_id in shared) == ["1", "2"]
+    server.sources[0]["workspace"] = "run"
+    server.stop()
+    server.start()
+    own = [start(server), start(server)]
+    assert [server.await_end(run_id) for run_id in own] == ["completed"] * 2
+    assert [count(server, run_id) for run_id in own] == ["1", "1"]
+
+
+def test_a_cluster_that_goes_away_while_a_directory_is_made_delays_the_run(
+    server: Server, repository: Repository, slurm: Cluster
+) -> None:
+    server.sources[0]["postclone"] = "sleep 6; echo made >>../made-$$"
+    server.stop()
+    server.start()
+    run_id = start(server)
+    page = f"/runs/{run_id}"
+    until(lambda: "it is unpacked there" in server.page(page), 60, "it is prepared there")
+    slurm.fault("ssh-stop")
+    slurm.fault("ssh-kill-sessions")
+    until(lambda: server.backend("hpc")["failing_since"] is not None, 90, "the card says so")
+    assert set(server.states(run_id).values()) == {"pending"}
+    server.kill()  # and the server does not come out of it either
+    slurm.up()
+    server.start()
+    assert server.await_end(run_id, 180) == "completed"
+    assert count(server, run_id) == "1"
+
+
+def test_a_dry_run_leaves_nothing_on_the_cluster(
+    server: Server, repository: Repository, slurm: Cluster
+) -> None:
+    shown = server.post("/sources/study/dry-run?wait=60", {"workflow": "fan"})
+    assert [task["id"] for task in shown["tasks"]] == ["first", "sim.a", "sim.b", "merge"]
+    assert "--job-name=first" in shown["tasks"][0]["script"]
+    assert shown["tasks"][3]["deps"] == ["sim.a", "sim.b"]
+    assert shown["tasks"][2]["working_dir"].endswith("/lib")
+    assert "clones-" not in slurm.as_user(["ls"])
+
+
+def test_a_directory_of_the_cluster_is_a_source(
+    server: Server, repository: Repository, slurm: Cluster, tmp_path: Path
+) -> None:
+    server.sources = [
+        {"type": "path", "name": "study", "path": str(repository.path), "backend": "hpc"}
+    ]
+    server.stop()
+    server.start()
+    run_id = start(server)
+    assert server.await_end(run_id) == "completed"
+    assert str(repository.path) in log(server, run_id, "sim.a")
