@@ -62,9 +62,9 @@ def server(slurm: Cluster, repository: Repository, tmp_path: Path) -> Iterator[S
         "key_path": str(slurm.key),
         "known_hosts": str(slurm.known_hosts),
     }
-    clones = f"~/clones-{tmp_path.name}"
+    clones = f"clones-{repository.path.parent.name}"  # the login user's home outlives a session
     server = Server(tmp_path / "server", free_port(), [])
-    server.backends = [{"type": "slurm", "name": "hpc", "ssh": ssh, "clone_dir": clones}]
+    server.backends = [{"type": "slurm", "name": "hpc", "ssh": ssh, "clone_dir": f"~/{clones}"}]
     server.directory.mkdir()
     server.sources = [
         {
@@ -78,6 +78,7 @@ def server(slurm: Cluster, repository: Repository, tmp_path: Path) -> Iterator[S
     server.start()
     yield server
     server.stop()
+    slurm.as_user(["rm", "-rf", clones])
 
 
 def start(server: Server, **asked: object) -> str:
@@ -161,7 +162,7 @@ def test_a_dry_run_leaves_nothing_on_the_cluster(
     assert "--job-name=first" in shown["tasks"][0]["script"]
     assert shown["tasks"][3]["deps"] == ["sim.a", "sim.b"]
     assert shown["tasks"][2]["working_dir"].endswith("/lib")
-    assert "clones-" not in slurm.as_user(["ls"])
+    assert str(server.backends[0]["clone_dir"])[2:] not in slurm.as_user(["ls"])
 
 
 def test_a_directory_of_the_cluster_is_a_source(
