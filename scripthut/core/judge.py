@@ -18,6 +18,7 @@ UNHEARD = timedelta(minutes=1)  # "no such job" for this long: it was never subm
 YOUNG = timedelta(seconds=10)  # a scheduler may take this long to show a job it accepted
 WORD = timedelta(seconds=30)  # how long a scheduler's own word is awaited for a killed job
 
+_KILLED = 137  # what a shell makes of SIGKILL, which is what a kernel without memory sends
 SIGNALLED = range(129, 128 + 65)  # exit codes that tell of a signal; 255 is a code like any other
 SIGNALS = {1: "SIGHUP", 2: "SIGINT", 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
 ENDED = {
@@ -167,16 +168,28 @@ def _scheduler_says(
         own_words = own_words if note is None else _why(note)
     if event is Event.CANCELLED and sighting.phase is Phase.FAILED:
         own_words = "Cancelled"
-    facts["cause"] = _cause(sighting, note) if event is Event.EXITED_BAD else None
+    facts["cause"] = _cause(sighting, note, claimed_by) if event is Event.EXITED_BAD else None
     facts["reason"] = None if event is Event.EXITED_OK else (own_words or sighting.word.title())
     return Verdict(event, {k: v for k, v in facts.items() if k == "reason" or v is not None})
 
 
-def _cause(sighting: Sighting, note: ExitNote | None) -> Cause:
-    """What the scheduler's word tells of, else what the job script itself knows."""
-    if note is not None and note.is_late:
+def _cause(sighting: Sighting, note: ExitNote | None, claimed_by: str | None) -> Cause:
+    """What the scheduler's word tells of, else what the job script itself knows.
+
+    A script that began and left no note was killed outright: so it looks where nobody says that
+    memory ran out.
+    """
+    known = cause(sighting.word)
+    if known is Cause.ANY and note is not None:
+        return _cause_by_note(note)
+    was_killed = sighting.word == "FAILED" and claimed_by == sighting.job_id
+    return Cause.OUT_OF_MEMORY if was_killed and note is None else known
+
+
+def _cause_by_note(note: ExitNote) -> Cause:
+    if note.is_late:
         return Cause.TIMEOUT
-    return cause(sighting.word)
+    return Cause.OUT_OF_MEMORY if note.code == _KILLED else Cause.ANY
 
 
 def _was_killed(sighting: Sighting) -> bool:
@@ -246,7 +259,7 @@ def _note_facts(note: ExitNote) -> dict[str, object]:
         "finished_at": max(note.ended_at, note.started_at),
         "node": note.node,
         "reason": _why(note),
-        "cause": None if note.code == 0 else Cause.TIMEOUT if note.is_late else Cause.ANY,
+        "cause": None if note.code == 0 else _cause_by_note(note),
     }
 
 

@@ -9,7 +9,27 @@ import yaml
 from scripthut.core.errors import Invalid
 
 # libyaml where it is there: a document of 10,000 tasks takes a second instead of ten.
-_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SAFE: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_SAFE):  # type: ignore[misc, valid-type]
+    """YAML 1.2's plain words: `on` is a text, and so are `1:00:00`, `007` and a date."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - how PyYAML is told
+        sign: [(tag, what) for tag, what in some if tag.rpartition(":")[2] in ("null", "merge")]
+        for sign, some in _SAFE.yaml_implicit_resolvers.items()
+    }
+
+
+_NUMBER = "-+.0123456789"
+for _tag, _what, _signs in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)", _NUMBER),
+    ("float", r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", _NUMBER),
+):
+    _pattern = re.compile(f"^(?:{_what})$")
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, list(_signs))
+
 MOST = 5_000_000  # values in a document
 _STEP = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")
 _NESTED = "is nested too deeply to be a document"
@@ -49,10 +69,12 @@ def _json(text: str, name: str) -> object:
 
 def _yaml(text: str, name: str) -> object:
     try:
-        data: object = yaml.load(text, _LOADER)  # noqa: S506 - a safe loader, with or without C
+        data: object = yaml.load(text, _Loader)  # noqa: S506 - a safe loader, with or without C
     except RecursionError:
         raise Invalid(name, [_NESTED]) from None
     except yaml.MarkedYAMLError as error:
+        if "nesting depth" in str(error.problem):
+            raise Invalid(name, [_NESTED]) from None
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise Invalid(name, [f"{where}is not YAML: {error.problem or error.context}"]) from None
@@ -72,7 +94,7 @@ def with_lines(text: str, problems: list[str]) -> list[str]:
     """
     try:
         # JSON is YAML, apart from tabs; raw ones stand only between JSON's words.
-        root = yaml.compose(text.removeprefix("\ufeff").replace("\t", " "), _LOADER)
+        root = yaml.compose(text.removeprefix("\ufeff").replace("\t", " "), _Loader)
     except (yaml.YAMLError, RecursionError, ValueError):
         return problems
     if root is None:

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from scripthut import __version__
 from scripthut.clock import utcnow
+from scripthut.core import schema
 from scripthut.core.errors import Refused
 from scripthut.core.jobs import Chunk
 from scripthut.core.states import State
@@ -82,6 +83,12 @@ def rerun(run_id: str) -> ResponseReturnValue:
     new_id = again(run_id, wanted, asked.get("mode", "all"), asked.get("request_key"))
     location = url_for("api.run", run_id=new_id)
     return _whole(new_id), 201 if new_id == wanted else 200, {"Location": location}
+
+
+@bp.get("/schema/workflow")
+def workflow_schema() -> ResponseReturnValue:
+    """Give the JSON Schema of workflow documents."""
+    return schema.schema()
 
 
 @bp.get("/runs")

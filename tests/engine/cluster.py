@@ -50,6 +50,7 @@ class FakeCluster:
     submitted: list[str] = field(default_factory=list)  # task ids, in order
     documents: dict[str, bytes | Unreadable] = field(default_factory=dict)  # path -> what it holds
     asked_for: list[str] = field(default_factory=list)  # paths, in order
+    claims: bool = False  # every job has claimed its token
     writes: bool = False  # every task has written a file
     submitted_when_fetched: list[list[str]] = field(default_factory=list)
     queue: Queue = field(default_factory=Queue)
@@ -85,7 +86,9 @@ class FakeCluster:
             t: self.rows[by_token[t]] for t in wanted & set(by_token) if by_token[t] in self.rows
         }
         notes = {t: note for t, note in self.notes.items() if t in wanted}
-        return Observation(seen, notes, listings=self._listings(wanted) if self.writes else {})
+        claims = {t: by_token[t] for t in wanted & set(by_token)} if self.claims else {}
+        listings = self._listings(wanted) if self.writes else {}
+        return Observation(seen, notes, claims, listings=listings)
 
     def _listings(self, tokens: Collection[Token]) -> Mapping[Token, Listing]:
         files = {t: (RemoteFile(t, Area.OUTPUT, b"plot.png", 1, 1),) for t in tokens}

@@ -174,3 +174,11 @@ def test_more_than_its_most_is_never_asked_for() -> None:
 def test_a_number_alone_means_so_many_more_attempts_for_any_reason() -> None:
     found = [again(spec(retry=2), n, Cause.ANY, None) for n in (1, 2, 3)]
     assert [one and one.wait for one in found] == [60, 120, None]
+
+
+def test_a_job_that_was_killed_outright_counts_as_out_of_memory(world: World) -> None:
+    start(world, on="out_of_memory", wait="0s")
+    world.cluster.claims = True
+    fails(world, "FAILED")
+    assert world.states()["fit"] == "retrying"
+    assert world.task("fit").asked == {"memory": 8 * GIB}
