@@ -25,6 +25,8 @@ PAGES = {
     "run-failed": f"/runs/{showroom.FAILED}",
     "run-large": f"/runs/{showroom.LARGE}",
     "run-filtered": f"/runs/{showroom.LARGE}?state=failed&state=running&by=-elapsed&find=sim",
+    "graph": f"/runs/{showroom.FAILED}?view=graph",
+    "graph-large": f"/runs/{showroom.LARGE}?view=graph",
     "task-why": f"/runs/{showroom.FAILED}/tasks/assemble.sample_17",
     "task-script": f"/runs/{showroom.FAILED}/tasks/assemble.sample_17?tab=script",
     "task-log": f"/runs/{showroom.FAILED}/tasks/assemble.sample_17?tab=output",

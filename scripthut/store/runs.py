@@ -10,6 +10,7 @@ from sqlalchemy import Select, Text, cast, func, or_, select, tuple_
 from sqlalchemy.orm import Session, contains_eager
 
 from scripthut.core.errors import NotFound
+from scripthut.core.layers import Leaf
 from scripthut.core.states import TERMINAL, RunState, State, run_state
 from scripthut.store.models import EventRow, Run, Task
 
@@ -327,6 +328,18 @@ def changed(session: Session, run_id: str, since: Mark) -> list[Mark]:
     statement = select(Task.version, Task.id).where(Task.run_id == run_id, later)
     found = session.execute(statement.order_by(Task.version, Task.id))
     return [Mark(*row) for row in found]
+
+
+def leaves(session: Session, run_id: str) -> list[Leaf]:
+    """A run's tasks as its graph needs them, in the document's order."""
+    statement = select(Task.id, Task.n, Task.key, Task.deps).where(Task.run_id == run_id)
+    return [Leaf(*row) for row in session.execute(statement.order_by(Task.n))]
+
+
+def states(session: Session, run_id: str) -> dict[int, State]:
+    """Row id -> state, of all of a run's tasks."""
+    statement = select(Task.id, Task.state).where(Task.run_id == run_id)
+    return {row_id: State(state) for row_id, state in session.execute(statement)}
 
 
 def groups(session: Session, run_id: str) -> list[Group]:

@@ -13,6 +13,7 @@ from scripthut.core.states import State
 from scripthut.store.search import ORDERS, Wish
 
 LONGEST = 200  # characters that are searched for
+MOST_UNFOLDED = 20  # nodes of a graph
 
 
 class View(StrEnum):
@@ -30,6 +31,7 @@ class Look:
     view: View = View.TABLE
     find: str = ""
     states: tuple[State, ...] = ()
+    unfold: tuple[int, ...] = ()  # nodes of the graph that are drawn task by task
     by: str = ""  # a key of ORDERS, with "-" before it when the last come first
 
     @property
@@ -49,6 +51,7 @@ class Look:
             "find": self.find,
             "state": [state.value for state in self.states],
             "by": self.by,
+            "unfold": [str(first) for first in self.unfold] if self.view is View.GRAPH else [],
         }
         return {name: value for name, value in said.items() if value}
 
@@ -65,6 +68,12 @@ class Look:
         """The same with a state added to those that are asked for, or taken from them."""
         others = tuple(known for known in self.states if known is not state)
         return replace(self, states=others if state in self.states else (*self.states, state)).args
+
+    def unfolding(self, first: int) -> dict[str, str | list[str]]:
+        """The same with a node of the graph unfolded, or folded again."""
+        others = tuple(known for known in self.unfold if known != first)
+        unfold = others if first in self.unfold else (*self.unfold, first)
+        return replace(self, unfold=unfold).args
 
     def sorting(self, by: str) -> dict[str, str | list[str]]:
         """The same sorted by this: upwards, then downwards, then as the document has it."""
@@ -93,5 +102,6 @@ def read(args: MultiDict[str, str]) -> Look:
         view=View(view) if view in set(View) else View.TABLE,
         find=args.get("find", "").strip()[:LONGEST],
         states=tuple(State(state) for state in asked if state in set(State)),
+        unfold=tuple(sorted(set(args.getlist("unfold", int)[:MOST_UNFOLDED]))),
         by=by if by.lstrip("-") in ORDERS and by.count("-") < 2 else "",
     )

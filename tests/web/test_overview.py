@@ -93,9 +93,9 @@ def test_the_list_that_was_here_is_found_where_it_went(client, hut):
 def test_a_run_says_how_long_it_will_take(client, hut):
     hut.run({f"t.{i}": "completed" if i < 5 else "pending" for i in range(10)})
     page = client.get("/runs/abcdefgh").text
-    assert re.search(r"about \d+m \d\ds, until <time", page)
+    assert re.search(r">\d+m \d\ds, until <time", page)
     hut.run({"a": "running", "b": "pending"}, "bbbbbbbb")
-    assert "Left, by what is done" not in client.get("/runs/bbbbbbbb").text
+    assert "Left, about" not in client.get("/runs/bbbbbbbb").text
 
 
 def test_runs_are_found_by_words_and_backend(client, hut):

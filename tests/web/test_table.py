@@ -137,7 +137,7 @@ def test_failures_are_one_step_away(client, study):
 
 def test_a_run_without_a_failure_leads_to_none(client, hut):
     hut.run({"a": "completed"})
-    assert "failure" not in client.get(RUN).text
+    assert "First failure" not in client.get(RUN).text
 
 
 def test_ten_thousand_tasks_are_filtered_in_a_moment(client, hut):
