@@ -21,11 +21,15 @@ def build(part: AnyBackend, settings: Settings) -> Backend:
     match part:
         case config.Slurm():
             dialect = Slurm(
-                part.account, part.partition_map, part.default_partition, part.login_shell
+                part.account,
+                part.partition_map,
+                part.default_partition,
+                part.login_shell,
+                tuple(part.extra_args),
             )
             return ClusterBackend(part.name, dialect, SSH(_target(part.ssh)), limits)
         case config.PBS():
-            pbs = PBS(part.account, part.queue, part.login_shell)
+            pbs = PBS(part.account, part.queue, part.login_shell, extra=tuple(part.extra_args))
             return ClusterBackend(part.name, pbs, SSH(_target(part.ssh)), limits)
         case config.Local():
             machine = whole()

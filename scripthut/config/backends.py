@@ -38,6 +38,7 @@ class Slurm(Part):
     partition_map: dict[str, str] = {}
     default_partition: str | None = None
     login_shell: bool = False
+    extra_args: list[str] = []  # for every submission: "--qos=high"
     clone_dir: str = CLONES
     max_concurrent: int = Field(100, ge=1)
     env: EnvRules = []
@@ -53,6 +54,7 @@ class PBS(Part):
     account: str | None = None
     queue: str | None = None  # None: what a task names as its partition, else the server's default
     login_shell: bool = False
+    extra_args: list[str] = []  # for every submission: "--qos=high"
     clone_dir: str = CLONES
     max_concurrent: int = Field(100, ge=1)
     env: EnvRules = []

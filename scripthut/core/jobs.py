@@ -32,6 +32,7 @@ class Resources:
     memory: int | None = None  # None: the scheduler's default
     time_limit: int | None = None  # None: the partition's limit
     gres: str | None = None
+    extra: tuple[str, ...] = ()  # words for sbatch or qsub, passed on as they are
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,7 @@ class TaskSpec(BaseModel):
     time_limit: Annotated[int | None, BeforeValidator(_time_limit)] = 3600
     timeout: Seconds | None = None  # that the command itself may run, on every backend
     gres: Line | None = None
+    extra_args: list[Line] = []
     output_file: Line | None = None
     error_file: Line | None = None
     env: list[EnvRule] = []

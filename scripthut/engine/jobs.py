@@ -45,7 +45,12 @@ def job_of(task: Task, home: PurePosixPath, attempt: int | None = None) -> Job:
         init=given.script,
         timeout=asked.get("timeout", spec.timeout),
         resources=Resources(
-            spec.partition, spec.cpus, asked["memory"], asked["time_limit"], spec.gres
+            spec.partition,
+            spec.cpus,
+            asked["memory"],
+            asked["time_limit"],
+            spec.gres,
+            tuple(spec.extra_args),
         ),
         paths=where,
         job_id=task.job_id if is_present else None,

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from scripthut.core.errors import Refused
 from scripthut.core.jobs import Accepted, Answer, Job, Rejected, Sighting, Token
 from scripthut.core.queue import Queue
 from scripthut.core.survey import Facts
@@ -22,6 +23,26 @@ class Row:
     sighting: Sighting
     tokens: frozenset[Token]
     submitted_at: datetime | None = None
+
+
+def check_extra(key: str, given: Sequence[str], refused: Collection[str]) -> None:
+    """Refuse words for a submission that are no options, or would lose the job.
+
+    An option's value stands in the same word, so that no word can be taken for a script.
+    """
+    for word in given:
+        name = word.partition("=")[0]
+        if len(word) < 2 or not word.startswith("-") or word == "--":
+            raise Refused(
+                f"task {key!r}: extra_args {word!r} is no option: write an option and its value as "
+                'one word, like "--qos=high" or "-lplace=scatter"'
+            )
+        is_long = word.startswith("--")  # which may be written short: --arr
+        if any(one.startswith(name) if is_long else word.startswith(one) for one in refused):
+            raise Refused(
+                f"task {key!r}: extra_args {word!r} cannot be passed on: scripthut would not find "
+                "the job again"
+            )
 
 
 class Dialect(Protocol):

@@ -19,7 +19,7 @@ from scripthut.core.quote import sh
 from scripthut.core.survey import Facts
 from scripthut.schedulers import pbs_facts, pbs_text
 from scripthut.schedulers import pbs_words as words
-from scripthut.schedulers.base import Row
+from scripthut.schedulers.base import Row, check_extra
 from scripthut.schedulers.pbs_end import NO_LOG, ending
 from scripthut.schedulers.pbs_text import Attributes
 
@@ -58,6 +58,7 @@ class PBS:
     queue_name: str | None = None
     login_shell: bool = False
     kind: words.Kind | None = None
+    extra: tuple[str, ...] = ()  # words for qsub, of all jobs
 
     def introduction(self) -> list[str]:
         """Every kind of PBS answers this in its own way, without asking its server."""
@@ -89,7 +90,10 @@ class PBS:
     def submit(self, job: Job) -> list[str]:
         """Qsub with all options; the script comes on standard input, or in script_file."""
         file = self.script_file(job)
+        extra = [*self.extra, *job.resources.extra]
+        check_extra(job.key, extra, words.NOT_PASSED_ON)
         options = [
+            *(self._word(word) for word in extra),
             *("-N", job_name(job, self._kind)),
             *self._option("-q", self.queue_name or job.resources.partition),
             *self._option("-A", self.account),

@@ -118,6 +118,9 @@ COMMENTS: Mapping[str, str] = {
     "Can Never Run: ": "Can never start: ",
 }
 
+# Words for qsub that would leave a job nobody finds again, or none, or many.
+NOT_PASSED_ON = ("-I", "-J", "-t", "-z", "-X", "-N", "-o", "-e", "-k", "-j", "-S", "-Wblock", "-f")
+
 # Exit codes of the commands that are answers, not failures: no such job; it has finished.
 NO_SUCH_JOB, HAS_FINISHED = 153, 35
 NO_HISTORY = "not configured to maintain job history"

@@ -15,7 +15,7 @@ from scripthut.core.survey import Facts
 from scripthut.schedulers import slurm_facts
 from scripthut.schedulers import slurm_text as text
 from scripthut.schedulers import slurm_words as words
-from scripthut.schedulers.base import Row
+from scripthut.schedulers.base import Row, check_extra
 
 _CLOCK = ("env", "TZ=UTC", "SLURM_TIME_FORMAT=%s")  # else times are local and say no zone
 _AT_ONCE = 500  # ids in one sacct: far from the longest command line
@@ -31,6 +31,7 @@ class Slurm:
     partitions: Mapping[str, str] = field(default_factory=dict)
     default_partition: str | None = None
     login_shell: bool = False
+    extra: tuple[str, ...] = ()  # words for sbatch, of all jobs
 
     def introduction(self) -> list[str]:
         """Nothing: every Slurm understands the same."""
@@ -70,7 +71,9 @@ class Slurm:
             "error": _log(str(job.paths.err)),
             "open-mode": "append",  # a second job with this token must not empty the first's logs
         }
-        given = [f"--{name}={value}" for name, value in options.items() if value is not None]
+        given = [*self.extra, *asked.extra]  # before ours, for the last of two counts
+        check_extra(job.key, given, words.NOT_PASSED_ON)
+        given += [f"--{name}={value}" for name, value in options.items() if value is not None]
         if any(set(option) & set("\0\r\n") for option in given):
             raise Refused(f"task {job.key!r}: a value for Slurm holds a line break")
         return ["sbatch", "--parsable", *given]

@@ -2,6 +2,8 @@
 
 Each squeue record stands between two signs that no printable name holds, the job's name last, so
 nothing a name holds can move a field. sacct cannot mark records: its fields are counted instead.
+`squeue --json` would be as safe, but holds 4 KB a job, and its fields change their names from one
+version to the next.
 """
 
 import re

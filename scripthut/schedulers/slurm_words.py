@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from scripthut.core.jobs import Phase
+from scripthut.schedulers.slurm_limits import limit
 
 # squeue(1) and sacct(1), "JOB STATE CODES"; the words of newer versions too.
 PHASES: Mapping[str, Phase] = {
@@ -62,19 +63,30 @@ NOT_LOOKED_AT = "Not looked at by the scheduler yet"
 
 # squeue(1), "JOB REASON CODES". What is not here is shown as Slurm says it.
 REASONS: Mapping[str, str] = {
+    "AccountingPolicy": "An accounting limit is reached",
     "AccountNotAllowed": "Can never start: its account may not use this partition",
     "AssociationJobLimit": "The account's limit of jobs is reached",
     "AssociationResourceLimit": "The account's limit of resources is reached",
     "AssociationTimeLimit": "The account's limit of time is reached",
     "BadConstraints": "Can never start: no node has what it asks for",
     "BeginTime": "Its earliest start has not come yet (also after a requeue, for two minutes)",
+    "BlockFreeAction": "Its nodes are being freed",
+    "BlockMaxError": "Its nodes could not be set up",
+    "BurstBufferOperation": "Its burst buffer could not be set up: see the cluster's administrator",
+    "BurstBufferResources": "Waits for room in the burst buffer",
+    "BurstBufferStageIn": "Its data are being copied in",
     "Cleaning": "Its earlier run is still being cleaned up",
+    "DeadLine": "Can never start: it would not end before its deadline",
     "Dependency": "Waits for another job",
     "DependencyNeverSatisfied": "Can never start: a job it depends on failed",
+    "FedJobLock": "Another cluster of the federation considers it",
+    "FrontEndDown": "The front end that would start it is down",
+    "InactiveLimit": "It was inactive for too long",
     "InvalidAccount": "Can never start: its account is not valid",
     "InvalidQOS": "Can never start: its quality of service is not valid",
     "JobArrayTaskLimit": "The array's limit of running tasks is reached",
     "JobHeldAdmin": "Held by the cluster's administrator",
+    "JobHoldMaxRequeue": "Held: it was requeued too often; release it with `scontrol release`",
     "JobHeldUser": "Held: release it with `scontrol release`",
     "JobLaunchFailure": (
         "Its script was killed (out of memory? its error log may say so), or Slurm could not "
@@ -82,6 +94,7 @@ REASONS: Mapping[str, str] = {
     ),
     "Licenses": "Waits for a licence",
     "MaxCpuPerAccount": "The account's limit of processors is reached",
+    "MaxMemPerLimit": "Can never start: it asks for more memory than the cluster allows",
     "NodeDown": "Its node went down",
     "NonZeroExitCode": "Exited with a code other than 0",
     "OutOfMemory": "Ran out of memory: ask for more with `memory`",
@@ -91,6 +104,8 @@ REASONS: Mapping[str, str] = {
     "PartitionNodeLimit": "Can never start: it asks for more nodes than the partition allows",
     "PartitionTimeLimit": "Can never start: its time limit is longer than the partition allows",
     "Priority": "Jobs of higher priority are before it",
+    "PowerNotAvail": "Waits for electrical power",
+    "PowerReserved": "Waits for electrical power that is reserved",
     "Prolog": "Its node is being prepared",
     "QOSJobLimit": "Your limit of jobs is reached",
     "QOSMaxCpuPerUserLimit": "Your limit of processors is reached",
@@ -99,10 +114,19 @@ REASONS: Mapping[str, str] = {
     "QOSMaxMemoryPerUser": "Your limit of memory is reached",
     "QOSMaxSubmitJobPerUserLimit": "Your limit of submitted jobs is reached",
     "QOSMaxWallDurationPerJobLimit": "Can never start: its time limit is longer than allowed",
+    "QOSResourceLimit": "The quality of service's limit of resources is reached",
+    "QOSTimeLimit": "The quality of service's limit of time is reached",
+    "QOSUsageThreshold": "Your usage is above what its quality of service allows",
     "QOSNotAllowed": "Can never start: its quality of service may not use this partition",
     "ReqNodeNotAvail": "The nodes it needs are not available",
     "Reservation": "Waits for its reservation",
+    "ReservationDeleted": "Held: its reservation was deleted; release it with `scontrol release`",
     "Resources": "Waits for free resources",
+    "SchedDefer": NOT_LOOKED_AT,
+    "WaitingForScheduling": NOT_LOOKED_AT,
+    "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions": (
+        "The nodes it could use are down, draining, or reserved for others"
+    ),
     "SystemFailure": "Slurm itself, or its file system, failed",
     "TimeLimit": "Reached its time limit of {limit}",
     "job requeued in held state": "Held after a requeue: release it with `scontrol release`",
@@ -130,8 +154,16 @@ def why(reason: str) -> str | None:
     bare = reason.strip("()")
     if bare in ("None", ""):
         return None
-    return REASONS.get(bare) or REASONS.get(bare.partition(",")[0]) or bare
+    return REASONS.get(bare) or REASONS.get(bare.partition(",")[0]) or limit(bare) or bare
 
+
+# Words for sbatch that would leave a job nobody finds again, or none, or many.
+NOT_PASSED_ON = (
+    *("-a", "--array", "-M", "--clusters", "--cluster-constraint", "-W", "--wait", "--wrap"),
+    *("--test-only", "-h", "--help", "-V", "--version", "--usage", "-Q", "--quiet", "--uid"),
+    *("-J", "--job-name", "--comment", "-o", "--output", "-e", "--error", "-i", "--input"),
+    *("--ignore-pbs", "--parsable", "--open-mode"),
+)
 
 # sbatch's words after which the job may have been taken all the same.
 UNKNOWN = (

@@ -223,3 +223,19 @@ def test_a_cancelled_job_that_has_gone_is_no_failure() -> None:
 def test_a_cancel_that_did_not_arrive_is_no_answer(code: int, err: str) -> None:
     with pytest.raises(Unreachable, match="scancel"):
         Slurm().parse_cancel(Answer(code, "", err))
+
+
+def test_extra_words_come_before_ours_so_that_ours_count() -> None:
+    asked = replace(JOB, resources=replace(JOB.resources, extra=("--qos=high", "--mem=1M")))
+    argv = Slurm(extra=("--mail-type=NONE",)).submit(asked)
+    assert argv[:5] == ["sbatch", "--parsable", "--mail-type=NONE", "--qos=high", "--mem=1M"]
+    assert f"--comment={TOKEN}" in argv[5:]
+
+
+@pytest.mark.parametrize(
+    "word", ["other.sh", "--", "-", "--array=1-9", "-a1-9", "-Mall", "--wait", "--arr=2"]
+)
+def test_extra_words_that_would_lose_the_job_are_refused(word: str) -> None:
+    asked = replace(JOB, resources=replace(JOB.resources, extra=(word,)))
+    with pytest.raises(Refused, match=r"extra_args .* (is no option|cannot be passed on)"):
+        Slurm().submit(asked)

@@ -14,7 +14,7 @@ from scripthut.core.errors import BadAnswer, Unreachable
 from scripthut.core.jobs import Answer, Phase
 from scripthut.schedulers.base import Row
 from scripthut.schedulers.slurm import Slurm
-from scripthut.schedulers.slurm_words import ENDS, PHASES, REASONS
+from scripthut.schedulers.slurm_words import ENDS, PHASES, REASONS, why
 
 REST = ["normal", "hut", "1", "100M", "1", "N/A", "proj1", "N/A", "x run00000.0.1"]
 CAPTURED = Path(__file__).parent.parent / "captured" / "slurm"
@@ -117,7 +117,13 @@ def test_every_ending_has_words_for_people() -> None:
     assert endings - ENDS.keys() == {"FAILED"}  # which tells its exit code, or Slurm's reason
 
 
-@pytest.mark.parametrize("why", ["None", *REASONS, "QOSGrpCpuLimit", "A, new: (reason) of 2031"])
+@pytest.mark.parametrize("name", (CAPTURED / "reasons.txt").read_text().split())
+def test_every_reason_that_slurm_knows_has_words_for_people(name: str) -> None:
+    told = why(name)
+    assert name == "None" if told is None else " " in told
+
+
+@pytest.mark.parametrize("why", ["None", *REASONS, "QOSGrpNewLimit", "A, new: (reason) of 2031"])
 def test_every_reason_to_wait_is_told_or_shown_as_it_is(why: str) -> None:
     fields = ["7", "PENDING", why, "1", "N/A", "N/A", "1:00:00", "", "(null)", *REST]
     (row,) = SLURM.parse_queue(Answer(0, "\x1e" + "\x1f".join(fields) + "\x1e\n", ""))
