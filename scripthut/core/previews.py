@@ -30,6 +30,9 @@ class View(StrEnum):
     LINES = "lines"  # text, logs and source, with numbers
     HTML = "html"  # in a frame of its own origin
     PDF = "pdf"  # by the browser's own reader
+    ARRAY = "array"  # NumPy's: its type, its shape, its first rows
+    ARRAYS = "arrays"  # several of them
+    COLUMNS = "columns"  # a schema and the first rows
     HEX = "hex"  # the bytes
 
 
@@ -107,6 +110,9 @@ _VIEWS: Mapping[View, frozenset[str]] = {
     View.RECORDS: frozenset({"jsonl", "ndjson"}),
     View.HTML: frozenset({"htm", "html"}),
     View.PDF: frozenset({"pdf"}),
+    View.ARRAY: frozenset({"npy"}),
+    View.ARRAYS: frozenset({"npz"}),
+    View.COLUMNS: frozenset({"parquet", "pq"}),
 }
 _VIEW_OF = {end: view for view, ends in _VIEWS.items() for end in ends}
 # What the parts of a web page are, inside the frame that it is shut into; nowhere else.

@@ -12,6 +12,7 @@ from scripthut.core.jobs import Area, Listing, Observation, RemoteFile, Token
 from scripthut.core.mask import mask_document, mask_piece, secrets
 from scripthut.core.policy import key
 from scripthut.core.previews import RENDERED, Kind
+from scripthut.engine import heads
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.measure import Reading, measure
 from scripthut.engine.rendering import Renderer
@@ -89,6 +90,7 @@ def refresh(hands: Hands) -> int:
         with hands.writing() as session:
             outputs.set_html(session, row.id, row.sha256, wanted)
         done += 1
+    heads.read_all(hands)
     return done
 
 
@@ -145,6 +147,8 @@ def _measure(
         if one.listing and one.found and not one.listing.problem
     }
     found = {task_id: one.found for task_id, one in listed.items()}
+    for files in found.values():
+        heads.read_new(hands.kept, files)
     for task_id, reading in measure(hands, found).items():
         listed[task_id].reading = reading
 

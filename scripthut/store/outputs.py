@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from scripthut.core.errors import NotFound
@@ -276,6 +276,19 @@ def documents(session: Session, backend: str) -> list[Output]:
         .where(Run.backend == backend, Output.kind.in_(RENDERED), Output.sha256.is_not(None))
     )
     return list(session.scalars(statement))
+
+
+def kept_of_names(session: Session, backend: str, names: Collection[str]) -> list[str]:
+    """The contents of a backend's kept files whose names are like one of these (SQL's LIKE)."""
+    likes = [func.lower(Output.path).like(name) for name in names]
+    statement = (
+        select(Output.sha256)
+        .join(Task, Task.id == Output.task_id)
+        .join(Run, Run.id == Task.run_id)
+        .where(Run.backend == backend, Output.sha256.is_not(None), or_(*likes))
+        .distinct()
+    )
+    return [sha for sha in session.scalars(statement) if sha]
 
 
 def set_html(session: Session, row_id: int, sha256: str, html: str) -> None:

@@ -11,7 +11,7 @@ from scripthut.core.lines import lines
 from scripthut.core.previews import View, view
 from scripthut.store import backends, fetches, outputs, runs
 from scripthut.store.models import Output, Task
-from scripthut.web import files, sandbox
+from scripthut.web import arrays, files, sandbox
 from scripthut.web.extensions import kept
 from scripthut.web.htmx import htmx
 from scripthut.web.reading import PIECE, Awaited, Gone, Opened
@@ -246,5 +246,8 @@ CONTENTS: Mapping[View, Callable[[Opened], Content]] = {
     View.LINES: _lines,
     View.HTML: _framed,
     View.PDF: _framed,
+    View.ARRAY: arrays.array,
+    View.ARRAYS: arrays.archive,
+    View.COLUMNS: arrays.columns,
     View.HEX: _hex,
 }
