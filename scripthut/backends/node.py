@@ -260,7 +260,8 @@ def _listing(record: Record) -> Listing:
         RemoteFile(record["listing"], Area(area), bytes_of(path), int(size), int(mtime), note)
         for area, path, size, mtime, note in record["files"]
     )
-    return Listing(record["mark"], files, int(record["more"]), record["problem"])
+    more, is_gone = int(record["more"]), bool(record["gone"])
+    return Listing(record["mark"], files, more, record["problem"], is_gone)
 
 
 def read_note(token: Token, text: str) -> ExitNote | None:

@@ -173,6 +173,7 @@ class Task:
         self.files = []  # type: list[list[Any]]  # [area, path, size, mtime_ns, note]
         self.more = 0
         self.problem = None  # type: str | None
+        self.gone = False
         self.said = (None, b"")  # type: tuple[str | None, bytes]  # of its progress
 
     def look(self, limits: "dict[str, int]", progress: str) -> None:
@@ -187,6 +188,7 @@ class Task:
                 os.close(here)
         except (OSError, Refusal) as error:
             listing.problem = why_not(error)
+            self.gone = listing.problem is None
         self.problem = listing.problem and "The output directory " + listing.problem
         named, self.more = listing.named()
         self.files = [["output"] + entry for entry in named]
@@ -205,7 +207,7 @@ class Task:
 
     def mark(self) -> str:
         """A fingerprint of all that was seen."""
-        seen = repr((self.files, self.more, self.problem))
+        seen = repr((self.files, self.more, self.problem, self.gone))
         return hashlib.sha256(seen.encode("utf-8", "replace")).hexdigest()
 
     def record(self) -> "dict[str, Any]":
@@ -213,6 +215,7 @@ class Task:
         files = [[f[0], pack(f[1]), f[2], f[3], f[4]] for f in self.files]
         record = {"listing": self.token, "mark": self.mark(), "files": files, "more": self.more}
         record["problem"] = self.problem
+        record["gone"] = self.gone
         return record
 
     def contents(self, budget: int, say: "Callable[[dict[str, Any]], None]") -> int:

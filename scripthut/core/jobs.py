@@ -165,6 +165,15 @@ class Listing:
     files: tuple[RemoteFile, ...]  # the fragment, if there, and the output files, sorted
     more: int = 0  # files beyond the listing's own limit, not named
     problem: str | None = None  # a sentence: the directory could not be read
+    is_gone: bool = False  # there is no output directory
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it says nothing of the files: a directory of too many is looked into in part."""
+        return self.problem is not None and MANY not in self.problem
+
+
+MANY = "holds so many files"
 
 
 @dataclass(frozen=True)

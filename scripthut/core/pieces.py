@@ -20,6 +20,29 @@ def whole(data: bytes, most: int, is_end: bool) -> list[bytes]:
     return found[:-1] if is_cut else found
 
 
+def settled(data: bytes) -> bytes:
+    r"""A document that is being written, without a last character or table row that is half there.
+
+    >>> settled(b"| a |\n|--|\n| 1"), settled(b"a gr\xc3"), settled("so far, größ".encode())[-2:]
+    (b'| a |\n|--|\n', b'a gr', b'\xc3\x9f')
+    """
+    start = data.rfind(b"\n") + 1
+    last, before = data[start:], data[:start].rstrip(b"\n").rpartition(b"\n")[2]
+    if last.lstrip().startswith(b"|") or (b"|" in last and b"|" in before):
+        return data[:start]
+    ends = (data[: len(data) - cut] for cut in range(min(4, len(last) + 1)))
+    return next((end for end in ends if _is_whole(end[start:])), data)
+
+
+def _is_whole(text: bytes) -> bool:
+    """Whether text does not end within a character; one that is not UTF-8 does not."""
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.reason != "unexpected end of data"
+    return True
+
+
 def lines(data: bytes, start: int = 0) -> Iterator[bytes]:
     """The lines from a byte on, each with its end: nothing else than LF ends one."""
     while start < len(data):

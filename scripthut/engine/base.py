@@ -36,4 +36,6 @@ class Watched:
     job: Job
     finished_at: datetime | None  # None: not ended
     listing_mark: str | None  # of the listing that was collected whole last
+    is_listed: bool = True  # its directory was to be looked into
+    failures: int = 0  # how often in a row that could not be done
     is_looked_at: bool = False  # somebody has its outputs or the run open

@@ -10,12 +10,14 @@ from scripthut.core import notebook
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Area, Listing, Observation, RemoteFile, Token
 from scripthut.core.mask import mask_document, mask_piece, secrets
+from scripthut.core.pieces import settled
 from scripthut.core.policy import key
 from scripthut.core.previews import RENDERED, Kind
 from scripthut.engine import heads
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.measure import Reading, measure
 from scripthut.engine.rendering import Renderer
+from scripthut.engine.trouble import GONE, after, is_worth_waiting, problem_of
 from scripthut.engine.workshop import WORKSHOP
 from scripthut.store import metrics, outputs, pictures
 from scripthut.store.db import Session
@@ -45,6 +47,7 @@ class _Gathered:
     logs: list[KeptLog] = field(default_factory=list)
     is_whole: bool = True
     problem: str | None = None
+    is_trimmed: bool = False  # a document's last line waits until it is whole
     reading: Reading | None = None  # of the metrics; None: they are as before
 
 
@@ -113,16 +116,19 @@ def _gather(
     wanted = []
     for token, one in gathered.items():
         for file in one.listing.files if one.listing else ():
-            found = _had(hands.kept, known, watched[token].task_id, file)
+            found = _had(hands.kept, known, watched[token], file)
             if found is not None:
                 one.found.append(found)
+                one.is_trimmed |= _is_part(hands.kept, found)
             else:
                 wanted.append(file)
     missing = {(f.token, f.area, f.path): f for f in wanted}
     until, is_late = time.monotonic() + SECONDS, False
     for file, data in _contents(hands, watched, seen, wanted):
         if outputs.kind_of(file.area, file.path) is Kind.MARKDOWN:
-            data = mask_document(data, _secrets(hands, watched[file.token]))
+            shown = data if watched[file.token].finished_at else settled(data)
+            gathered[file.token].is_trimmed |= len(shown) < len(data)
+            data = mask_document(shown, _secrets(hands, watched[file.token]))
         sha = hands.kept.put(data)
         html = rendered(hands.kept, file.area, file.path, sha, data)
         gathered[file.token].found.append(Found(file, sha, html))
@@ -157,15 +163,25 @@ def _secrets(hands: Hands, task: Watched) -> tuple[str, ...]:
     return secrets(task.job.env, hands.secret_names)
 
 
-def _had(kept: Kept, known: Mapping[Place, Output], task_id: int, file: RemoteFile) -> Found | None:
+def _had(
+    kept: Kept, known: Mapping[Place, Output], task: Watched, file: RemoteFile
+) -> Found | None:
     """What need not be fetched: it will not be, or is kept as it is now. None: it is wanted."""
-    row = known.get((task_id, file.area, file.path))
+    row = known.get((task.task_id, file.area, file.path))
     is_same = row is not None and (row.size, row.mtime_ns) == (file.size, file.mtime_ns)
     if row is not None and is_same and row.sha256 is not None and kept.has(row.sha256):
         # Over a limit, too: somebody has had it fetched.
         html = row.html if file.note else rendered(kept, file.area, file.path, row.sha256)
-        return Found(file, row.sha256, html)
+        found = Found(file, row.sha256, html)
+        return None if task.finished_at and _is_part(kept, found) else found
     return Found(file, note=file.note) if file.note is not None else None
+
+
+def _is_part(kept: Kept, found: Found) -> bool:
+    """Whether the last line of a document waits, or waited, until its task has ended."""
+    if found.sha256 is None or outputs.kind_of(found.file.area, found.file.path) != Kind.MARKDOWN:
+        return False
+    return (kept.size(found.sha256) or 0) < found.file.size
 
 
 def _contents(
@@ -212,7 +228,8 @@ def rendered(
 
 
 def _is_news(task: Watched, one: _Gathered, now: datetime) -> bool:
-    return bool(one.listing or one.logs or one.problem) or _is_over(task, one, now)
+    is_told = bool(one.listing or one.logs or one.problem)
+    return is_told or _is_over(task, one, now) or (task.failures > 0 and task.is_listed)
 
 
 def _is_over(task: Watched, one: _Gathered, now: datetime) -> bool:
@@ -242,6 +259,7 @@ def _write(session: Session, watched: Watched, one: _Gathered, now: datetime) ->
     facts: dict[str, object] = {}
     if one.problem is not None:
         facts |= {"outputs_problem": one.problem, "listing_mark": None}  # to be told again
+    _set(task, _again(task, watched, one, now))
     if (
         task.collected_at is None
         and _is_over(watched, one, now)
@@ -261,7 +279,20 @@ def _is_picture(found: Found) -> bool:
 def _is_unsure(task: Task, watched: Watched, now: datetime) -> bool:
     """Whether what could not be looked into may yet be, so that it pays to look again."""
     ended = watched.finished_at
+    if task.collect_failures:
+        return is_worth_waiting(ended, now)
     return task.outputs_problem is not None and ended is not None and now < ended + PATIENCE
+
+
+def _again(task: Task, watched: Watched, one: _Gathered, now: datetime) -> dict[str, object]:
+    """When its directory is looked into again; a listing that did not change did not get better."""
+    if one.problem is None and one.listing is None:
+        return (
+            after(task.collect_failures + 1, now) if watched.is_listed and watched.failures else {}
+        )
+    has_failed = one.problem is not None or task.outputs_problem == GONE
+    has_failed |= one.listing is not None and one.listing.has_failed
+    return after(task.collect_failures + 1 if has_failed else 0, now)
 
 
 def _write_listing(session: Session, task: Task, one: _Gathered, has_ended: bool) -> bool:
@@ -269,19 +300,21 @@ def _write_listing(session: Session, task: Task, one: _Gathered, has_ended: bool
     if one.listing is None:
         return False
     listing = one.listing
-    keep_vanished = has_ended or listing.problem is not None
+    had = outputs.presence(session, task)[Area.OUTPUT]
+    problem = one.problem or problem_of(listing, had)
+    keep_vanished = has_ended or problem is not None
     before = outputs.fragment_of(session, task)
     has_changed = outputs.record(session, task, one.found, keep_vanished or not one.is_whole)
     if outputs.fragment_of(session, task) != before:
         summary_changed(session, task.run_id)
-    if one.is_whole:
-        task.listing_mark = listing.mark
+    if one.is_whole:  # what was trimmed is to be told again
+        task.listing_mark = None if one.is_trimmed else listing.mark
     presence = outputs.presence(session, task)
     facts = {
         "has_outputs": presence[Area.OUTPUT],
         "has_run_summary": presence[Area.FRAGMENT],
         "outputs_more": listing.more,
-        "outputs_problem": one.problem or listing.problem,
+        "outputs_problem": problem,
     }
     return _set(task, facts) or has_changed
 

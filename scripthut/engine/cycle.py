@@ -2,8 +2,12 @@
 
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeAlias
 
 from scripthut.core.errors import Unreachable
 from scripthut.engine.advance import advance
@@ -16,8 +20,11 @@ from scripthut.engine.observe import Seen, observe
 from scripthut.engine.submit import submit
 from scripthut.engine.survey import survey
 from scripthut.engine.upkeep import Upkeep
-from scripthut.store import health, tasks
+from scripthut.store import health, tasks, versions
+from scripthut.store.db import Session
 from scripthut.store.lease import Fenced
+
+Writing: TypeAlias = Callable[[], AbstractContextManager[Session]]
 
 log = logging.getLogger(__name__)
 AGAIN = timedelta(seconds=15)  # an order that has had no effect is sent again
@@ -34,23 +41,36 @@ class Report:
     answered: bool
     is_stirring: bool = False
     seconds: float = 0.0
+    written: int = 0  # by how much the cycle itself made the versions of runs grow
 
 
 class Cycle:
     """One backend's cycles, run one after the other by one thread."""
 
     def __init__(self, hands: Hands, kind: str, cap: int, upkeep: Upkeep | None = None) -> None:
-        self.hands = hands
+        self.hands = replace(hands, writing=partial(self._counting, hands.writing))
+        self._written = 0
         self._upkeep = upkeep
         self._kind = kind
         self._cap = cap
-        self._fetcher = Fetcher(hands)
+        self._fetcher = Fetcher(self.hands)
         self._answering_since: datetime | None = None
         self._hold_until: datetime | None = None
         self._is_refreshed = False  # what an older version rendered has been rendered anew
 
     def run(self, now: datetime) -> Report:
         """Do everything that this backend needs now. An unreachable one moves nothing."""
+        self._written = 0
+        return replace(self._safely(now), written=self._written)
+
+    @contextmanager
+    def _counting(self, writing: Writing) -> Iterator[Session]:
+        """A transaction whose changes of versions are the cycle's own, and no news to it."""
+        with writing() as session:
+            yield session
+        self._written += versions.grown(session)
+
+    def _safely(self, now: datetime) -> Report:
         name = self.hands.backend.name
         try:
             report = self._run(now, self._answering_since or now)

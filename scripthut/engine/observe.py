@@ -56,19 +56,19 @@ def observe(hands: Hands, now: datetime, answering_since: datetime) -> Seen:
         return Seen({}, Observation(), 0, 0)
     home = hands.backend.home()
     jobs = {row.id: job_of(row, home) for row in rows}
-    asked = [_watch(row, jobs[row.id], looks) for row in rows]
+    asked = [_watch(row, jobs[row.id], looks, now) for row in rows]
     wish = replace(wish, pieces=pieces.asked(wished, home))
     observation, surveyed = hands.backend.survey(asked, wish)
     pieces.answer(hands, wished, wish.pieces, observation.pieces, now)
     evidence = {row.id: _evidence(jobs[row.id].token, observation) for row in rows}
     said = {row.id: _said(hands, row, jobs[row.id], observation) for row in rows}
     moved = _move(hands, rows, evidence, said, Moment(now, answering_since))
-    watched = {jobs[row.id].token: _watched(row, jobs[row.id], looks) for row in rows}
+    watched = {jobs[row.id].token: _watched(row, jobs[row.id], looks, now) for row in rows}
     live = sum(row.state in LIVE for row in rows)
     return Seen(watched, observation, live, moved, surveyed)
 
 
-def _watch(row: Task, job: Job, looks: Sequence[WatchRow]) -> Watch:
+def _watch(row: Task, job: Job, looks: Sequence[WatchRow], now: datetime) -> Watch:
     ended = row.state in SPENT
     wanted = {look.what for look in looks if look.task_id == row.id}
     started = row.state not in (State.SUBMITTING, State.SUBMITTED, State.QUEUED)
@@ -79,19 +79,26 @@ def _watch(row: Task, job: Job, looks: Sequence[WatchRow]) -> Watch:
         job=job,
         live=not ended,
         mark=row.listing_mark,
-        list_outputs=started,
+        list_outputs=started and _is_listed(row, now),
         tails=dict.fromkeys(sorted(tails), TAIL),
         progress_mark=row.progress_mark,
     )
 
 
-def _watched(row: Task, job: Job, looks: Sequence[WatchRow]) -> Watched:
+def _is_listed(row: Task, now: datetime) -> bool:
+    """Whether it is time to look into its directory; one that cannot be read is left a while."""
+    return row.collect_at is None or row.collect_at <= now
+
+
+def _watched(row: Task, job: Job, looks: Sequence[WatchRow], now: datetime) -> Watched:
     return Watched(
         task_id=row.id,
         run_id=row.run_id,
         job=job,
         finished_at=row.finished_at if row.state in SPENT else None,
         listing_mark=row.listing_mark,
+        is_listed=_is_listed(row, now),
+        failures=row.collect_failures,
         is_looked_at=any(look.run_id == row.run_id for look in looks),
     )
 

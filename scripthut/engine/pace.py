@@ -58,6 +58,8 @@ class Pace:
             self.due = now + min(60.0, self.quick * 2 ** min(self.failures, 6))
             return
         self.failures = 0
+        if self.known is not None:
+            self.known += report.written
         if report.is_stirring:
             self.stirred = now
         self.earliest = now + report.seconds * SHARE

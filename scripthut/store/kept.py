@@ -53,6 +53,10 @@ class Kept:
         """Whether anything is kept under the name."""
         return self.path(name).is_file()
 
+    def size(self, name: str) -> int | None:
+        """How many bytes are kept under the name; None when there is nothing."""
+        return self._size(self.path(name))
+
     def path(self, name: str) -> Path:
         """Where the bytes of that name are, or would be."""
         if not _NAME.fullmatch(name):

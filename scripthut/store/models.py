@@ -76,6 +76,8 @@ class Task(Base):
     collected_at: Mapped[datetime | None]  # outputs and logs collected after the end; None: to do
     outputs_more: Mapped[int] = mapped_column(default=0)  # files beyond what was listed
     outputs_problem: Mapped[str | None] = mapped_column(Text)
+    collect_failures: Mapped[int] = mapped_column(default=0)  # in a row
+    collect_at: Mapped[datetime | None]  # its directory is not looked into before; None: at once
     progress: Mapped[float | None]  # between 0 and 1, as the task says; None: it does not
     progress_text: Mapped[str | None] = mapped_column(Text)
     progress_mark: Mapped[str | None] = mapped_column(String(12))  # of what it said last

@@ -37,6 +37,8 @@ CLEAN = MappingProxyType(
         "collected_at": None,
         "outputs_more": 0,
         "outputs_problem": None,
+        "collect_failures": 0,
+        "collect_at": None,
         "has_outputs": False,
         "has_run_summary": False,
         "progress": None,

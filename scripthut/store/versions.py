@@ -24,6 +24,12 @@ def next_version(session: Session, run_id: str) -> int:
     return taken[run_id]
 
 
+def grown(session: Session) -> int:
+    """By how much a transaction made the versions of runs grow, all together."""
+    taken: dict[str, int] = session.info.get("versions", {})
+    return len(taken)
+
+
 def summary_changed(session: Session, run_id: str) -> None:
     """Note that a run's summary changed in this transaction."""
     version = next_version(session, run_id)

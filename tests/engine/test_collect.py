@@ -93,7 +93,11 @@ class Bench:
         found = listing or self.disk.listing()
         if found.mark != mark:
             seen["listings"] = {self.disk.token: found}
-        watched = Watched(self.task_id, RUN, self.job, self.finished_at, mark)
+        is_listed = self.task.collect_at is None or self.task.collect_at <= now
+        failures = self.task.collect_failures
+        if not is_listed:
+            seen.pop("listings", None)
+        watched = Watched(self.task_id, RUN, self.job, self.finished_at, mark, is_listed, failures)
         return collect(self.hands, {self.disk.token: watched}, Observation(**seen), now)
 
     def end(self) -> None:
@@ -470,10 +474,66 @@ def test_an_unreadable_directory_is_looked_at_again_for_a_while(bench: Bench) ->
     assert bench.task.collected_at is None
 
     bench.disk.write("a.txt", b"there after all")
-    bench.collect(now=NOW + timedelta(seconds=12), logs=logs_of(bench))
+    bench.collect(now=NOW + timedelta(hours=2), logs=logs_of(bench))
     assert bench.data("a.txt") == b"there after all"
     assert bench.task.outputs_problem is None
     assert bench.task.collected_at is not None
+
+
+def test_a_directory_in_trouble_is_looked_into_ever_more_rarely_until_it_is_well(
+    bench: Bench,
+) -> None:
+    broken = Listing("broken", (), 0, "The output directory cannot be read: Stale file handle")
+    looks, now = [], NOW
+    while now < NOW + timedelta(hours=1):
+        if bench.task.collect_at is None or bench.task.collect_at <= now:
+            looks.append((now - NOW).total_seconds())
+        bench.collect(now=now, listing=broken)  # the same listing does not come twice
+        now += timedelta(seconds=2)
+    assert looks[:6] == [0, 4, 12, 28, 60, 124]
+    assert len(looks) < 15
+    assert bench.task.outputs_problem == broken.problem
+
+    bench.disk.write("a.txt", b"there after all")
+    bench.collect(now=now + timedelta(minutes=10))
+    task = bench.task
+    assert (task.outputs_problem, task.collect_failures, task.collect_at) == (None, 0, None)
+
+
+def test_a_directory_that_vanishes_keeps_what_is_kept_and_says_so(bench: Bench) -> None:
+    bench.disk.write("a.txt", b"kept")
+    bench.collect()
+    bench.collect(listing=Listing("gone", (), is_gone=True))
+
+    assert bench.data("a.txt") == b"kept"
+    assert (bench.task.outputs_problem or "").startswith("The output directory is not there any")
+
+    bench.disk.write("b.txt")
+    bench.collect(now=NOW + timedelta(minutes=1))
+    assert set(bench.rows) == {"a.txt", "b.txt"}
+    assert bench.task.outputs_problem is None
+
+
+def test_a_directory_that_is_not_there_yet_is_no_trouble(bench: Bench) -> None:
+    bench.collect(listing=Listing("gone", (), is_gone=True))
+    assert (bench.task.outputs_problem, bench.task.collect_at) == (None, None)
+
+
+def test_a_row_that_is_half_written_waits_until_it_is_whole_or_the_task_has_ended(
+    bench: Bench,
+) -> None:
+    table = "| a | b |\n|---|---|\n| 1 | 2 |\n"
+    bench.disk.write("task-summary.md", f"{table}| größ".encode()[:-1])
+    bench.collect()
+    assert bench.html("task-summary.md").count("<tr>") == 2
+    bench.collect(now=NOW + timedelta(seconds=2))
+    assert bench.html("task-summary.md").count("<tr>") == 2
+    assert bench.disk.fetched.count(b"task-summary.md") == 1  # it is not fetched again for that
+
+    bench.end()
+    bench.collect(now=NOW + timedelta(seconds=6))
+    assert bench.html("task-summary.md").count("<tr>") == 3
+    assert bench.data("task-summary.md").endswith(b"gr\xc3\xb6\xc3")
 
 
 def test_another_attempt_leaves_the_rows_alone(bench: Bench) -> None:

@@ -77,3 +77,16 @@ def test_a_cycle_that_broke_is_not_repeated_in_a_storm() -> None:
     assert pace.is_due(30, 99)
     pace.took(30, CALM)
     assert pace.is_due(33, 100)
+
+
+def test_what_a_cycle_writes_itself_is_no_news_to_it() -> None:
+    pace = settled()
+    version, cycles = 1, 0
+    for second in range(1, 3600):
+        if pace.is_due(second, version):
+            cycles += 1
+            version += 1  # a task says how far it is
+            pace.took(second, Report(True, seconds=0.1, written=1))
+    assert cycles < 150
+    assert pace.due - pace.ended == 60
+    assert pace.is_due(3600, version + 1)  # another hand

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from scripthut.core.jobs import Observation, Said, Watch
+from scripthut.store import tasks
 from tests.engine.world import World
 
 
@@ -75,3 +76,14 @@ def test_a_secret_is_not_in_what_is_kept(world: World, running: dict[str, Said])
     running["a"] = Said("m1", b"42 logged in with hunter2222")
     world.turn()
     assert world.task("a").progress_text == "logged in with ***"
+
+
+def test_a_cycle_knows_what_it_wrote_itself(world: World, running: dict[str, Said]) -> None:
+    with world.database.reading() as session:
+        before = tasks.news(session, world.now)["hpc"]
+    running["a"] = Said("m1", b"42")
+    report = world.turn()
+    with world.database.reading() as session:
+        assert tasks.news(session, world.now)["hpc"] - before == report.written == 1
+    assert not report.is_stirring
+    assert world.turn().written == 0

@@ -79,7 +79,8 @@ def link(page: str, said: str) -> str:
 
 
 def cells(page: str) -> list[str]:
-    return re.findall(r"<td[^>]*>([^<]*)</td>", page)
+    table = page.partition('<table class="data">')[2].partition("</table>")[0]
+    return re.findall(r"<td[^>]*>([^<]*)</td>", table)
 
 
 def pages_of_ten_gigabytes(server: Server, run: str, seconds: float) -> None:
@@ -222,3 +223,60 @@ def test_on_slurm_large_files_are_shown_and_a_cut_line_only_delays_a_fetch(
         until(lambda: state(server, run, row)["url"] is not None, 120, "the whole file")
         log = server.get(f"/runs/{run}/tasks/a/logs")["content"]
         assert state(server, run, row)["sha256"] in log
+
+
+SLOWLY = """
+import os, time
+text = "| größe | b |\\n|---|---|\\n" + "".join(f"| zeile{n} größ | {n} |\\n" for n in range(12))
+with open(os.environ["SCRIPTHUT_TASK_SUMMARY"], "wb", buffering=0) as file:
+    for at in range(0, len(text.encode()), 7):
+        file.write(text.encode()[at : at + 7])
+        time.sleep(0.2)
+"""
+
+
+def test_a_summary_that_grows_slowly_never_shows_half_a_row_or_character(here: Server) -> None:
+    run = here.run([{"id": "a", "command": python(SLOWLY)}], "local")
+    seen: set[str] = set()
+
+    def is_over() -> bool:
+        page = here.page(f"/runs/{run}/tasks/a/detail/outputs")
+        seen.update(re.findall(r'data-html="([^"]*)"', page))
+        return here.get(f"/runs/{run}")["status"] == "completed"
+
+    until(is_over, 60, "the end")
+    rows = [row for html in seen for row in re.findall(r"<tr>(.*?)</tr>", unescape(html))]
+    whole = re.compile(r"<t(h|d)>(größe|zeile\d+ größ)</t\1><t\1>(b|\d+)</t\1>")
+    assert len(seen) > 3, "it was seen while it grew"
+    assert [row for row in rows if not whole.fullmatch(row)] == []
+    assert "�" not in "".join(seen)
+
+
+def test_a_directory_that_a_task_removes_is_said_to_be_gone_until_it_is_back(
+    here: Server, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    waits = f"until [ -e {go}$n ]; do sleep 0.1; done"
+    command = (
+        'cd "$SCRIPTHUT_OUTPUT_DIR"; echo x >a.txt; n=1; '
+        + waits
+        + '; rm -r "$PWD"; n=2; '
+        + waits
+        + '; mkdir -p "$SCRIPTHUT_OUTPUT_DIR"; echo y >"$SCRIPTHUT_OUTPUT_DIR/b.txt"; n=3; '
+        + waits
+    )
+    run = here.run([{"id": "a", "command": command}], "local")
+    listed(here, run, "a.txt")
+    Path(f"{go}1").touch()
+
+    def problem() -> str:
+        return str(here.get(f"/runs/{run}/tasks/a")["outputs_problem"])
+
+    until(lambda: "is not there any more" in problem(), 20, problem)
+    assert "It is tried again by itself" in here.page(f"/runs/{run}/tasks/a/detail/details")
+    assert listed(here, run, "a.txt")["sha256"]
+    Path(f"{go}2").touch()
+    listed(here, run, "b.txt")
+    assert problem() == "None"
+    Path(f"{go}3").touch()
+    assert here.await_end(run) == "completed"
