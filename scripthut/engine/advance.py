@@ -1,7 +1,7 @@
 """What may start now: broken dependencies cascade, and ready tasks are claimed for submission."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from scripthut.engine.base import Hands
 from scripthut.store import checkouts, env, retries
 from scripthut.store import tasks as store
 from scripthut.store.db import Session
-from scripthut.store.models import Task
+from scripthut.store.models import Run, Task
 from scripthut.store.orders import UNSUBMITTED
 
 _T = TypeVar("_T")
@@ -25,8 +25,13 @@ log = logging.getLogger(__name__)
 AT_ONCE = 100  # tasks claimed in one cycle: one command submits them
 
 
-def advance(hands: Hands, cap: int, now: datetime) -> Sequence[Task]:
-    """Cascade, then claim what the caps allow; the claimed tasks, committed, not yet submitted."""
+def advance(
+    hands: Hands, cap: int, now: datetime, of_sources: Mapping[str, int] | None = None
+) -> Sequence[Task]:
+    """Cascade, then claim what the caps allow; the claimed tasks, committed, not yet submitted.
+
+    `of_sources`: how many tasks of all runs of a source may be live here at once.
+    """
     _drop_unwanted(hands, now)
     _try_again(hands, now)
     with hands.reading() as session:
@@ -37,11 +42,22 @@ def advance(hands: Hands, cap: int, now: datetime) -> Sequence[Task]:
     for run in runs:
         _break_dependents(hands, run.id, graphs[run.id], now)
     can_start = {run.id: [] if run.id in unplaced else ready(graphs[run.id]) for run in runs}
-    claimants = [Claimant(run.id, len(can_start[run.id]), live.get(run.id, 0)) for run in runs]
+    for source, most in (of_sources or {}).items():
+        own = [run for run in runs if run.source == source]
+        rest = most - sum(live.get(run.id, 0) for run in own)
+        shares = allot(rest, _claimants(own, can_start, live))
+        can_start |= {run.id: can_start[run.id][: shares[run.id]] for run in own}
+    claimants = _claimants(runs, can_start, live)
     free = min(cap - sum(live.values()), AT_ONCE)
     shares = allot(free, claimants)
     chosen = [node.id for run in runs for node in can_start[run.id][: shares[run.id]]]
     return _claim(hands, chosen, now) if chosen else ()
+
+
+def _claimants(
+    runs: Sequence[Run], can_start: Mapping[str, Sequence[Node]], live: Mapping[str, int]
+) -> list[Claimant]:
+    return [Claimant(run.id, len(can_start[run.id]), live.get(run.id, 0)) for run in runs]
 
 
 def _break_dependents(hands: Hands, run_id: str, nodes: Sequence[Node], now: datetime) -> None:

@@ -131,7 +131,8 @@ class Cycle:
     def _start(self, now: datetime) -> int:
         """Claim and submit what may start."""
         cap = 0 if self._hold_until and now < self._hold_until else self._cap
-        claimed = advance(self.hands, cap, now)
+        of_sources = self._upkeep.caps if self._upkeep else None
+        claimed = advance(self.hands, cap, now, of_sources)
         if claimed and submit(self.hands, claimed, now):
             self._hold_until = now + NOT_NOW
         return len(claimed)

@@ -25,8 +25,13 @@ log = logging.getLogger(__name__)
 Reading = Callable[[], AbstractContextManager[Session]]
 
 
-def look_after(kitchen: Kitchen, reading: Reading, part: GitSource, now: datetime) -> None:
-    """Pack what backends wait for, serve what is asked, and know the newest workflows."""
+def look_after(
+    kitchen: Kitchen, reading: Reading, part: GitSource, is_new: bool, now: datetime
+) -> None:
+    """Pack what backends wait for, serve what is asked, and know the newest workflows.
+
+    `is_new`: the source is configured in another way than when it was looked at last.
+    """
     repository = Repository(part, kitchen.config.sources_dir)
     with reading() as session:
         packing = [row for row in checkouts.to_pack(session, now) if row.source == part.name]
@@ -37,10 +42,10 @@ def look_after(kitchen: Kitchen, reading: Reading, part: GitSource, now: datetim
     by_ref: dict[str | None, list[SourceOrder]] = {}
     for order in orders:
         by_ref.setdefault(order.ref, []).append(order)
-    if not packing and not by_ref:
-        by_ref[None] = []
+    if is_new or (not packing and not by_ref):
+        by_ref.setdefault(None, [])
     for ref, some in by_ref.items():
-        label = known.label if known and not known.notice else None
+        label = known.label if known and not known.notice and not is_new else None
         _look(kitchen, repository, ref, some, label, now)
 
 

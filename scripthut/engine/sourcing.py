@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from scripthut import clock, ids
-from scripthut.config import GitSource, Live, PathSource
+from scripthut.config import AnySource, GitSource, Live, PathSource
 from scripthut.engine.lead import Lead
 from scripthut.engine.repositories import look_after
 from scripthut.engine.serving import Kitchen, refuse
@@ -43,6 +43,7 @@ class Sourcing:
         self._upkeep = upkeep
         self._running: dict[str, Future[bool]] = {}
         self._not_before: dict[str, float] = {}
+        self._seen: dict[str, AnySource] = {}  # as each was configured when last looked at
         self._is_closed = False
 
     def tick(self, now: datetime) -> None:
@@ -55,13 +56,14 @@ class Sourcing:
             packing = {row.source for row in checkouts.to_pack(session, now)}
         for part in parts:
             row = known.get(part.name)
+            is_new = self._seen.get(part.name) != part
             if isinstance(part, PathSource):
-                if row is None and part.name not in busy:
+                if is_new and part.name not in busy:
                     self._ask(part, now)
                 continue
             tried_at = row.tried_at if row else None
             is_stale = tried_at is None or now - tried_at > FRESH
-            if part.name in busy | packing or is_stale:
+            if part.name in busy | packing or is_stale or is_new:
                 self._start(part)
         if gone := busy - {part.name for part in parts}:
             self._refuse(sorted(gone), now)
@@ -93,14 +95,15 @@ class Sourcing:
         kitchen = Kitchen(self._live.config, writing, self._upkeep.backend, self._upkeep.homes)
         done: Future[bool] = Future()
         self._running[part.name] = done
-        words = (done, kitchen, part)
+        is_new, self._seen[part.name] = self._seen.get(part.name) != part, part
+        words = (done, kitchen, part, is_new)
         threading.Thread(target=self._work, args=words, name="hut-source", daemon=True).start()
 
-    def _work(self, done: Future[bool], kitchen: Kitchen, part: GitSource) -> None:
+    def _work(self, done: Future[bool], kitchen: Kitchen, part: GitSource, is_new: bool) -> None:
         """Look after one source, in a thread that ends with the process at the latest."""
         is_well = False
         try:
-            look_after(kitchen, self._database.reading, part, clock.utcnow())
+            look_after(kitchen, self._database.reading, part, is_new, clock.utcnow())
             is_well = True
         except (Fenced, DatabaseDown) as error:
             log.warning("look given up source=%s: %s", part.name, error)
@@ -109,6 +112,7 @@ class Sourcing:
 
     def _ask(self, part: PathSource, now: datetime) -> None:
         """Ask for a first look at a directory: it is its backend's cycle that takes it."""
+        self._seen[part.name] = part
         with self._lead.writing() as session:
             new = SourceOrder(
                 id=ids.new_run_id(), source=part.name, what=What.SYNC, params={}, asked_at=now

@@ -28,29 +28,38 @@ class Upkeep:
     backend: Callable[[str], Backend | None]  # the one of a name, if there is
     homes: dict[str, PurePosixPath] = field(default_factory=dict)  # of those that have answered
 
+    @property
+    def caps(self) -> Mapping[str, int]:
+        """How many tasks of a source may be live on one backend at once, where it is limited."""
+        parts = self.live.config.sources
+        return {one.name: one.max_concurrent for one in parts if one.max_concurrent is not None}
+
     def run(self, hands: Hands, now: datetime) -> int:
         """Do what is to be done on one backend; how many things were."""
         config = self.live.config
         if not config.sources:
             return 0
         name = hands.backend.name
-        done = place(hands, config, now)
+        if all(one.name != name for one in config.backends):
+            return 0  # it leaves, and nothing more begins there
         parts = [p for p in config.sources if isinstance(p, PathSource) and p.backend == name]
         with hands.reading() as session:
             orders = source_orders.to_do(session, [part.name for part in parts])
-        if done or orders or name not in self.homes:
-            self.homes[name] = hands.backend.home()
         for part in parts:
             own = [order for order in orders if order.source == part.name]
             if own:
                 self._look(hands, part, own, now)
-        return done + len(orders)
+        done = place(hands, config, now) + len(orders)
+        if done or name not in self.homes:
+            self.homes[name] = hands.backend.home()
+        return done
 
     def _look(
         self, hands: Hands, part: PathSource, orders: list[SourceOrder], now: datetime
     ) -> None:
         """Look at a directory, in one command, and serve what is asked of it."""
         try:
+            self.homes[hands.backend.name] = hands.backend.home()
             found = hands.backend.find(part.path, part.workflows_glob, [OVERLAY])
         except HutError as error:
             with hands.writing() as session:

@@ -157,8 +157,9 @@ class Clone:
 
     def _fetch(self, ref: str) -> Commit:
         """Bring what a name means: a branch, else a tag, else a commit."""
-        for kind in self._kinds(ref):
-            self._bring(f"+{_KINDS[kind]}{ref}:{kind}{ref}")
+        for kind, there in self._there(ref).items():
+            if self._points_at(f"{kind}{ref}") != there:
+                self._bring(f"+{_KINDS[kind]}{ref}:{kind}{ref}")
             return self._commit(self._resolve(f"{kind}{ref}"), ref, kind == _HEADS)
         if COMMIT.fullmatch(ref):
             if not self._has(ref):
@@ -170,13 +171,23 @@ class Clone:
             return self._commit(self._resolve(ref), ref)
         raise Refused(f"{shown(self.url)} has no branch or tag {ref!r}.")
 
-    def _kinds(self, ref: str) -> Iterator[str]:
-        """As what the remote has a name."""
+    def _there(self, ref: str) -> Mapping[str, str]:
+        """As what the remote has a name, the branch first, and at what each points."""
         wanted = [f"{theirs}{ref}" for theirs in _KINDS.values()]
         words = ("ls-remote", "--", self.url, *wanted)
         said = self.git.run(*words, timeout=NETWORK_SECONDS).decode("utf-8", "replace")
-        there = {line.partition("\t")[2] for line in said.splitlines()}
-        return (kind for kind, theirs in _KINDS.items() if f"{theirs}{ref}" in there)
+        named = [line.partition("\t") for line in said.splitlines()]
+        there = {name: sha for sha, _, name in named}
+        found = {kind: there.get(f"{theirs}{ref}") for kind, theirs in _KINDS.items()}
+        return {kind: sha for kind, sha in found.items() if sha is not None}
+
+    def _points_at(self, name: str) -> str | None:
+        """At what a name of ours points, if what it leads to is here whole."""
+        try:
+            self._run("cat-file", "-e", f"{name}^{{tree}}")
+            return self._run("rev-parse", "--verify", "--quiet", name).decode().strip()
+        except Refused:
+            return None
 
     def _bring(self, *refspecs: str, depth: int = 1) -> None:
         words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", f"--depth={depth}")

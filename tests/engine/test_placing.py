@@ -50,6 +50,7 @@ class Ground(World):
     """A world with a source `study`."""
 
     cluster: Placing
+    upkeep: Upkeep
 
     def start(self, sha: str = SHA, workspace: Workspace = Workspace.SHARED) -> str:
         self.runs += 1
@@ -85,7 +86,9 @@ def world(database: Database, tmp_path: Path) -> Iterator[Ground]:
     assert lead.renew()
     hands = lead.hands(cluster, Kept(tmp_path / "kept"), OutputLimits())
     upkeep = Upkeep(Live.of(config), lambda _: cluster)
-    yield Ground(database, cluster, Cycle(hands, "slurm", 100, upkeep), lead)
+    ground = Ground(database, cluster, Cycle(hands, "slurm", 100, upkeep), lead)
+    ground.upkeep = upkeep
+    yield ground
 
 
 def test_nothing_is_submitted_before_the_directory_is_there(world: Ground, tmp_path: Path) -> None:
@@ -247,3 +250,17 @@ def test_a_commit_that_git_refuses_ends_the_run(world: Ground) -> None:
     world.turn()
     assert world.states(run_id) == {"a": "failed", "b": "dep_failed"}
     assert world.row().stage == Stage.FAILED
+
+
+def test_the_runs_of_a_source_share_its_limit(world: Ground) -> None:
+    world.cluster.answers = [Placed(READY, PATH)]
+    part = world.upkeep.live.config.sources[0].model_copy(update={"max_concurrent": 1})
+    world.upkeep.live.config = world.upkeep.live.config.model_copy(update={"sources": [part]})
+    runs = [world.start(), world.start()]
+    other = world.run({"x": [], "y": []})
+    world.turn()
+    assert [world.states(run_id)["a"] for run_id in runs] == ["submitted", "pending"]
+    assert set(world.states(other).values()) == {"submitted"}
+    world.cluster.ends("a")
+    world.turn(times=2)
+    assert world.cluster.submitted.count("a") + world.cluster.submitted.count("b") == 2

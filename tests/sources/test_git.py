@@ -2,7 +2,9 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,47 @@ def test_what_the_server_s_environment_tells_git_is_left_out(
     made.commit({"data.txt": "1\n"})
     assert Clone(Git(Access(made.url)), tmp_path / "copy").fetch("main").sha
     assert os.environ["GIT_DIR"] == "/nowhere"
+
+
+def test_no_process_is_started_with_a_key_in_its_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever lists the processes of the machine sees the key's path, and never the key."""
+    programs, asked, go_on = tmp_path / "bin", tmp_path / "asked", tmp_path / "go on"
+    programs.mkdir()
+    ssh = programs / "ssh"
+    ssh.write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$@" >"{asked}.part"; env >>"{asked}.part"\n'
+        f'mv "{asked}.part" "{asked}"; while [ ! -e "{go_on}" ]; do sleep 0.05; done; exit 1\n'
+    )
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    key = tmp_path / "deploy key"
+    key.write_text("-----BEGIN KEY-----\nq3Vq1xnotforothers\n")
+    copy = private(key, tmp_path / "keys", "study")
+    clone = Clone(Git(Access("ssh://git@forge.example/x", copy)), tmp_path / "copy")
+    with ThreadPoolExecutor(1) as pool:
+        fetching = pool.submit(clone.fetch, "main")
+        deadline = time.monotonic() + 20
+        while not asked.exists():
+            assert time.monotonic() < deadline, fetching
+            time.sleep(0.02)
+        running = [read(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
+        go_on.touch()
+        with pytest.raises(Refused):
+            fetching.result(20)
+    told = asked.read_text()
+    assert str(copy) in told
+    assert "BatchMode=yes" in told
+    assert "StrictHostKeyChecking=yes" in told
+    assert "IdentitiesOnly=yes" in told
+    assert "q3Vq1xnotforothers" not in told
+    assert any(str(copy).encode() in words for words in running)
+    assert not any(b"q3Vq1xnotforothers" in words for words in running)
+
+
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it has ended
+        return b""

@@ -214,3 +214,23 @@ def test_files_of_one_name_are_two_workflows(server: Server, repository: Reposit
     answer = server.post("/sources/study/run", {"workflow": deep})
     assert answer["name"] == "study/deep/hello"
     assert server.post("/sources/study/run", {"workflow": "y"})["name"] == "study/y"
+
+
+def test_a_source_that_is_configured_anew_is_looked_at_anew(
+    server: Server, repository: Repository
+) -> None:
+    repository.commit({"other/plain.json": DOCUMENT})
+    server.post("/sources/study/sync")
+    assert source(server)["workflows"] == [HELLO]
+    text = server.config.read_text()
+    server.config.write_text(text.replace("type: git", "type: git\n  workflows_glob: other/*"))
+    until(lambda: source(server)["workflows"] == ["other/plain.json"], 30, "the other files")
+    more = {"type": "git", "name": "second", "url": repository.url, "branch": "none"}
+    server.config.write_text(text.replace("sources:", f"sources:\n- {more}"))
+    until(
+        lambda: any(
+            s["name"] == "second" and s["error"] for s in server.get("/sources")["sources"]
+        ),
+        30,
+        "the second source",
+    )
