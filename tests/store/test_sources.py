@@ -1,6 +1,8 @@
 """What is known of sources, what is asked of them, and directories of commits."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +13,22 @@ from scripthut.store import checkouts, source_orders, sources
 from scripthut.store.checkouts import Stage
 from scripthut.store.create import NewRun, Source, create_run
 from scripthut.store.db import Database
-from scripthut.store.models import Run
+from scripthut.store.models import Base, Run
 from scripthut.store.source_models import Checkout, SourceOrder
 from scripthut.store.sources import Look
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Each kind of database in turn, with all tables and nothing in them."""
+    is_sqlite = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path}/hut.db" if is_sqlite else request.getfixturevalue("postgres_url")
+    made = Database(url)
+    Base.metadata.create_all(made.engine)
+    yield made
+    Base.metadata.drop_all(made.engine)
+    made.dispose()
+
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
