@@ -6,7 +6,24 @@ from pathlib import Path
 import click
 
 from scripthut import __version__
-from scripthut.cli import config, daemon, init, logs, preview, runs, server, submit, taking, tell
+from scripthut.cli import (
+    complete,
+    config,
+    daemon,
+    init,
+    logs,
+    preview,
+    runs,
+    server,
+    sources,
+    status,
+    submit,
+    taking,
+    tasks,
+    tell,
+    workflows,
+)
+from scripthut.cli.client import Client
 from scripthut.cli.configuration import settle
 from scripthut.cli.options import config_option, verbose_option
 from scripthut.cli.reach import server_option
@@ -76,9 +93,9 @@ def engine_command(config_file: Path | None, verbose: bool) -> None:
 @click.option("--name", help="The run's name; else the document's title, else the file's name.")
 @server_option
 def submit_command(file: Path, backend: str, name: str | None, base: str) -> None:
-    """Start a run of a workflow FILE (JSON) and print the link of its page."""
-    document = submit.read(file)
-    click.echo(submit.post(base, backend, name or submit.name_of(file, document), document))
+    """Start a run of a workflow FILE (JSON or YAML) and print the link of its page."""
+    client = Client(base)
+    click.echo(client.page(submit.start(client, file, backend, name)["id"]))
 
 
 for part in (
@@ -91,5 +108,11 @@ for part in (
     init.init_command,
     tell.tell_command,
     daemon.daemon_group,
+    workflows.workflow_group,
+    tasks.task_group,
+    sources.source_group,
+    sources.backend_group,
+    status.status_command,
+    complete.completion_command,
 ):
     commands.add_command(part)

@@ -44,9 +44,10 @@ class Unanswered(Unreachable):
 class Client:
     """The server at `base`. Every call may raise Unreachable, or Refused with its words."""
 
-    def __init__(self, base: str) -> None:
-        """Raises Refused when `base` is no address."""
+    def __init__(self, base: str, timeout: float = TIMEOUT) -> None:
+        """Raises Refused when `base` is no address. `timeout` in seconds."""
         self.base = base.rstrip("/")
+        self.timeout = timeout
         if not self.base.startswith(("http://", "https://")):
             raise Refused(f"{base!r} is not a server's address: it begins with http:// or https://")
 
@@ -123,7 +124,7 @@ class Client:
         if state.done and state.tag is not None:
             request.add_header("Range", f"bytes={state.done}-")
             request.add_header("If-Range", state.tag)
-        with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - see __init__
+        with urlopen(request, timeout=self.timeout) as answer:  # noqa: S310 - see __init__
             if state.done and answer.status != HTTPStatus.PARTIAL_CONTENT:
                 raise Refused("the file has changed while it was downloaded: ask for it again")
             length = answer.headers.get("Content-Length")
@@ -138,7 +139,7 @@ class Client:
     def _ask(self, path: str, body: bytes | None = None, method: str | None = None) -> bytes:
         try:
             request = self._request(path, body, method)
-            with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - see __init__
+            with urlopen(request, timeout=self.timeout) as answer:  # noqa: S310 - see __init__
                 found: bytes = answer.read()
         except HTTPError as error:
             raise self._refusal(error) from error

@@ -1,64 +1,53 @@
-"""`scripthut run ...`: list, look at, watch and cancel runs, and read their logs."""
+"""`scripthut run ...`: what there is to do with runs."""
 
 import sys
 import time
-from typing import Any
 
 import click
-from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from scripthut.cli import complete
 from scripthut.cli.client import Client, word
+from scripthut.cli.following import ENDS, table, watch
 from scripthut.cli.options import json_option
 from scripthut.cli.reach import server_option
 from scripthut.cli.show import console, print_json, state, when
+from scripthut.cli.starting import interval_option, tell, watch_option
 from scripthut.core.errors import Refused
 
-ENDS = frozenset({"completed", "failed", "cancelled"})
-BAD = frozenset({"failed", "cancelled", "dep_failed", "lost"})
-SHOWN = 30  # tasks that a watched run shows: those that move first
-ORDER = (
-    "running",
-    "generating",
-    "settling",
-    "lost",
-    "retrying",
-    "failed",
-    "dep_failed",
-    "queued",
-    "submitted",
-    "submitting",
-)
+run_argument = click.argument("run", shell_complete=complete.runs)
+task_argument = click.argument("task", shell_complete=complete.tasks)
 
 
 @click.group("run")
 def run_group() -> None:
-    """List, look at, watch and cancel runs, and read their logs."""
+    """List, look at, watch, repeat, cancel and delete runs, and read their logs."""
 
 
 @run_group.command("list")
 @click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
+@click.option("--workflow", metavar="NAME", help="Those of that name alone.")
 @json_option
 @server_option
-def list_command(limit: int, as_json: bool, base: str) -> None:
+def list_command(limit: int, workflow: str | None, as_json: bool, base: str) -> None:
     """List the newest runs."""
-    found = Client(base).get(f"runs?limit={limit}")
+    chosen = f"&workflow={word(workflow)}" if workflow else ""
+    found = Client(base).get(f"runs?limit={limit}{chosen}")
     if as_json:
         print_json(found)
         return
-    table = Table("Run", "Name", "State", "Tasks", "Backend", "Created", box=None, pad_edge=False)
+    made = Table("Run", "Name", "State", "Tasks", "Backend", "Created", box=None, pad_edge=False)
     for run in found["runs"]:
         done = sum(run["counts"].get(end, 0) for end in (*ENDS, "dep_failed"))
         total = sum(run["counts"].values())
         words = (run["id"], Text(run["name"]), state(run["status"]), f"{done}/{total}")
-        table.add_row(*words, run["backend"], when(run["created_at"]))
-    console().print(table if found["runs"] else "There are no runs yet.")
+        made.add_row(*words, run["backend"], when(run["created_at"]))
+    console().print(made if found["runs"] else "There are no runs yet.")
 
 
 @run_group.command("view")
-@click.argument("run")
+@run_argument
 @json_option
 @server_option
 def view_command(run: str, as_json: bool, base: str) -> None:
@@ -68,31 +57,24 @@ def view_command(run: str, as_json: bool, base: str) -> None:
     if as_json:
         print_json(found)
         return
-    console().print(_table(found, found["tasks"]))
+    console().print(table(found, found["tasks"]))
     console().print(client.page(run), style="dim", highlight=False)
 
 
 @run_group.command("watch")
-@click.argument("run")
+@run_argument
 @click.option("--interval", type=click.FloatRange(0.2), default=2.0, show_default=True)
 @click.option("--exit-status", is_flag=True, help="Exit with 1 unless the run completed.")
 @json_option
 @server_option
 def watch_command(run: str, interval: float, exit_status: bool, as_json: bool, base: str) -> None:
     """Follow a RUN until it has ended; say what failed."""
-    client = Client(base)
-    found = _follow(client, run, interval, console(is_error=as_json))
-    if as_json:
-        print_json(found)
-    else:
-        _say_failures(client, found)
-    if exit_status and found["status"] != "completed":
-        sys.exit(1)
+    watch(Client(base), run, interval, as_json, exit_status)
 
 
 @run_group.command("cancel")
-@click.argument("run")
-@click.argument("task", required=False)
+@run_argument
+@click.argument("task", required=False, shell_complete=complete.tasks)
 @json_option
 @server_option
 def cancel_command(run: str, task: str | None, as_json: bool, base: str) -> None:
@@ -107,8 +89,8 @@ def cancel_command(run: str, task: str | None, as_json: bool, base: str) -> None
 
 
 @run_group.command("logs")
-@click.argument("run")
-@click.argument("task")
+@run_argument
+@task_argument
 @click.option("--error", is_flag=True, help="The error log instead of the output.")
 @click.option("--tail", type=click.IntRange(1), metavar="N", help="The last N lines alone.")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the task has ended.")
@@ -141,68 +123,71 @@ def logs_command(  # noqa: PLR0913 - one for each option
         click.echo(said["content"], nl=False)
 
 
-def _follow(client: Client, run: str, interval: float, screen: Console) -> dict[str, Any]:
-    """Ask until the run has ended; on a terminal the table stands still and changes."""
-    found = client.get(f"runs/{word(run)}")
-    if not screen.is_terminal:
-        return _follow_by_lines(client, run, interval, found, screen)
-    with Live(_table(found, _moving(found)), console=screen, auto_refresh=False) as live:
-        while found["status"] not in ENDS:
-            time.sleep(interval)
-            found = client.get(f"runs/{word(run)}")
-            live.update(_table(found, _moving(found)), refresh=True)
-    return found
+@run_group.command("retry")
+@run_argument
+@click.argument("task", required=False, shell_complete=complete.tasks)
+@json_option
+@server_option
+def retry_command(run: str, task: str | None, as_json: bool, base: str) -> None:
+    """Try all tasks of a RUN again that ended badly, or one TASK, as new attempts in that run."""
+    place = f"runs/{word(run)}" + (f"/tasks/{word(task)}" if task else "")
+    said = Client(base).post(f"{place}/retry", {})
+    if as_json:
+        print_json(said)
+    else:
+        console().print(f"{run}: {said['retried']} tasks wait again", highlight=False)
 
 
-def _follow_by_lines(
-    client: Client, run: str, interval: float, found: dict[str, Any], screen: Console
-) -> dict[str, Any]:
-    known: dict[str, str] = {}
-    while True:
-        for task in found["tasks"]:
-            if known.get(task["id"], "pending") != task["status"]:
-                screen.print(f"{task['id']}: {task['status']}", highlight=False, markup=False)
-            known[task["id"]] = task["status"]
-        if found["status"] in ENDS:
-            return found
-        time.sleep(interval)
-        found = client.get(f"runs/{word(run)}")
+@run_group.command("rerun")
+@run_argument
+@click.option("--failed", is_flag=True, help="Only what did not complete; the rest is taken over.")
+@watch_option
+@interval_option
+@json_option
+@server_option
+def rerun_command(  # noqa: PLR0913 - one for each option
+    run: str, failed: bool, watch: bool, interval: float, as_json: bool, base: str
+) -> None:
+    """Make a new run of an ended RUN; print its id."""
+    client = Client(base)
+    body: dict[str, object] = {"mode": "failed" if failed else "all"}
+    tell(client, client.start(f"runs/{word(run)}/rerun", body), watch, interval, as_json)
 
 
-def _moving(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """The tasks worth a line of a terminal, in the document's order."""
-    tasks: list[dict[str, Any]] = found["tasks"]
-    if len(tasks) <= SHOWN:
-        return tasks
-    rank = {name: n for n, name in enumerate(ORDER)}
-    chosen = sorted(range(len(tasks)), key=lambda n: rank.get(tasks[n]["status"], len(ORDER)))
-    return [tasks[n] for n in sorted(chosen[:SHOWN])]
+@run_group.command("env")
+@run_argument
+@task_argument
+@json_option
+@server_option
+def env_command(run: str, task: str, as_json: bool, base: str) -> None:
+    """Show the environment of a TASK of a RUN, and where each variable comes from."""
+    found = Client(base).get(f"runs/{word(run)}/tasks/{word(task)}/env")
+    if as_json:
+        print_json(found)
+        return
+    made = Table("Variable", "Value", "From", box=None, pad_edge=False)
+    for name, variable in found["vars"].items():
+        story = ", ".join(f"{op['source']} ({op['op']})" for op in variable["ops"])
+        made.add_row(Text(name), Text(variable["value"]), Text(story))
+    console().print(made)
+    if found["extra_init"]:
+        click.echo(found["extra_init"])
 
 
-def _table(found: dict[str, Any], tasks: list[dict[str, Any]]) -> Table:
-    counts = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in found["counts"].items())
-    title = Text.assemble(
-        (found["name"], "bold"), f"  {found['id']}  ", state(found["status"]), f"  {counts}"
-    )
-    table = Table("Task", "State", "Job", "", title=title, title_justify="left", box=None)
-    for task in tasks:
-        said = task["reason"] if task["status"] != "completed" else None
-        if task["status"] == "running":
-            share = task["progress"]
-            share_words = f"{int(share * 100 + 1e-9)} % " if share is not None else ""
-            said = share_words + (task["progress_text"] or "")
-        words = (Text(task["id"]), state(task["status"]), task["job_id"] or "", Text(said or ""))
-        table.add_row(*words)
-    if len(tasks) < len(found["tasks"]):
-        table.add_row(f"and {len(found['tasks']) - len(tasks)} more", "", "", "")
-    return table
-
-
-def _say_failures(client: Client, found: dict[str, Any]) -> None:
-    out = console()
-    words = Text.assemble(found["name"], f" {found['id']} ", state(found["status"]))
-    out.print(words)
-    for task in found["tasks"]:
-        if task["status"] in BAD:
-            out.print(Text(f"  {task['id']}: {task['reason'] or task['status']}"))
-    out.print(client.page(found["id"]), style="dim", highlight=False)
+@run_group.command("delete")
+@click.argument("runs", nargs=-1, required=True, shell_complete=complete.runs)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@server_option
+def delete_command(runs: tuple[str, ...], yes: bool, as_json: bool, base: str) -> None:
+    """Forget RUNS that have ended. Their files on the backend stay."""
+    if not yes:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise Refused("nobody can be asked here: say --yes")
+        click.confirm(f"Delete {', '.join(runs)}?", abort=True, err=True)
+    client = Client(base)
+    said = [client.delete(f"runs/{word(run)}") for run in runs]
+    if as_json:
+        print_json({"deleted": [one["run_id"] for one in said]})
+    else:
+        click.echo("\n".join(f"{one['run_id']}: deleted" for one in said))

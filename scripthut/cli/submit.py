@@ -1,43 +1,46 @@
 """Read a document, post it to a running server, say where its run is."""
 
-import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from scripthut.cli.client import Client
+from scripthut.core import document
 from scripthut.core.errors import Invalid, Unreachable
 
 
-def read(file: Path) -> object:
-    """The document in a file, or on standard input for `-`. Raises Invalid."""
+def text_of(file: Path) -> str:
+    """The text of a file, or of standard input for `-`. Raises Invalid."""
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-        document: object = json.loads(text)
+        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except OSError as error:
         raise Invalid(str(file), [f"cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise Invalid(str(file), [f"is not UTF-8 text: {error.reason}"]) from error
-    except json.JSONDecodeError as error:
-        raise Invalid(str(file), [f"is not JSON: {error}"]) from error
-    return document
 
 
-def name_of(file: Path, document: object) -> str:
-    """What a run is called when nobody says: its document's title, else its file's name."""
-    title = document.get("title") if isinstance(document, dict) else None
-    if isinstance(title, str) and title:
-        return title
-    return "workflow" if str(file) == "-" else file.stem
+def start(
+    client: Client,
+    file: Path,
+    backend: str | None,
+    name: str | None,
+    params: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Start a run of a document; the run. Its name: else its title, else its file's name.
 
-
-def post(base: str, backend: str, name: str, document: object) -> str:
-    """Start a run on the server at `base`; the link of its page.
-
-    Raises Invalid when the server refuses the document, Unreachable when nothing sensible answers.
+    Raises Invalid when the document or the server's answer to it names problems.
     """
-    client = Client(base)
-    run = client.start("runs", {"backend": backend, "name": name, "document": document})
-    run_id = run.get("id")
-    if not isinstance(run_id, str):
+    text = text_of(file)
+    parsed = document.parse_text(text, str(file), params)
+    stem = "workflow" if str(file) == "-" else file.stem
+    body: dict[str, object] = {
+        "backend": backend,
+        "name": name or parsed.title or stem,
+        "document_text": text,
+        "params": dict(params or {}),
+    }
+    run = client.start("runs", body)
+    if not isinstance(run.get("id"), str):
         raise Unreachable(f"what answers at {client.base} is not a scripthut server")
-    return client.page(run_id)
+    return run

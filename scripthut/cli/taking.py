@@ -15,9 +15,9 @@ from rich.text import Text
 
 from scripthut.cli.client import Client, word
 from scripthut.cli.fetching import bring
+from scripthut.cli.following import ENDS
 from scripthut.cli.options import json_option
 from scripthut.cli.reach import server_option
-from scripthut.cli.runs import ENDS
 from scripthut.cli.show import console, print_json
 from scripthut.core.archive import Names
 from scripthut.core.errors import NotFound, Refused

@@ -79,6 +79,7 @@ def _json(card: Card) -> dict[str, object]:
         "name": card.backend.name,
         "type": card.backend.type,
         "max_concurrent": card.backend.max_concurrent,
+        "connected": row is not None and row.answered_at is not None and not row.failing_since,
         "answered_at": _time(row.answered_at) if row else None,
         "failing_since": _time(row.failing_since) if row else None,
         "message": row.message if row else None,

@@ -67,7 +67,7 @@ def test_runs_are_listed_and_shown(site: Site, run: str) -> None:
 
 def test_a_run_is_watched_to_its_end(site: Site) -> None:
     run_id = site.run(
-        [{"id": "a", "command": "sleep 2"}, {"id": "b", "command": "exit 4", "deps": ["a"]}]
+        [{"id": "a", "command": "sleep 6"}, {"id": "b", "command": "exit 4", "deps": ["a"]}]
     )
     watched = hut("run", "watch", run_id, "--interval", "0.3", "--exit-status", site=site)
     assert watched.returncode == 1

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
 
 from scripthut.cli import submit
+from scripthut.cli.client import Client
 from scripthut.core.errors import Invalid, Refused, Unreachable
 from tests.serving import Site, serving
 
@@ -21,7 +23,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def test_the_link_leads_to_the_runs_page(site: Site) -> None:
-    link = submit.post(site.url + "/", "local", "hello", [{"id": "a", "command": "true"}])
+    link = post(site.url + "/", "local", "hello", [{"id": "a", "command": "true"}])
     page = site.get(link.removeprefix(site.url))
     assert page.status == 200
     assert "hello" in page.text
@@ -30,19 +32,28 @@ def test_the_link_leads_to_the_runs_page(site: Site) -> None:
 def test_a_wrong_document_is_refused_with_every_problem(site: Site) -> None:
     wrong = [{"id": "a", "command": "true", "memory": "4 bananas"}, {"id": "b c", "command": "x"}]
     with pytest.raises(Invalid) as refused:
-        submit.post(site.url, "local", "wrong", wrong)
-    assert any(p.startswith("tasks[0].memory") for p in refused.value.problems)
-    assert any(p.startswith("tasks[1].id") for p in refused.value.problems)
+        post(site.url, "local", "wrong", wrong)
+    assert any("tasks[0].memory" in p for p in refused.value.problems)
+    assert any("tasks[1].id" in p for p in refused.value.problems)
 
 
 def test_an_unknown_backend_is_refused(site: Site) -> None:
     with pytest.raises(Refused, match="nowhere"):
-        submit.post(site.url, "nowhere", "a", [{"id": "a", "command": "true"}])
+        post(site.url, "nowhere", "a", [{"id": "a", "command": "true"}])
 
 
 def test_an_address_without_a_scheme_is_refused() -> None:
     with pytest.raises(Refused, match="http://"):
-        submit.post("localhost:8000", "local", "a", [])
+        post("localhost:8000", "local", "a", [{"id": "a", "command": "true"}])
+
+
+def post(base: str, backend: str, name: str, document: object) -> str:
+    """Start a run of a document; the link of its page."""
+    with NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(document, file)
+        file.flush()
+        client = Client(base)
+        return client.page(submit.start(client, Path(file.name), backend, name)["id"])
 
 
 @contextmanager
@@ -77,7 +88,7 @@ def a_stranger(status: int, body: bytes) -> Iterator[tuple[str, list[str]]]:
 )
 def test_what_is_no_scripthut_server_is_called_so(status: int, body: bytes) -> None:
     with a_stranger(status, body) as (base, _), pytest.raises(Unreachable, match="not a scripthut"):
-        submit.post(base, "local", "a", [])
+        post(base, "local", "a", [{"id": "a", "command": "true"}])
 
 
 def test_a_proxy_that_asks_for_a_password_gets_the_one_in_netrc(
@@ -86,15 +97,15 @@ def test_a_proxy_that_asks_for_a_password_gets_the_one_in_netrc(
     monkeypatch.setenv("HOME", str(tmp_path))
     run = json.dumps({"id": "abcdefgh"}).encode()
     with a_stranger(201, run) as (base, heard):
-        submit.post(base, "local", "a", [])
+        post(base, "local", "a", [{"id": "a", "command": "true"}])
         netrc = tmp_path / ".netrc"
         netrc.write_text("machine 127.0.0.1 login ada password sesame\n")
         netrc.chmod(0o600)
-        submit.post(base, "local", "a", [])
+        post(base, "local", "a", [{"id": "a", "command": "true"}])
     assert heard == ["", "Basic YWRhOnNlc2FtZQ=="]
 
 
 def test_a_missing_password_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     with a_stranger(401, b"") as (base, _), pytest.raises(Refused, match=r"\.netrc"):
-        submit.post(base, "local", "a", [])
+        post(base, "local", "a", [{"id": "a", "command": "true"}])

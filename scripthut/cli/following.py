@@ -1,0 +1,125 @@
+"""Following a run to its end: what changed since the last answer is all that is transferred."""
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from scripthut.cli.client import Client, word
+from scripthut.cli.show import console, print_json, state
+
+ENDS = frozenset({"completed", "failed", "cancelled"})
+BAD = frozenset({"failed", "cancelled", "dep_failed", "lost"})
+SHOWN = 30  # tasks that a watched run shows: those that move first
+ORDER = (
+    "running",
+    "generating",
+    "settling",
+    "lost",
+    "retrying",
+    "failed",
+    "dep_failed",
+    "queued",
+    "submitted",
+    "submitting",
+)
+
+
+def watch(client: Client, run: str, interval: float, as_json: bool, exit_status: bool) -> None:
+    """Follow a run until it has ended, and say what failed; may exit with 1."""
+    found = follow(client, run, interval, console(is_error=as_json))
+    if as_json:
+        print_json(found)
+    else:
+        _say_failures(client, found)
+    if exit_status and found["status"] != "completed":
+        sys.exit(1)
+
+
+def follow(client: Client, run: str, interval: float, screen: Console) -> dict[str, Any]:
+    """Ask until the run has ended; on a terminal the table stands still and changes."""
+    answers = _answers(client, run, interval)
+    found = next(answers)
+    if not screen.is_terminal:
+        return _by_lines(found, answers, screen)
+    with Live(table(found, _moving(found)), console=screen, auto_refresh=False) as live:
+        for found in answers:
+            live.update(table(found, _moving(found)), refresh=True)
+    return found
+
+
+def _answers(client: Client, run: str, interval: float) -> Iterator[dict[str, Any]]:
+    """The run as it stands, whole, again and again until it has ended."""
+    found = client.get(f"runs/{word(run)}")
+    tasks = {task["id"]: task for task in found["tasks"]}
+    while True:
+        yield found
+        if found["status"] in ENDS:
+            return
+        time.sleep(interval)
+        since = f"?since={found['version']}" if "version" in found else ""
+        found = client.get(f"runs/{word(run)}{since}")
+        tasks.update((task["id"], task) for task in found["tasks"])
+        found = {**found, "tasks": list(tasks.values())}
+
+
+def _by_lines(
+    found: dict[str, Any], answers: Iterator[dict[str, Any]], screen: Console
+) -> dict[str, Any]:
+    known: dict[str, str] = {}
+    _say_moves(found, known, screen)
+    for found in answers:
+        _say_moves(found, known, screen)
+    return found
+
+
+def _say_moves(found: dict[str, Any], known: dict[str, str], screen: Console) -> None:
+    for task in found["tasks"]:
+        if known.get(task["id"], "pending") != task["status"]:
+            screen.print(f"{task['id']}: {task['status']}", highlight=False, markup=False)
+        known[task["id"]] = task["status"]
+
+
+def _moving(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tasks worth a line of a terminal, in the document's order."""
+    tasks: list[dict[str, Any]] = found["tasks"]
+    if len(tasks) <= SHOWN:
+        return tasks
+    rank = {name: n for n, name in enumerate(ORDER)}
+    chosen = sorted(range(len(tasks)), key=lambda n: rank.get(tasks[n]["status"], len(ORDER)))
+    return [tasks[n] for n in sorted(chosen[:SHOWN])]
+
+
+def table(found: dict[str, Any], tasks: list[dict[str, Any]]) -> Table:
+    """A run and some of its tasks."""
+    counts = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in found["counts"].items())
+    title = Text.assemble(
+        (found["name"], "bold"), f"  {found['id']}  ", state(found["status"]), f"  {counts}"
+    )
+    made = Table("Task", "State", "Job", "", title=title, title_justify="left", box=None)
+    for task in tasks:
+        said = task["reason"] if task["status"] != "completed" else None
+        if task["status"] == "running":
+            share = task["progress"]
+            share_words = f"{int(share * 100 + 1e-9)} % " if share is not None else ""
+            said = share_words + (task["progress_text"] or "")
+        words = (Text(task["id"]), state(task["status"]), task["job_id"] or "", Text(said or ""))
+        made.add_row(*words)
+    if len(tasks) < len(found["tasks"]):
+        made.add_row(f"and {len(found['tasks']) - len(tasks)} more", "", "", "")
+    return made
+
+
+def _say_failures(client: Client, found: dict[str, Any]) -> None:
+    out = console()
+    words = Text.assemble(found["name"], f" {found['id']} ", state(found["status"]))
+    out.print(words)
+    for task in found["tasks"]:
+        if task["status"] in BAD:
+            out.print(Text(f"  {task['id']}: {task['reason'] or task['status']}"))
+    out.print(client.page(found["id"]), style="dim", highlight=False)
