@@ -25,7 +25,7 @@ class Again:
 
     wait: int
     asked: Mapping[str, int]
-    words: str  # how that is said: "tried again in 1:00 as attempt 2, with 8.0 GiB"
+    words: str  # how that is said: "tried again after 1:00 as attempt 2, with 8.0 GiB"
 
 
 def again(
@@ -50,7 +50,7 @@ def again(
     if more is None:
         return None
     wait = min(round(policy.wait * policy.backoff ** (attempt - 1)), LONGEST)
-    words = f"tried again in {units.clock(wait)} as attempt {attempt + 1}{_with(more)}"
+    words = f"tried again after {units.clock(wait)} as attempt {attempt + 1}{_with(more)}"
     return Again(wait, {**{k: v for k, v in (asked or {}).items() if v is not None}, **more}, words)
 
 

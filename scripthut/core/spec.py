@@ -189,7 +189,7 @@ class TaskSpec(BaseModel):
         older = task.pop("dependencies", None)
         if "deps" not in task and older is not None:
             task["deps"] = older
-        task.setdefault("name", task.get("id"))
+        task.setdefault("name", task.get("id", "?"))  # a missing id is one problem, not two
         return task
 
     @field_validator("cpus", mode="before")

@@ -202,7 +202,8 @@ def task(run_id: str, key: str) -> ResponseReturnValue:
     """Give a task; `why` says why it did not complete."""
     full = runs.find_task(g.session, run_id, key)
     (row,) = runs.tasks_by_key(g.session, run_id, [key])
-    about = {"run_id": run_id, **_task(row), "node": full.node, "why": why_json(full)}
+    more = {"node": full.node, "cause": full.cause, "retry_at": _time(full.retry_at)}
+    about = {"run_id": run_id, **_task(row), **more, "why": why_json(full)}
     return about | {"outputs_problem": full.outputs_problem}
 
 

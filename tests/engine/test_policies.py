@@ -58,7 +58,7 @@ def test_out_of_memory_is_tried_again_with_more_memory(world: World) -> None:
     assert world.states() == {"fit": "retrying", "next": "pending"}
     task = world.task("fit")
     assert task.reason == (
-        "Ran out of memory: ask for more with `memory`; tried again in 0:01:00 as attempt 2, "
+        "Ran out of memory: ask for more with `memory`; tried again after 0:01:00 as attempt 2, "
         "with 8.0 GiB of memory"
     )
     assert world.the_run("run00001").ended_at is None

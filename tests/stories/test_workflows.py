@@ -95,7 +95,7 @@ def test_what_runs_out_of_memory_is_tried_again_with_more(server: Server, slurm:
     task = server.task(run_id, "hold")
     assert task["attempt"] == 2
     page = server.page(f"/runs/{run_id}/tasks/hold")
-    assert "tried again in 0:00:01 as attempt 2, with 600.0 MiB of memory" in page
+    assert "tried again after 0:00:01 as attempt 2, with 600.0 MiB of memory" in page
     asked = slurm.sacct("-X", "--format=JobName%40,ReqMem").splitlines()
     assert [row.split("|")[-1] for row in asked if run_id in row and f"{run_id}.0." in row] == [
         "100M",
