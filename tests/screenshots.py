@@ -27,6 +27,8 @@ PAGES = {
     "run-filtered": f"/runs/{showroom.LARGE}?state=failed&state=running&by=-elapsed&find=sim",
     "graph": f"/runs/{showroom.FAILED}?view=graph",
     "graph-large": f"/runs/{showroom.LARGE}?view=graph",
+    "gantt": f"/runs/{showroom.FAILED}?view=gantt",
+    "gantt-large": f"/runs/{showroom.LARGE}?view=gantt",
     "task-why": f"/runs/{showroom.FAILED}/tasks/assemble.sample_17",
     "task-script": f"/runs/{showroom.FAILED}/tasks/assemble.sample_17?tab=script",
     "task-log": f"/runs/{showroom.FAILED}/tasks/assemble.sample_17?tab=output",

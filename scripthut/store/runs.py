@@ -124,6 +124,19 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Stay:
+    """A task's times."""
+
+    id: int
+    n: int
+    key: str
+    state: State
+    submitted_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
 class Pulse:
     """The least that tells whether a run's page is out of date."""
 
@@ -340,6 +353,14 @@ def states(session: Session, run_id: str) -> dict[int, State]:
     """Row id -> state, of all of a run's tasks."""
     statement = select(Task.id, Task.state).where(Task.run_id == run_id)
     return {row_id: State(state) for row_id, state in session.execute(statement)}
+
+
+def stays(session: Session, run_id: str) -> list[Stay]:
+    """When each of a run's tasks was submitted, began and ended, in the document's order."""
+    columns = (Task.id, Task.n, Task.key, Task.state)
+    times = (Task.submitted_at, Task.started_at, Task.finished_at)
+    statement = select(*columns, *times).where(Task.run_id == run_id).order_by(Task.n)
+    return [Stay(*row) for row in session.execute(statement)]
 
 
 def groups(session: Session, run_id: str) -> list[Group]:

@@ -13,6 +13,8 @@ from scripthut.core.states import State
 from scripthut.store.search import ORDERS, Wish
 
 LONGEST = 200  # characters that are searched for
+PER = ("task", "group")
+FAR = 10**9  # seconds
 MOST_UNFOLDED = 20  # nodes of a graph
 
 
@@ -32,6 +34,9 @@ class Look:
     find: str = ""
     states: tuple[State, ...] = ()
     unfold: tuple[int, ...] = ()  # nodes of the graph that are drawn task by task
+    window: tuple[int, int] | None = None  # of the chart: seconds since the run was made; None: all
+    at: int = 0  # the first row of the chart that is shown
+    per: str = ""  # a row of the chart is a "task" or a "group"; empty: as it fits
     by: str = ""  # a key of ORDERS, with "-" before it when the last come first
 
     @property
@@ -53,6 +58,9 @@ class Look:
             "by": self.by,
             "unfold": [str(first) for first in self.unfold] if self.view is View.GRAPH else [],
         }
+        if self.view is View.GANTT:
+            window = [str(second) for second in self.window or ()]
+            said = {**said, "window": window, "at": str(self.at or ""), "per": self.per}
         return {name: value for name, value in said.items() if value}
 
     def address(self, path: str, tab: str = "") -> str:
@@ -103,5 +111,16 @@ def read(args: MultiDict[str, str]) -> Look:
         find=args.get("find", "").strip()[:LONGEST],
         states=tuple(State(state) for state in asked if state in set(State)),
         unfold=tuple(sorted(set(args.getlist("unfold", int)[:MOST_UNFOLDED]))),
+        window=_window(args),
+        at=max(0, args.get("at", 0, int)),
+        per=args["per"] if args.get("per") in PER else "",
         by=by if by.lstrip("-") in ORDERS and by.count("-") < 2 else "",
     )
+
+
+def _window(args: MultiDict[str, str]) -> tuple[int, int] | None:
+    """Two seconds, the first before the second; None for anything else."""
+    asked = args.getlist("window", int)
+    if len(asked) != 2 or not 0 <= asked[0] < asked[1] <= FAR:
+        return None
+    return asked[0], asked[1]

@@ -12,7 +12,7 @@ from scripthut.core.forecast import remaining
 from scripthut.store import backends, checkouts, orders, runs, search, usage, watches
 from scripthut.store.about import about
 from scripthut.store.runs import Mark, RunRow, Which
-from scripthut.web import graph, table
+from scripthut.web import gantt, graph, table
 from scripthut.web.errors import wants_json
 from scripthut.web.extensions import config, database
 from scripthut.web.htmx import htmx
@@ -25,10 +25,12 @@ PAGE = 50  # runs on a page
 VIEWS: Mapping[View, Callable[[RunRow, Look], dict[str, object]]] = {
     View.TABLE: table.context,
     View.GRAPH: graph.context,
+    View.GANTT: gantt.context,
 }
 NEWS_OF: Mapping[View, Callable[[RunRow, Look, list[Mark]], dict[str, object]]] = {
     View.TABLE: table.news,
     View.GRAPH: graph.news,
+    View.GANTT: gantt.news,
 }
 
 
