@@ -11,6 +11,8 @@ from scripthut.backends.machine import whole
 from scripthut.config import AnyBackend, Settings
 from scripthut.schedulers.pbs import PBS
 from scripthut.schedulers.slurm import Slurm
+from scripthut.transports.base import Transport
+from scripthut.transports.openssh import OpenSSH
 from scripthut.transports.ssh import SSH
 from scripthut.transports.ssh_config import Target
 
@@ -27,15 +29,23 @@ def build(part: AnyBackend, settings: Settings) -> Backend:
                 part.login_shell,
                 tuple(part.extra_args),
             )
-            return ClusterBackend(part.name, dialect, SSH(_target(part.ssh)), limits)
+            return ClusterBackend(part.name, dialect, transport(part, settings), limits)
         case config.PBS():
             pbs = PBS(part.account, part.queue, part.login_shell, extra=tuple(part.extra_args))
-            return ClusterBackend(part.name, pbs, SSH(_target(part.ssh)), limits)
+            return ClusterBackend(part.name, pbs, transport(part, settings), limits)
         case config.Local():
             machine = whole()
             cpus = part.cpus or max(machine.cpus, part.max_concurrent)  # who asks for more gets it
             room = Room(cpus, part.memory or machine.memory)
             return LocalBackend(part.name, limits, part.login_shell, room=room)
+
+
+def transport(part: config.Slurm | config.PBS, settings: Settings) -> Transport:
+    """The way to a cluster's login node; connects to nothing yet."""
+    target = _target(part.ssh)
+    if part.transport == "openssh":
+        return OpenSSH(target, settings.data_dir.expanduser().absolute() / "ssh")
+    return SSH(target)
 
 
 def _target(ssh: config.SSH) -> Target:

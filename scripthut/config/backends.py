@@ -34,6 +34,7 @@ class Slurm(Part):
     type: Literal["slurm"]
     name: str = Field(min_length=1)
     ssh: SSH
+    transport: Literal["ssh", "openssh"] = "ssh"  # openssh: by the user's own `ssh`
     account: str | None = None
     partition_map: dict[str, str] = {}
     default_partition: str | None = None
@@ -51,6 +52,7 @@ class PBS(Part):
     type: Literal["pbs"]
     name: str = Field(min_length=1)
     ssh: SSH
+    transport: Literal["ssh", "openssh"] = "ssh"  # openssh: by the user's own `ssh`
     account: str | None = None
     queue: str | None = None  # None: what a task names as its partition, else the server's default
     login_shell: bool = False

@@ -2,33 +2,23 @@
 
 import os
 import pwd
-import selectors
-import signal
-import subprocess
-import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO
 
-from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Answer
 from scripthut.transports.base import MIB
+from scripthut.transports.child import Child
 from scripthut.transports.deadline import Deadline
 from scripthut.transports.frame import Frame
 
 HERE = "this machine"
-PIECE = 64 * 1024  # bytes; what a pipe holds
 
 
 class Local:
     """The server's own machine. A command has its own session and begins in the home directory."""
 
     def __init__(self) -> None:
-        self._commands = 0
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._is_closed = False
+        self._child = Child(HERE)
 
     @property
     def home(self) -> PurePosixPath:
@@ -43,108 +33,15 @@ class Local:
     @property
     def commands(self) -> int:
         """Commands run since the start."""
-        return self._commands
+        return self._child.commands
 
     def run(
         self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 30, limit: int = 64 * MIB
     ) -> Answer:
         """Run words and answer when their end was seen; see transports/base.py."""
         frame = Frame(argv, limit)
-        deadline = Deadline(timeout)
-        process = self._start(frame)
-        try:
-            _pump(process, frame, stdin, deadline)
-            return frame.answer(HERE, is_over=not self._is_closed)
-        finally:
-            self._end(process)
+        return self._child.run(frame.words, frame, stdin, Deadline(timeout))
 
     def close(self) -> None:
         """End the command that is running, and take no more."""
-        with self._lock:
-            self._is_closed = True
-            if self._process is not None:
-                _kill(self._process)
-
-    def _start(self, frame: Frame) -> subprocess.Popen[bytes]:
-        with self._lock:
-            if self._is_closed:
-                raise Unreachable(f"The connection to {HERE} was closed.")
-            self._commands += 1
-            try:
-                self._process = subprocess.Popen(
-                    frame.words,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    cwd=Path.home(),
-                    start_new_session=True,
-                    bufsize=0,
-                )
-            except OSError as error:
-                raise Unreachable(f"No command can be started on {HERE}: {error}.") from error
-            return self._process
-
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        with self._lock:
-            self._process = None
-            for pipe in (process.stdin, process.stdout, process.stderr):
-                if pipe is not None:
-                    pipe.close()
-            if process.poll() is None:
-                # The shell has nothing left to do but exit, unless the deadline has passed.
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(0.2)
-            _kill(process)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process group of a command whose shell still runs, and reap it."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _pump(process: subprocess.Popen[bytes], frame: Frame, stdin: bytes, deadline: Deadline) -> None:
-    """Write standard input and read both outputs at once, until both end marks or both ends."""
-    feeds: dict[object, Callable[[bytes], None]] = {
-        process.stdout: lambda data: frame.feed(out=data),
-        process.stderr: lambda data: frame.feed(err=data),
-    }
-    rest = memoryview(stdin)
-    with selectors.DefaultSelector() as selector:
-        for pipe in (process.stdout, process.stderr):
-            selector.register(_there(pipe), selectors.EVENT_READ)
-        source = _there(process.stdin)
-        os.set_blocking(source.fileno(), False)
-        selector.register(source, selectors.EVENT_WRITE)
-        while feeds and not frame.is_complete:
-            if deadline.is_over:
-                raise Unreachable(
-                    f"The command on {HERE} did not end within {deadline.seconds:g} seconds."
-                )
-            for key, _ in selector.select(deadline.left()):
-                if key.fileobj is source:
-                    rest = _write(source, rest)
-                    if not rest:
-                        selector.unregister(source)
-                        source.close()
-                elif data := os.read(key.fd, PIECE):
-                    feeds[key.fileobj](data)
-                else:
-                    selector.unregister(key.fileobj)
-                    del feeds[key.fileobj]
-
-
-def _write(pipe: IO[bytes], rest: memoryview) -> memoryview:
-    """Write what the pipe takes; what is left. A command need not read what it is given."""
-    try:
-        return rest[os.write(pipe.fileno(), rest[:PIECE]) :]
-    except BrokenPipeError:
-        return memoryview(b"")
-
-
-def _there(pipe: IO[bytes] | None) -> IO[bytes]:
-    if pipe is None:
-        raise ValueError("the process was started without this pipe")
-    return pipe
+        self._child.close()

@@ -102,7 +102,7 @@ def _resolve(target: Target, program: str, depth: int) -> Host:
         raise Unreachable(
             f"The ProxyJump of {target.host} in the SSH configuration goes in circles."
         )
-    options = _ask_openssh(target, program)
+    options = ask_openssh(target, program)
     if options is None:
         options = _ask_paramiko(target)
     host = _host(target, options)
@@ -119,7 +119,7 @@ def _resolve(target: Target, program: str, depth: int) -> Host:
     return replace(host, jumps=chain, proxy_command=None)
 
 
-def _ask_openssh(target: Target, program: str) -> Options | None:
+def ask_openssh(target: Target, program: str) -> Options | None:
     """What `ssh -G` prints; None where there is no OpenSSH."""
     words = [program, "-G"]
     words += ["-F", str(target.config.expanduser())] if target.config else []

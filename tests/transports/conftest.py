@@ -3,15 +3,19 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from scripthut.transports.local import Local
+from scripthut.transports.openssh import OpenSSH
 from scripthut.transports.ssh import SSH
 from scripthut.transports.ssh_config import Target
 from tests.cluster.fixtures import Cluster
 from tests.cluster.tcp_proxy import Proxy
 from tests.transports.steps import target_of
+
+_KINDS = ("ssh", "openssh")
 
 
 @pytest.fixture
@@ -37,11 +41,30 @@ def ssh(target: Target, open_ssh: Callable[[Target], SSH]) -> SSH:
     return open_ssh(target)
 
 
-@pytest.fixture(params=["local", pytest.param("ssh", marks=pytest.mark.sshd)])
-def transport(request: pytest.FixtureRequest) -> Iterator[Local | SSH]:
+@pytest.fixture
+def open_openssh(tmp_path: Path) -> Iterator[Callable[[Target], OpenSSH]]:
+    """Make transports by OpenSSH's client that are closed after the test."""
+    with ExitStack() as stack:
+        # A socket's path is short: not below tmp_path, whose name is the test's.
+        sockets = Path(stack.enter_context(TemporaryDirectory(prefix="hut-", dir="/tmp")))
+
+        def opened(target: Target) -> OpenSSH:
+            ssh = OpenSSH(target, sockets)
+            stack.callback(ssh.close)
+            return ssh
+
+        yield opened
+
+
+@pytest.fixture(params=["local", *(pytest.param(k, marks=pytest.mark.sshd) for k in _KINDS)])
+def transport(request: pytest.FixtureRequest) -> Iterator[Local | SSH | OpenSSH]:
     """Each kind of transport in turn."""
     if request.param == "ssh":
         yield request.getfixturevalue("ssh")
+        return
+    if request.param == "openssh":
+        opened = request.getfixturevalue("open_openssh")
+        yield opened(request.getfixturevalue("target"))
         return
     local = Local()
     yield local
