@@ -77,6 +77,17 @@ def thumb(session: Session, sha: str) -> str | None:
     return session.scalar(select(Picture.thumb).where(Picture.sha256 == sha))
 
 
+def thumbs(session: Session, run_id: str) -> dict[str, str]:
+    """Content -> name of the thumbnail, for the pictures of a run that have one."""
+    statement = (
+        select(Picture.sha256, Picture.thumb)
+        .join(Output, Output.sha256 == Picture.sha256)
+        .join(Task, (Task.id == Output.task_id) & (Task.attempt == Output.attempt))
+        .where(Task.run_id == run_id, Picture.thumb.is_not(None))
+    )
+    return {sha: thumb for sha, thumb in session.execute(statement) if thumb}
+
+
 _IS_IMAGE = (
     (Output.attempt == Task.attempt)
     & (Output.area == Area.OUTPUT)

@@ -21,16 +21,19 @@ from scripthut.core.report import Place, alone, data_url
 from scripthut.core.units import size
 from scripthut.ids import new_nonce
 from scripthut.places import STATIC
-from scripthut.store import outputs, runs, taking
+from scripthut.store import metrics as measured
+from scripthut.store import outputs, pictures, runs, taking
 from scripthut.store.db import Session
 from scripthut.store.models import Output, Run, Task
 from scripthut.store.runs import TaskRow
 from scripthut.store.taking import Written
 from scripthut.web import tasks as task_pages
 from scripthut.web.extensions import kept
+from scripthut.web.metrics import cell
 
 IMAGE = 3 * 1024 * 1024  # bytes of the largest image that goes in
 IMAGES = 12 * 1024 * 1024  # of all: what mail takes, when it is written in letters
+METRICS = (1000, 40)  # lines and columns of the table of metrics
 TEXT = 32 * 1024  # of the largest text
 TEXTS = 2 * 1024 * 1024
 DOCUMENTS = 8 * 1024 * 1024  # of all rendered Markdown
@@ -42,6 +45,7 @@ class Shown:
     """A file in the report; `place` is its id there.
 
     One of `document`, `image` and `text` shows it, or `why` says why it is only named.
+    `is_small`: the image is a thumbnail of it.
     """
 
     place: str
@@ -52,6 +56,7 @@ class Shown:
     image: str | None = None
     text: str | None = None
     why: str | None = None
+    is_small: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,11 @@ class _Room:
 class Book:
     """The report while it is made: the files it may show, and what stands for each sign."""
 
-    def __init__(self, files: Sequence[Written]) -> None:
+    def __init__(self, files: Sequence[Written], thumbs: Mapping[str, str]) -> None:
+        """`thumbs`: the contents of pictures, and the names of their thumbnails."""
+        self._thumbs = thumbs
+        sizes = [one.file.size for one in files if one.file.kind == Kind.IMAGE]
+        self._is_tight = sum(sizes) > IMAGES
         self._nonce = new_nonce()
         self._room = _Room()
         self._inside: set[int] = set()  # the images that a document or the list has shown
@@ -117,15 +126,23 @@ class Book:
 
     def image(self, row: Output | None) -> str | None:
         """An image's address, that holds it; None when it is no image, or there is no room."""
-        if row is None or row.sha256 is None or row.kind != Kind.IMAGE or row.size > IMAGE:
+        if row is None or row.sha256 is None or row.kind != Kind.IMAGE:
             return None
-        if not self._room.take("image", row.size):
+        name, kind = row.sha256, served(row.path).type
+        if self._is_small(row):
+            name, kind = self._thumbs[row.sha256], "image/webp"
+        elif row.size > IMAGE:
             return None
-        data = _bytes(row)
-        if data is None:
+        data = _kept_bytes(name)
+        if data is None or not self._room.take("image", len(data)):
             return None
         self._inside.add(row.id)
-        return data_url(served(row.path).type, data)
+        return data_url(kind, data)
+
+    def _is_small(self, row: Output) -> bool:
+        """Whether its thumbnail stands for a picture: it, or all of them, would take too much."""
+        thumb = self._thumbs.get(row.sha256 or "")
+        return thumb not in (None, row.sha256) and (self._is_tight or row.size > IMAGE)
 
     def shown(self, key: str, row: Output) -> Shown:
         """A file of a task, as far as there is room."""
@@ -137,7 +154,7 @@ class Book:
         if row.kind == Kind.MARKDOWN and (document := self.document(key, row)) is not None:
             return Shown(*facts, document=document)
         if row.kind == Kind.IMAGE and (address := self.image(row)) is not None:
-            return Shown(*facts, image=self.sign(address))
+            return Shown(*facts, image=self.sign(address), is_small=self._is_small(row))
         if (text := self._text(row)) is not None:
             return Shown(*facts, text=text)
         return Shown(*facts, why="is not in this report")
@@ -146,7 +163,7 @@ class Book:
         is_text = served(row.path).type.startswith(("text/", "application/json"))
         if not is_text or row.kind == Kind.IMAGE or row.size > TEXT:
             return None
-        data = _bytes(row)
+        data = _kept_bytes(row.sha256 or "")
         if data is None or not self._room.take("text", len(data)):
             return None
         return data.decode("utf-8", "replace")
@@ -159,7 +176,7 @@ class Book:
 def pieces(session: Session, run: Run, address: str) -> tuple[Iterator[str], str]:
     """The pieces of a run's report, and the content security policy that the page sets itself."""
     files = taking.written(session, run.id)
-    book = Book(files)
+    book = Book(files, pictures.thumbs(session, run.id))
     style = _style()
     rules = _policy(style)
     summary = [
@@ -180,6 +197,7 @@ def pieces(session: Session, run: Run, address: str) -> tuple[Iterator[str], str
         style=book.sign(style),
         at=utcnow(),
         summary=summary,
+        metrics=_metrics(session, run.id),
         tasks=rows,
         parts=[
             part
@@ -206,6 +224,18 @@ def _part(
     return Part(task, files, more.get(task.key, 0), why, words_of, words)
 
 
+def _metrics(session: Session, run_id: str) -> dict[str, object] | None:
+    """The table of what the tasks measured; None when they measured nothing."""
+    found = [one for one in measured.of_run(session, run_id) if one.values]
+    names = list(dict.fromkeys(name for one in found for name in one.values))
+    lines, columns = METRICS
+    rows = [
+        (one.key, [cell(one.values.get(name)) for name in names[:columns]]) for one in found[:lines]
+    ]
+    is_cut = len(found) > lines or len(names) > columns
+    return {"names": names[:columns], "rows": rows, "is_cut": is_cut} if rows else None
+
+
 def _html(row: Output) -> str | None:
     """A document's HTML with our signs in it; None when there is none of this version."""
     if row.kind != Kind.MARKDOWN or row.sha256 is None:
@@ -219,9 +249,9 @@ def _html(row: Output) -> str | None:
         return None
 
 
-def _bytes(row: Output) -> bytes | None:
+def _kept_bytes(name: str) -> bytes | None:
     try:
-        return kept().read(row.sha256 or "")
+        return kept().read(name)
     except (FileNotFoundError, ValueError):
         return None
 
