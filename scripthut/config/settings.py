@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ByteSize, Field, model_validator
 
 from scripthut.config.part import Part
 from scripthut.core.jobs import OutputLimits
@@ -17,6 +17,8 @@ class Outputs(Part):
     file_bytes: int = Field(OutputLimits.file_bytes, ge=0)
     files: int = Field(OutputLimits.files, ge=1)
     depth: int = Field(OutputLimits.depth, ge=1, le=20)
+    keep_days: int | None = Field(None, ge=1)  # after a run's end its files go; None: never
+    keep_bytes: ByteSize | None = None  # of all runs, then the oldest go; "200 GB" will do
 
     def limits(self) -> OutputLimits:
         """These limits as the backends take them."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime
+from functools import partial
 
 from scripthut import clock, ids
 from scripthut.backends.base import Backend
@@ -21,6 +22,7 @@ from scripthut.engine.fleet import Fleet
 from scripthut.engine.lead import Lead
 from scripthut.engine.notify import notifier
 from scripthut.engine.pace import Pace
+from scripthut.engine.retention import Keeper, Rules
 from scripthut.engine.sourcing import Sourcing
 from scripthut.engine.thumbnails import Studio
 from scripthut.engine.upkeep import Upkeep
@@ -68,6 +70,7 @@ class Engine:
         self._cleaned = time.monotonic()
         self._telling = Errand("telling people", TELL)
         self._drawing = Errand("making thumbnails", every=1.0)
+        self._keeping = Errand("removing old files", every=HOUSEKEEPING)
 
     def start(self) -> None:
         """Run as a thread of this process, until `stop` or the process ends."""
@@ -119,6 +122,12 @@ class Engine:
             asked = (name in ordered, name in looked_at)
             if one.pace.is_due(time.monotonic(), news.get(name), *asked):
                 self._running[name] = self._pool.submit(self._cycle, one.cycle, one.pace, now)
+        self._run_errands(now)
+        self._sourcing.tick(now)
+        self._clean(now)
+        return True
+
+    def _run_errands(self, now: datetime) -> None:
         if self._telling.is_due():  # a mail server may hang: in a thread of its own
             self._telling.start(
                 self._pool, notifier(self.live.config, self.lead, self._kept).run, now
@@ -126,9 +135,9 @@ class Engine:
         if self._drawing.is_due():
             studio = Studio(self.lead.reading, self.lead.fenced(), self._kept)
             self._drawing.start(self._pool, studio.turn, now)
-        self._sourcing.tick(now)
-        self._clean(now)
-        return True
+        if self._keeping.is_due():
+            keeper = Keeper(self.lead.reading, self.lead.fenced(), self._kept)
+            self._keeping.start(self._pool, partial(keeper.run, self._rules()), now)
 
     def look_at_once(self) -> None:
         """Look at the configuration with the next tick, without waiting for a second look."""
@@ -175,6 +184,10 @@ class Engine:
             log.error("cycle broke backend=%s", name, exc_info=error)
             if name in self._fleet.members:
                 self._fleet.members[name].pace.broke(time.monotonic())
+
+    def _rules(self) -> Rules:
+        settings = self.live.config.settings.outputs
+        return Rules(settings.keep_days, settings.keep_bytes)
 
     def _clean(self, now: datetime) -> None:
         if time.monotonic() - self._cleaned > HOUSEKEEPING:

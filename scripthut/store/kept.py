@@ -5,10 +5,11 @@ import os
 import re
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 
 from scripthut.core.errors import HutError
 from scripthut.core.jobs import Chunk, Token
@@ -19,6 +20,7 @@ LOG_BYTES = 1024 * 1024
 _NAME = re.compile(r"[0-9a-f]{64}")
 _LOG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.(output|error)")
 _START = struct.Struct(">Q")  # the first bytes of a log: where in the log the rest begins
+_SWEEPING = Lock()  # between the look at a file's age and its removal nobody puts it anew
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -45,9 +47,11 @@ class Kept:
     def put_as(self, name: str, data: bytes) -> None:
         """Keep bytes under a name that says how they were made, as put() would."""
         path = self.path(name)
-        with room(self.directory):
+        with room(self.directory), _SWEEPING:
             if self._size(path) != len(data):
                 self._write(path, data)
+            else:
+                os.utime(path)  # somebody refers to it anew: no sweep takes it meanwhile
 
     def has(self, name: str) -> bool:
         """Whether anything is kept under the name."""
@@ -56,6 +60,31 @@ class Kept:
     def size(self, name: str) -> int | None:
         """How many bytes are kept under the name; None when there is nothing."""
         return self._size(self.path(name))
+
+    def sweep(self, is_wanted: Callable[[str], bool], before: float) -> int:
+        """Remove bytes that nobody wants and that were put before a time; how many files.
+
+        `before` in seconds since 1970: what is younger may be referred to in a moment.
+        """
+        removed = 0
+        for path in sorted((self.directory / "files").glob("??/*")):
+            name = path.parent.name + path.name
+            is_left = path.name.startswith(".new-")  # of a server that was killed
+            if not is_left and (not _NAME.fullmatch(name) or is_wanted(name)):
+                continue
+            with _SWEEPING:
+                if path.stat().st_mtime < before:
+                    path.unlink()
+                    removed += 1
+        return removed
+
+    def logs(self) -> dict[str, list[Path]]:
+        """The files of kept logs, by the token they are of."""
+        found: dict[str, list[Path]] = {}
+        for path in sorted((self.directory / "logs").glob("*/*")):
+            if _LOG.fullmatch(path.name):
+                found.setdefault(path.name.rpartition(".")[0], []).append(path)
+        return found
 
     def path(self, name: str) -> Path:
         """Where the bytes of that name are, or would be."""

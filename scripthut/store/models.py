@@ -41,6 +41,9 @@ class Run(Base):
     origin: Mapped[str | None] = mapped_column(String(8), index=True)  # the run that it repeats
     checkout_id: Mapped[int | None] = mapped_column(ForeignKey("checkouts.id"), index=True)
     cpu_seconds: Mapped[float] = mapped_column(default=0.0, server_default=text("0"))  # of ended
+    pinned_at: Mapped[datetime | None]  # its files stay, whatever their age; None: not pinned
+    removed_at: Mapped[datetime | None]  # when its files and logs were removed; None: they were not
+    removed_why: Mapped[str | None] = mapped_column(Text)
     tasks: Mapped[list["Task"]] = relationship(lazy="raise", order_by="Task.n")
     __table_args__ = (Index("uq_runs_request_key", "request_key", unique=True),)
 
@@ -139,6 +142,7 @@ class Output(Base):
     html: Mapped[str | None] = mapped_column(
         String(64)
     )  # sha256 of the rendered Markdown, kept too
+    was_sha256: Mapped[str | None] = mapped_column(String(64))  # of what was kept and is removed
     note: Mapped[str | None] = mapped_column(Text)
     __table_args__ = (
         Index("uq_outputs_task_id_raw", "task_id", "attempt", "area", "raw", unique=True),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from flask import request
+from flask import g, request
 
 from scripthut.clock import utcnow
 from scripthut.core import logs
@@ -164,4 +164,6 @@ def _searched(stream: str, chunk: Chunk, words: str) -> Piece:
 
 
 def _silence(task: Task) -> str:
+    if runs.find_run(g.session, task.run_id).removed_at is not None:
+        return "The log was removed from the server, as the run's page says."
     return SILENCE.get(task.state, "The task wrote nothing here.")

@@ -40,6 +40,7 @@ class File:
     kind: str
     url: str | None
     note: str | None
+    was_sha256: str | None  # of what was kept and is removed
     is_within_reach: bool
     html: str | None
     head: views.Content | None
@@ -133,6 +134,7 @@ def outputs_json(session: Session, run: Run, task: Task) -> dict[str, object]:
             "sha256": row.sha256,
             "url": files.url_of(run.id, task.key, row),
             "note": row.note,
+            "was_sha256": row.was_sha256,
             "within_reach": outputs.is_within_reach(row),
             "fetch": fetch_json(asked.get(row.id)),
         }
@@ -173,7 +175,7 @@ def _files(task: Task, rows: Iterable[Output]) -> list[File]:
         is_summary = row.raw == outputs.SUMMARY
         head = views.head(row) if heads > 0 and html is None else None
         heads -= head is not None
-        facts = (row.id, row.path, row.size, row.kind, url, row.note)
+        facts = (row.id, row.path, row.size, row.kind, url, row.note, row.was_sha256)
         found.append(File(*facts, outputs.is_within_reach(row), html, head, is_summary))
     return found
 

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
 from scripthut.core.forecast import remaining
-from scripthut.store import backends, checkouts, orders, runs, search, usage, watches
+from scripthut.store import backends, checkouts, orders, retention, runs, search, usage, watches
 from scripthut.store.about import about
 from scripthut.store.runs import Mark, RunRow, Which
 from scripthut.web import gantt, graph, table
@@ -188,6 +188,7 @@ def _live(run: RunRow, mark: Mark) -> dict[str, object]:
         "left": left,
         "ends_at": None if left is None else now + timedelta(seconds=left),
         "cpu_hours": spent / 3600,
+        "holding": retention.of_run(g.session, runs.find_run(g.session, run.id)),
         "views": tuple(VIEWS),
     }
 

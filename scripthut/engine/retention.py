@@ -1,0 +1,117 @@
+"""Old files go, if the settings say so: rows first, then bytes that nobody refers to any more."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from scripthut.core import figures, heads
+from scripthut.core.errors import Conflict
+from scripthut.core.units import size
+from scripthut.store import retention
+from scripthut.store.db import Session
+from scripthut.store.kept import Kept
+from scripthut.store.lease import Fenced
+
+YOUNG = timedelta(hours=1)  # bytes without a row that are no older may be getting one
+
+Transaction = Callable[[], AbstractContextManager[Session]]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is kept: for how long after a run's end, and how much of all runs; None: no limit."""
+
+    days: int | None = None
+    bytes: int | None = None
+
+
+class Keeper:
+    """Applies the rules; `writing` is fenced. What is on the cluster is never touched."""
+
+    def __init__(self, reading: Transaction, writing: Transaction, kept: Kept) -> None:
+        """Removes nothing yet."""
+        self._reading, self._writing, self._kept = reading, writing, kept
+
+    def run(self, rules: Rules, now: datetime) -> int:
+        """Let go of what is too old or too much, and sweep; how many runs lost their files."""
+        expired = 0
+        with self._reading() as session:
+            old = retention.expirable(session)
+        try:
+            for one in old:
+                why = self._why(rules, one.ended_at, now)
+                if why is None:
+                    break  # all others are younger
+                expired += self._expire(one.run_id, why, now)
+            self.sweep(now)
+        except Fenced as error:
+            log.warning("retention stops: %s", error)
+        return expired
+
+    def _why(self, rules: Rules, ended_at: datetime, now: datetime) -> str | None:
+        """Why the oldest run goes, as the end of a sentence; None: it stays."""
+        if rules.days is not None and ended_at < now - timedelta(days=rules.days):
+            return f"its run ended more than {rules.days} days ago (settings.outputs.keep_days)"
+        if rules.bytes is None:
+            return None
+        with self._reading() as session:
+            held = retention.held(session)
+        if held <= rules.bytes:
+            return None
+        return (
+            f"all runs together held {size(held)}, more than the {size(rules.bytes)} of "
+            "settings.outputs.keep_bytes, and its run was the oldest"
+        )
+
+    def _expire(self, run_id: str, why: str, now: datetime) -> int:
+        try:
+            with self._writing() as session:
+                retention.expire(session, run_id, why, now)
+        except Conflict:
+            return 0
+        log.info("files removed run=%s: %s", run_id, why)
+        return 1
+
+    def sweep(self, now: datetime) -> None:
+        """Remove bytes that no row refers to: what was let go, what changed, what a crash left."""
+        with self._writing() as session:
+            retention.forget_pictures(session)
+        with self._reading() as session:
+            wanted = set(self._wanted(session))
+        before = (now - YOUNG).timestamp()
+        removed = self._kept.sweep(lambda name: _short(name) in wanted, before)
+        logs = self._kept.logs()
+        with self._reading() as session:
+            there = set[str]()
+            for some in _parts(sorted(logs)):
+                there |= retention.logged(session, some)
+        for token in logs.keys() - there:
+            for path in logs[token]:
+                if path.stat().st_mtime < before:
+                    path.unlink(missing_ok=True)
+                    removed += 1
+        if removed:
+            log.info("kept files removed count=%d", removed)
+
+    def _wanted(self, session: Session) -> Iterator[int]:
+        """All kept bytes that are referred to, and what was made of them."""
+        for one in retention.live(session):
+            yield _short(one.sha256)
+            yield _short(heads.key(one.sha256))
+            yield from (_short(figures.key(one.sha256, role)) for role in (one.path, "x.md"))
+            if one.html is not None:
+                yield _short(one.html)
+        yield from map(_short, retention.others(session))
+
+
+def _short(name: str) -> int:
+    """Eight bytes of a name: if two names ever share them, a file stays that could go."""
+    return int(name[:16], 16)
+
+
+def _parts(tokens: list[str], many: int = 500) -> Iterator[list[str]]:
+    for at in range(0, len(tokens), many):
+        yield tokens[at : at + many]

@@ -1,0 +1,131 @@
+"""How much runs hold on the server, which of them are pinned, and what goes when they are old."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from scripthut.core.errors import Conflict
+from scripthut.store.models import Log, Output, Picture, PieceWish, Run, Task
+from scripthut.store.versions import next_version, summary_changed
+
+REMOVED = "was removed from the server"
+
+
+@dataclass(frozen=True)
+class Old:
+    """A run that has ended, is not pinned, and holds files or logs."""
+
+    run_id: str
+    ended_at: datetime
+
+
+@dataclass(frozen=True)
+class Live:
+    """A kept file, as the sweep has to know it."""
+
+    sha256: str
+    html: str | None
+    path: str
+
+
+def held(session: Session, run_id: str | None = None) -> int:
+    """Bytes that a run holds on the server, files of equal content once; None: all runs."""
+    files = select(Output.sha256, func.max(Output.size).label("size")).join(Task)
+    logs = select(func.sum(Log.end - Log.start)).join(Task)
+    if run_id is not None:
+        files, logs = files.where(Task.run_id == run_id), logs.where(Task.run_id == run_id)
+    each = files.where(Output.sha256.is_not(None)).group_by(Output.sha256).subquery()
+    total = session.scalar(select(func.sum(each.c.size))) or 0
+    return int(total) + int(session.scalar(logs) or 0)
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What a run that has ended holds on the server. `bytes` None: it has not ended."""
+
+    bytes: int | None
+    pinned_at: datetime | None
+    removed_at: datetime | None
+    removed_why: str | None
+
+
+def of_run(session: Session, run: Run) -> Holding:
+    """How much a run holds, whether it is pinned, and what became of its files."""
+    count = held(session, run.id) if run.ended_at is not None else None
+    return Holding(count, run.pinned_at, run.removed_at, run.removed_why)
+
+
+def pin(session: Session, run: Run, now: datetime | None) -> None:
+    """Keep what a run holds whatever its age; `now` None: no longer."""
+    run.pinned_at = now
+    next_version(session, run.id)
+
+
+def expirable(session: Session) -> list[Old]:
+    """The runs whose files may go, the oldest first."""
+    files = select(Output.id).join(Task).where(Task.run_id == Run.id, Output.sha256.is_not(None))
+    logs = select(Log.id).join(Task).where(Task.run_id == Run.id)
+    open_ = select(Task.id).where(
+        Task.run_id == Run.id, Task.job_id.is_not(None), Task.collected_at.is_(None)
+    )
+    statement = (
+        select(Run.id, Run.ended_at)
+        .where(Run.ended_at.is_not(None), Run.pinned_at.is_(None))
+        .where(or_(files.exists(), logs.exists()), ~open_.exists())
+        .order_by(Run.ended_at, Run.id)
+    )
+    return [Old(run_id, at) for run_id, at in session.execute(statement) if at is not None]
+
+
+def expire(session: Session, run_id: str, why: str, now: datetime) -> None:
+    """Let a run's files and logs go; what they were stays said. Their bytes go with a sweep.
+
+    Conflict when the run was pinned, or began anew, in this moment.
+    """
+    run = session.get(Run, run_id, with_for_update=True)
+    if run is None or run.pinned_at is not None or run.ended_at is None:
+        raise Conflict(f"The files of the run {run_id} are kept.")
+    tasks = select(Task.id).where(Task.run_id == run_id)
+    version = next_version(session, run_id)
+    session.execute(
+        update(Output)
+        .where(Output.task_id.in_(tasks), Output.sha256.is_not(None))
+        .values(was_sha256=Output.sha256, sha256=None, html=None, note=f"{REMOVED}: {why}")
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(delete(Log).where(Log.task_id.in_(tasks)))
+    changed = update(Task).where(Task.run_id == run_id).values(version=version)
+    session.execute(changed.execution_options(synchronize_session=False))
+    summary_changed(session, run_id)
+    run.removed_at, run.removed_why = now, why
+
+
+def live(session: Session) -> Iterator[Live]:
+    """All kept files of all runs."""
+    statement = select(Output.sha256, Output.html, Output.path).where(Output.sha256.is_not(None))
+    for sha, html, path in session.execute(statement.execution_options(yield_per=1000)):
+        if sha is not None:
+            yield Live(sha, html, path)
+
+
+def others(session: Session) -> Iterator[str]:
+    """Other kept bytes that somebody refers to: pieces, and thumbnails of what is there."""
+    yield from (name for name in session.scalars(select(PieceWish.sha256)) if name)
+    thumbs = select(Picture.thumb).join(Output, Output.sha256 == Picture.sha256)
+    yield from (name for name in session.scalars(thumbs.distinct()) if name)
+
+
+def forget_pictures(session: Session) -> None:
+    """Drop thumbnails of pictures that nobody has any more."""
+    there = select(Output.id).where(Output.sha256 == Picture.sha256)
+    session.execute(delete(Picture).where(~there.exists()))
+
+
+def logged(session: Session, tokens: Collection[str]) -> set[str]:
+    """Those of these tokens whose logs somebody refers to, as the runs do that repeat another."""
+    statement = select(Task.token).join(Log, Log.task_id == Task.id)
+    found: Sequence[str | None] = session.scalars(statement.where(Task.token.in_(tokens))).all()
+    return {token for token in found if token}
