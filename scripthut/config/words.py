@@ -46,19 +46,21 @@ SENTENCES = {
 
 
 def place(loc: Sequence[int | str]) -> str:
-    """Where in a document something is.
+    """Where in a document something is, by its bare place.
 
-    >>> place(("backends", 0, "slurm", "ssh", "host"))
-    'backends[0].ssh.host'
-    >>> place(("sources", 1, "path", "path"))
-    'sources[1].path'
+    >>> place(bare(("backends", 0, "slurm", "ssh", "host"))), place(("sources", 1, "path"))
+    ('backends[0].ssh.host', 'sources[1].path')
     """
-    text = "".join(f"[{w}]" if isinstance(w, int) else f".{w}" for w in bare(loc))
+    text = "".join(f"[{w}]" if isinstance(w, int) else f".{w}" for w in loc)
     return text.removeprefix(".") or "the whole"
 
 
 def bare(loc: Sequence[int | str]) -> Loc:
-    """A place as it stands in the file: without the kind of entry that pydantic puts into it."""
+    """A place as it stands in the file: without the kind of entry that pydantic puts into it.
+
+    >>> bare(("sources", 1, "path", "path"))
+    ('sources', 1, 'path')
+    """
     words = tuple(w for n, w in enumerate(loc) if not (n == 2 and w in KINDS))
     return words[:-1] if words and words[-1] == "[key]" else words
 

@@ -96,6 +96,12 @@ def run_name(source: str, path: str, glob: str) -> str:
     return f"{source}/{stem if suffix in SUFFIXES else relative}"
 
 
+def has_stacks(content: bytes | None) -> bool:
+    """Whether a source's own rules, which are valid, name stacks."""
+    data = read(text_of(OVERLAY, content), OVERLAY) if content is not None else None
+    return isinstance(data, Mapping) and bool(data.get("stacks"))
+
+
 class _Overlay(BaseModel):
     env: list[EnvRule] = []
     env_groups: dict[str, list[EnvRule]] = {}

@@ -72,6 +72,8 @@ class Access:
     def ssh(self) -> str:
         """The command by which git starts ssh."""
         words = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]
+        # A master that this would leave behind keeps git's standard error open for ever.
+        words += ["-o", "ControlMaster=no"]
         words += ["-o", f"ConnectTimeout={CONNECT_SECONDS}", "-o", "ServerAliveInterval=15"]
         if self.known_hosts is not None:
             words += ["-o", f"UserKnownHostsFile={_quoted(self.known_hosts)}"]

@@ -33,6 +33,29 @@ FAN = {
     ],
 }
 
+# A study of another team's making: a generator fans out over what the repository lists.
+PLAN = """
+import json, os
+seeds = open("seeds.txt").read().split()
+task = lambda seed: {"id": f"sim.{seed}", "memory": "50M",
+                     "command": f"echo $(( {seed} * {seed} )) >{seed}.square"}
+json.dump({"tasks": [task(seed) for seed in seeds]}, open("tasks.json", "w"))
+"""
+GENERATED = {
+    "title": "Squares",
+    "params": {"unit": "m"},
+    "tasks": [
+        {"id": "plan", "command": "python3 plan.py", "generates_source": "tasks.json", **SMALL},
+        {
+            "id": "table",
+            "deps": ["plan", "sim.*"],
+            "command": 'cat *.square | sort -n | sed "s/$/ $SCRIPTHUT_PARAM_unit/" | '
+            'paste -sd, >"$SCRIPTHUT_RUN_SUMMARY"',
+            **SMALL,
+        },
+    ],
+}
+
 
 @pytest.fixture
 def repository(slurm: Cluster) -> Iterator[Repository]:
@@ -45,6 +68,7 @@ def _repository(slurm: Cluster, place: Path) -> Repository:
     library.commit({"x.txt": "of the submodule\n"})
     made = Repository(place / "theirs", owner=slurm.user)
     made.commit({".hut/workflows/fan.json": FAN, "tally": ""})
+    made.commit({".hut/workflows/squares.json": GENERATED, "plan.py": PLAN, "seeds.txt": "3 4 7"})
     made.git("submodule", "--quiet", "add", "../library", "lib")
     made.commit()
     return made
@@ -176,3 +200,17 @@ def test_a_directory_of_the_cluster_is_a_source(
     run_id = start(server)
     assert server.await_end(run_id) == "completed"
     assert str(repository.path) in log(server, run_id, "sim.a")
+
+
+def test_a_study_with_a_generator_is_started_and_its_summary_read(server: Server) -> None:
+    server.sources[0]["workspace"] = "run"
+    server.stop()
+    server.start()
+    asked = {"workflow": "squares", "params": {"unit": "mm"}}
+    answer = server.post("/sources/study/run?wait=60", asked)
+    assert server.await_end(answer["id"], 240) == "completed", server.states(answer["id"])
+    assert set(server.states(answer["id"])) == {"plan", "sim.3", "sim.4", "sim.7", "table"}
+    address = f"/runs/{answer['id']}/summary"
+    until(lambda: bool(server.get(address)["sections"]), 60, "the run's summary")
+    (section,) = server.get(address)["sections"]
+    assert "9 mm,16 mm,49 mm" in section["html"]
