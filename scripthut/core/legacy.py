@@ -1,0 +1,273 @@
+"""Runs as versions before 1.0 kept them, one `run.json` each, read into what a run is here."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from scripthut.core import graph
+from scripthut.core.errors import Invalid
+from scripthut.core.spec import KEPT, TaskSpec
+from scripthut.core.states import TERMINAL, State
+
+EXTERNAL = "_default"  # jobs that scripthut saw and had not submitted, a file a week
+UNKNOWN = "# The command is not known any more: it was not kept.\nexit 1"
+RENAMED = {  # older name -> name
+    "cluster_name": "backend_name",
+    "slurm_job_id": "job_id",
+    "sbatch_script": "submit_script",
+    "sacct_state": "scheduler_state",
+}
+ENDED = {state.value: state for state in TERMINAL}
+WAITING = frozenset({"pending"})
+STOPPED = "Had not begun when it was imported"
+LOST = "Was {status} when it was imported: ask its scheduler how it ended"
+
+
+@dataclass(frozen=True)
+class OldTask:
+    """One task as it was. `files`: path and size of what it wrote."""
+
+    key: str
+    name: str
+    spec: dict[str, Any]  # core.spec.TaskSpec, as it is kept
+    deps: tuple[str, ...]
+    state: State
+    reason: str | None
+    job_id: str | None
+    submitted_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    exit_code: int | None
+    files: tuple[tuple[str, int], ...] = ()
+    has_summary: bool = False
+
+
+@dataclass(frozen=True)
+class OldRun:
+    """One run as it was. `problems`: what of it could not be read."""
+
+    id: str
+    name: str
+    backend: str
+    created_at: datetime
+    log_dir: str | None
+    source: str | None
+    git_repo: str | None
+    git_branch: str | None
+    git_sha: str | None
+    tasks: tuple[OldTask, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When its last task ended; None while one is lost."""
+        if any(task.state not in TERMINAL for task in self.tasks):
+            return None
+        times = [task.finished_at for task in self.tasks if task.finished_at]
+        return max(times, default=self.created_at)
+
+
+@dataclass
+class _Notes:
+    problems: list[str] = field(default_factory=list)
+
+
+def read_run(data: object) -> OldRun:
+    """One run.json, whatever version wrote it. Invalid when it is none."""
+    if not isinstance(data, Mapping):
+        raise Invalid("run.json", ["is not a mapping"])
+    run = _renamed(data)
+    missing = [key for key in ("id", "workflow_name", "backend_name") if not run.get(key)]
+    if missing or not isinstance(run.get("items"), list):
+        raise Invalid("run.json", [f"{key}: is missing" for key in missing] or ["items: no list"])
+    notes = _Notes()
+    tasks = _tasks([_renamed(item) for item in run["items"] if isinstance(item, Mapping)], notes)
+    times = [t.submitted_at or t.finished_at for t in tasks]
+    created = moment(run.get("created_at")) or min((at for at in times if at), default=None)
+    if created is None:
+        raise Invalid("run.json", ["created_at: is missing"])
+    name = str(run["workflow_name"])
+    source = run["source_name"] if "source_name" in run else source_of(name)
+    return OldRun(
+        id=str(run["id"]),
+        name=name,
+        backend=str(run["backend_name"]),
+        created_at=created,
+        log_dir=_text(run.get("log_dir")),
+        source=_text(source),
+        git_repo=_text(run.get("git_repo")),
+        git_branch=_text(run.get("git_branch")),
+        git_sha=_text(run.get("commit_hash")),
+        tasks=tuple(tasks),
+        problems=tuple(notes.problems),
+    )
+
+
+def read_usage(lines: Sequence[Mapping[str, object]]) -> OldRun:
+    """A run of which only the lines of usage.jsonl are left."""
+    first = lines[0]
+    items = [
+        {
+            "task": {"id": line.get("task"), "command": UNKNOWN, "cpus": line.get("cpus") or 1},
+            "status": line.get("status"),
+            "started_at": line.get("started"),
+            "finished_at": line.get("finished"),
+        }
+        for line in lines
+    ]
+    return read_run(
+        {
+            "id": first.get("run"),
+            "workflow_name": first.get("workflow") or EXTERNAL,
+            "backend_name": first.get("backend") or "unknown",
+            "created_at": min(str(line.get("started")) for line in lines),
+            "source_name": first.get("source"),
+            "items": items,
+        }
+    )
+
+
+def source_of(name: str) -> str | None:
+    """The source in the name of a run, as versions without `source_name` had it.
+
+    >>> [source_of(n) for n in ("src/x", "_agent/src/n", "_stack/src/s", "_stack/s", "_adhoc/t")]
+    ['src', 'src', 'src', None, None]
+    >>> source_of("bare"), source_of("_default")
+    (None, None)
+    """
+    parts = name.split("/")
+    if parts[0] in ("_agent", "_stack"):
+        return parts[1] if len(parts) > 2 else None
+    return parts[0] if len(parts) > 1 and not name.startswith("_") else None
+
+
+def moment(value: object) -> datetime | None:
+    """A time as older versions wrote it; one without a zone is UTC.
+
+    >>> moment("2025-03-01T12:00:00").isoformat(), moment("soon"), moment(None)
+    ('2025-03-01T12:00:00+00:00', None, None)
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _renamed(data: Mapping[str, Any]) -> dict[str, Any]:
+    found = {RENAMED.get(key, key): value for key, value in data.items() if key in RENAMED}
+    return found | {key: value for key, value in data.items() if key not in RENAMED}
+
+
+def _tasks(items: Sequence[Mapping[str, Any]], notes: _Notes) -> list[OldTask]:
+    found: list[OldTask] = []
+    known: set[str] = set()
+    for n, item in enumerate(items):
+        task = _task(n, item, notes)
+        key = task.key
+        while key in known:  # older versions took two tasks of one id
+            key += "_"
+        if key != task.key:
+            notes.problems.append(f"items[{n}]: the id {task.key} stands twice; this is {key}")
+        known.add(key)
+        found.append(replace(task, key=key))
+    return _with_deps(found)
+
+
+def _with_deps(tasks: Sequence[OldTask]) -> list[OldTask]:
+    ids = [task.key for task in tasks]
+    wanted = [task.spec["deps"] for task in tasks]
+    plain = set(ids)
+    kept = [[d for d in deps if d in plain or "*" in d or "?" in d] for deps in wanted]
+    deps = graph.resolve(ids, kept).deps
+    return [replace(task, deps=tuple(d)) for task, d in zip(tasks, deps, strict=True)]
+
+
+def _task(n: int, item: Mapping[str, Any], notes: _Notes) -> OldTask:
+    raw = item.get("task")
+    spec = _spec(n, raw if isinstance(raw, Mapping) else {}, notes)
+    status = str(item.get("status"))
+    times = {key: moment(item.get(f"{key}_at")) for key in ("submitted", "started", "finished")}
+    state, reason = _state(status, item)
+    if state in TERMINAL and times["finished"] is None:
+        times["finished"] = times["started"] or times["submitted"]
+    if times["started"] and times["finished"] and times["finished"] < times["started"]:
+        notes.problems.append(f"items[{n}]: ended before it began")
+        times["finished"] = times["started"] + timedelta(0)
+    code = item.get("exit_code")
+    return OldTask(
+        key=str(spec["id"]),
+        name=str(spec["name"]),
+        spec=spec,
+        deps=(),
+        state=state,
+        reason=reason,
+        job_id=_text(item.get("job_id")),
+        submitted_at=times["submitted"],
+        started_at=times["started"],
+        finished_at=times["finished"],
+        exit_code=code if isinstance(code, int) else None,
+        files=tuple(_files(item.get("outputs"))),
+        has_summary=bool(item.get("has_run_summary")),
+    )
+
+
+def _state(status: str, item: Mapping[str, Any]) -> tuple[State, str | None]:
+    """What a task is here: one that had not ended is not driven on, and nothing is made up."""
+    said = _text(item.get("error")) or _text(item.get("scheduler_state"))
+    if status in ENDED:
+        return ENDED[status], None if status == State.COMPLETED.value else said
+    if status in WAITING:
+        return State.CANCELLED, STOPPED
+    return State.LOST, LOST.format(status=status)
+
+
+def _spec(n: int, raw: Mapping[str, Any], notes: _Notes) -> dict[str, Any]:
+    """A task's fields as they are kept; what cannot be read of them is left out and noted."""
+    words = {k: v for k, v in raw.items() if v is not None and k not in KEPT}
+    variables = words.pop("env_vars", None) or words.pop("environment", None)
+    words.pop("environment", None)
+    if isinstance(variables, Mapping) and variables:
+        given = {"set": {str(k): str(v) for k, v in variables.items()}}
+        words["env"] = [given, *(words.get("env") or [])]
+    words["id"] = _id(n, raw.get("id"), notes)
+    words.setdefault("command", UNKNOWN)
+    words["name"] = str(raw.get("name") or words["id"]).replace("\n", " ")[:1024]
+    for _ in range(len(words)):
+        try:
+            return TaskSpec.model_validate(words).kept()
+        except ValidationError as error:
+            for problem in error.errors():
+                place = str(problem["loc"][0]) if problem["loc"] else ""
+                notes.problems.append(f"items[{n}].task.{place}: {problem['msg']}")
+                words.pop("dependencies" if place == "deps" else place, None)
+            words.setdefault("command", UNKNOWN)
+    return TaskSpec.model_validate({"id": words["id"], "command": UNKNOWN}).kept()
+
+
+def _id(n: int, given: object, notes: _Notes) -> str:
+    cleaned = re.sub(r"[^A-Za-z0-9._+=:,-]", "_", str(given or ""))[:120]
+    if not cleaned or not re.match(r"[A-Za-z0-9_]", cleaned) or cleaned.startswith("_run"):
+        cleaned = f"task{n}{cleaned}"
+    if cleaned != given:
+        notes.problems.append(f"items[{n}]: the id {given!r} is {cleaned} here")
+    return cleaned
+
+
+def _files(listed: object) -> list[tuple[str, int]]:
+    found = []
+    for one in listed if isinstance(listed, list) else ():
+        if isinstance(one, Mapping) and isinstance(one.get("path"), str):
+            size = one.get("size")
+            found.append((one["path"], size if isinstance(size, int) else 0))
+    return found
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value not in (None, "") else None
