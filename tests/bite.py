@@ -80,6 +80,27 @@ ROWS = (
         ("tests/store/test_tasks.py", "-k", "two_writers"),
     ),
     Row(
+        "one request makes one run",
+        "scripthut/store/create.py",
+        "    if found is not None:\n        return found\n    try:",
+        "    run.request_key = None\n    try:",
+        ("tests/store/test_create.py", "-k", "comes_again and not postgres"),
+    ),
+    Row(
+        "a generator's dependents wait until its document has joined",
+        "scripthut/engine/outcome.py",
+        'if verdict.event is Event.EXITED_OK and task.spec.get("generates_source"):',
+        "if False:",
+        ("tests/engine/test_generators.py", "-k", "dependent_waits or joins_its_run"),
+    ),
+    Row(
+        "what a shell would read in a value stays text",
+        "scripthut/core/script.py",
+        "        return _word(value)\n    return",
+        "        return '\"' + value + '\"'\n    return",
+        ("tests/core/test_env.py", "-k", "exactly"),
+    ),
+    Row(
         "the sanitiser",
         "scripthut/core/*.py",
         "from bleach.sanitizer import Cleaner\n",

@@ -31,6 +31,7 @@ for _tag, _what, _signs in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, list(_signs))
 
 MOST = 5_000_000  # values in a document
+LARGEST_YAML = 8 * 1024 * 1024  # characters: reading YAML takes ten times as long as JSON
 _STEP = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")
 _NESTED = "is nested too deeply to be a document"
 
@@ -43,6 +44,9 @@ def read(text: str, name: str) -> object:
     text = text.removeprefix("\ufeff")
     if _is_json(text, name):
         return _json(text, name)
+    if len(text) > LARGEST_YAML:
+        most = f"{LARGEST_YAML // 1024**2} MiB"
+        raise Invalid(name, [f"is more than {most} of YAML: write so much as JSON"])
     return _yaml(text, name)
 
 

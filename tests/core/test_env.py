@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scripthut.core.env import Op, Resolved, flatten, resolve, shown
@@ -158,10 +158,10 @@ class Change:
         return {"append" if self.is_append else "set": {self.name: text}}
 
 
-PARTS = st.tuples(
-    st.tuples(st.just(False), LITERAL),
-    st.tuples(st.just(True), st.sampled_from(SET + OWN)),
-    st.tuples(st.just(False), LITERAL),
+WORDS = st.tuples(st.just(False), LITERAL)
+PARTS = st.one_of(
+    st.tuples(WORDS),
+    st.tuples(WORDS, st.tuples(st.just(True), st.sampled_from(SET + OWN)), WORDS),
 )
 CHANGES = st.lists(st.builds(Change, st.sampled_from(SET), st.booleans(), PARTS), max_size=8)
 
@@ -179,7 +179,19 @@ def model(changes: Sequence[Change], own: Mapping[str, str]) -> dict[str, str]:
     return known
 
 
+ALL_HARD = [Change(name, False, ((False, HARD),)) for name in ("A", "B")]
+
+
 @settings(max_examples=60, deadline=None)
+@example(changes=ALL_HARD, own={"OWN_A": HARD, "OWN_B": ""})
+@example(
+    changes=[
+        Change("A", False, ((False, HARD), (True, "OWN_A"), (False, HARD))),
+        Change("PATH", True, ((False, HARD), (True, "A"), (False, HARD))),
+        Change("OWN_A", True, ((False, HARD), (True, "PATH"), (False, HARD))),
+    ],
+    own={"OWN_A": HARD, "OWN_B": ""},
+)
 @given(changes=CHANGES, own=st.fixed_dictionaries({"OWN_A": LITERAL, "OWN_B": LITERAL}))
 def test_a_real_bash_gets_every_value_exactly(changes: list[Change], own: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as directory:

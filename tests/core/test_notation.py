@@ -69,6 +69,11 @@ def test_what_cannot_be_read_is_said_with_its_line(text: str, name: str, said: s
     assert said in caught.value.problems[0]
 
 
+def test_so_much_yaml_that_it_would_take_minutes_is_refused() -> None:
+    with pytest.raises(Invalid, match="more than 8 MiB of YAML: write so much as JSON"):
+        read("# " + "x" * 8 * 1024**2, "large.yaml")
+
+
 def test_a_text_that_stands_for_more_than_anybody_wrote_is_refused() -> None:
     lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x,x]"]
     lines += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
