@@ -9,6 +9,7 @@ from scripthut.backends.local import LocalBackend
 from scripthut.backends.local_room import Room
 from scripthut.backends.machine import whole
 from scripthut.config import AnyBackend, Settings
+from scripthut.schedulers.base import Dialect
 from scripthut.schedulers.pbs import PBS
 from scripthut.schedulers.slurm import Slurm
 from scripthut.transports.base import Transport
@@ -21,23 +22,24 @@ def build(part: AnyBackend, settings: Settings) -> Backend:
     """Make the backend that a part of the configuration describes; connects to nothing yet."""
     limits = settings.outputs.limits()
     match part:
-        case config.Slurm():
-            dialect = Slurm(
-                part.account,
-                part.partition_map,
-                part.default_partition,
-                part.login_shell,
-                tuple(part.extra_args),
-            )
-            return ClusterBackend(part.name, dialect, transport(part, settings), limits)
-        case config.PBS():
-            pbs = PBS(part.account, part.queue, part.login_shell, extra=tuple(part.extra_args))
-            return ClusterBackend(part.name, pbs, transport(part, settings), limits)
+        case config.Slurm() | config.PBS():
+            return ClusterBackend(part.name, dialect(part), transport(part, settings), limits)
         case config.Local():
             machine = whole()
             cpus = part.cpus or max(machine.cpus, part.max_concurrent)  # who asks for more gets it
             room = Room(cpus, part.memory or machine.memory)
             return LocalBackend(part.name, limits, part.login_shell, room=room)
+
+
+def dialect(part: config.Slurm | config.PBS) -> Dialect:
+    """How to speak to a cluster's scheduler."""
+    extra = tuple(part.extra_args)
+    match part:
+        case config.Slurm():
+            names, default = part.partition_map, part.default_partition
+            return Slurm(part.account, names, default, part.login_shell, extra)
+        case config.PBS():
+            return PBS(part.account, part.queue, part.login_shell, extra=extra)
 
 
 def transport(part: config.Slurm | config.PBS, settings: Settings) -> Transport:

@@ -10,6 +10,7 @@ from scripthut.cli import (
     complete,
     config,
     daemon,
+    doctor,
     importing,
     init,
     logs,
@@ -116,5 +117,6 @@ for part in (
     sources.backend_group,
     status.status_command,
     complete.completion_command,
+    doctor.doctor_command,
 ):
     commands.add_command(part)

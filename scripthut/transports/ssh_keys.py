@@ -159,7 +159,9 @@ def _opens(transport: paramiko.Transport, host: Host, name: str, key: paramiko.P
     except paramiko.BadAuthenticationType as error:
         allowed = ", ".join(error.allowed_types)
         raise Unreachable(
-            f"{host.where} lets {host.user} in by {allowed} alone; scripthut can only show a key."
+            f"{host.where} lets {host.user} in by {allowed} alone, and scripthut can only "
+            "show a key: set `transport: openssh` for this backend and log in once by hand with a "
+            "ControlMaster."
         ) from error
     except paramiko.AuthenticationException as error:
         if "pubkey algorithm" in str(error):
@@ -175,7 +177,8 @@ def _opens(transport: paramiko.Transport, host: Host, name: str, key: paramiko.P
     if further:
         raise Unreachable(
             f"{host.where} took the key {name} and wants {', '.join(further)} as well, a second "
-            "factor that scripthut cannot give: ask for a key that needs none from this server."
+            "factor: set `transport: openssh` for this backend and log in once by hand with a "
+            "ControlMaster, or ask for a key that needs none from this server."
         )
     return True
 

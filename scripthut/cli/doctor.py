@@ -1,0 +1,52 @@
+"""`scripthut doctor`: looks at the real machines, and says what to do about what it finds."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from scripthut.backends import checkup
+from scripthut.backends.checkup import Finding, Level
+from scripthut.cli.configuration import settle
+from scripthut.cli.options import config_option, json_option
+from scripthut.cli.show import print_json
+from scripthut.clock import utcnow
+from scripthut.core.errors import Refused
+
+_SIGNS = {Level.OK: "✓", Level.NOTE: "!", Level.BAD: "✗"}
+HERE = "this server"
+
+
+@click.command("doctor")
+@click.argument("backend", required=False)
+@config_option
+@json_option
+def doctor_command(backend: str | None, config_file: Path | None, as_json: bool) -> int:
+    """Check the configuration and every BACKEND (or one) on the real machines.
+
+    Logins, shells, commands, accounting, clocks, directories, disks, partitions and limits; what
+    needs doing is said beside it. Ends with 1 when something does.
+    """
+    live = settle(config_file)
+    parts = [part for part in live.config.backends if backend in (None, part.name)]
+    if not parts:
+        names = ", ".join(part.name for part in live.config.backends)
+        raise Refused(f"There is no backend {backend} in the configuration, only {names}.")
+    found: dict[str, list[Finding]] = {HERE: [checkup.check_data(live.config.data_dir)]}
+    for part in parts:
+        found[part.name] = list(checkup.check(part, live.config.settings, utcnow))
+    if as_json:
+        print_json({name: [asdict(finding) for finding in some] for name, some in found.items()})
+    else:
+        for name, some in found.items():
+            _show(name, some)
+    is_bad = any(finding.level is Level.BAD for some in found.values() for finding in some)
+    return 1 if is_bad else 0
+
+
+def _show(name: str, some: list[Finding]) -> None:
+    click.echo(name)
+    for finding in some:
+        click.echo(f"  {_SIGNS[finding.level]} {finding.what}: {finding.said}")
+        if finding.todo:
+            click.echo(f"    → {finding.todo}")
