@@ -30,6 +30,7 @@ KEPT = {
     "cache": "there is no result cache in this version",
     "cache_scope": "there is no result cache in this version",
 }
+NO_LIMIT = frozenset({"memory", "time_limit"})  # of these, null is a value; else it is no value
 GONE = {
     "environment": "was removed long ago: use env, a list of rules [{'set': {'NAME': 'value'}}]",
     "env_vars": "was removed long ago: use env, a list of rules [{'set': {'NAME': 'value'}}]",
@@ -177,14 +178,13 @@ class TaskSpec(BaseModel):
     def _old_spellings(cls, data: object) -> object:
         if not isinstance(data, Mapping):
             raise ValueError("is not a mapping with id, name and command")
-        task = {k: v for k, v in data.items() if not str(k).startswith("x-")}
-        for field in KEPT:
-            if field in task and task[field] is None:
-                del task[field]
+        task = {
+            key: value
+            for key, value in data.items()
+            if not str(key).startswith("x-") and (value is not None or key in NO_LIMIT)
+        }
         for field, why in GONE.items():
-            if task.get(field) is None:
-                task.pop(field, None)
-            elif field in task:
+            if field in task:
                 raise ValueError(f"{field}: {why}")
         older = task.pop("dependencies", None)
         if "deps" not in task and older is not None:

@@ -81,6 +81,12 @@ def test_old_spellings_are_understood() -> None:
     assert document.deps == ((), ("a",))
 
 
+def test_null_is_no_value_but_where_it_means_no_limit() -> None:
+    nulls = dict.fromkeys(("deps", "env", "partition", "inputs", "retry", "cpus", "env_vars"))
+    (spec,) = parse([task(**nulls, memory=None, time_limit=None)]).tasks
+    assert (spec.deps, spec.cpus, spec.memory, spec.time_limit) == ([], 1, None, None)
+
+
 def test_deps_win_over_dependencies() -> None:
     assert parse([task(), task(id="b", deps=[], dependencies=["a"])]).deps == ((), ())
 

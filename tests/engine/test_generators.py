@@ -1,14 +1,18 @@
 """Generators: their documents join the run once and whole, or they fail with the reason."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Unreadable
-from scripthut.store import env, orders, retries, runs
-from scripthut.store.models import EventRow
+from scripthut.engine.cycle import Cycle
+from scripthut.engine.lead import Lead
+from scripthut.store import env, lease, orders, retries, runs
+from scripthut.store.models import EventRow, Lease
 from scripthut.store.tasks import nodes
 from tests.engine.world import World
 
@@ -283,4 +287,28 @@ def test_a_generator_that_is_lost_and_found_generates(world: World) -> None:
     write(world, task("sim"))
     world.cluster.ends_newest("make")
     world.turn()
+    assert world.states() == {"make": "completed", "sim": "submitted"}
+
+
+def test_an_engine_that_lost_its_lease_while_it_read_adds_nothing(world: World) -> None:
+    write(world, task("sim"))
+    world.start({"tasks": [maker()]})
+    world.turn()
+    world.cluster.ends("make")
+    real = world.cluster.read
+
+    def slowly(paths: Mapping[str, str], most: int) -> Mapping[str, bytes | Unreadable]:
+        with world.database.writing() as session:
+            session.execute(update(Lease).values(until=lease.database_time() - 1))
+        assert lease.acquire(world.database, "another")
+        return real(paths, most)
+
+    world.cluster.read = slowly  # type: ignore[method-assign]
+    assert not world.cycle.run(world.now).answered
+    assert world.states() == {"make": "generating"}
+    other = Lead(world.database, "another")
+    assert other.renew()
+    hands = replace(world.cycle.hands, writing=other.writing)
+    world.cluster.read = real  # type: ignore[method-assign]
+    assert Cycle(hands, "slurm", 100).run(world.now).answered
     assert world.states() == {"make": "completed", "sim": "submitted"}
