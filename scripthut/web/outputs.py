@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from flask import Blueprint, Response, g, jsonify, make_response, render_template, request
+from flask import Blueprint, Response, g, jsonify, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from scripthut import __version__
@@ -133,6 +133,7 @@ def outputs_json(session: Session, run: Run, task: Task) -> dict[str, object]:
             "kind": row.kind,
             "sha256": row.sha256,
             "url": files.url_of(run.id, task.key, row),
+            "page": url_for("views.show", run_id=run.id, key=task.key, row=row.id),
             "note": row.note,
             "was_sha256": row.was_sha256,
             "within_reach": outputs.is_within_reach(row),

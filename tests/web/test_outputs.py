@@ -467,6 +467,7 @@ def test_the_outputs_as_json(client: FlaskClient, write: Write, kept: Kept) -> N
         too_large, image = answer["files"]
         assert too_large == {
             "id": too_large["id"],
+            "page": f"/runs/{RUN}/tasks/fit/outputs/view/{too_large['id']}",
             "within_reach": True,
             "fetch": None,
             "was_sha256": None,
@@ -479,6 +480,7 @@ def test_the_outputs_as_json(client: FlaskClient, write: Write, kept: Kept) -> N
         }
         assert image == {
             "id": image["id"],
+            "page": f"/runs/{RUN}/tasks/fit/outputs/view/{image['id']}",
             "within_reach": False,
             "fetch": None,
             "was_sha256": None,
