@@ -59,7 +59,11 @@ class Backend(Protocol):
         ...
 
     def cancel(self, jobs: Collection[Job]) -> None:
-        """Ask the scheduler to end jobs; says nothing about whether they ended."""
+        """Withdraw the tokens of jobs, and ask the scheduler to end those that it has.
+
+        Says nothing about whether they ended. A withdrawn token is claimed for no job, unless a
+        job has claimed it already: whatever is or comes with it runs nothing.
+        """
         ...
 
     def fetch(

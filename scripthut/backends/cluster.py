@@ -159,6 +159,9 @@ class ClusterBackend:
         live = [watch.job for watch in watches if watch.live]
         told = node.ask(self._transport, self._look(watches, live, wish), OBSERVE_SECONDS)
         seen = node.understand(told)
+        for job in live:
+            if job.token in seen.notes and seen.notes[job.token].ended_at == job.void_note:
+                del seen.notes[job.token]
         rows = self._dialect.parse_queue(seen.ran["queue"]) if live else []
         sightings = self._match(live, rows, seen.claims)
         self._remember(live, rows, sightings, seen)
@@ -170,6 +173,7 @@ class ClusterBackend:
             sightings=found,
             notes=seen.notes,
             claims=seen.claims,
+            withdrawn=frozenset(seen.withdrawn),
             listings=seen.listings,
             contents=seen.contents,
             logs=seen.logs,
@@ -323,30 +327,36 @@ class ClusterBackend:
         return Asked(sightings, rest.unanswered, why)
 
     def cancel(self, jobs: Collection[Job]) -> None:
-        """See backends/base.py. Only ids that the queue showed with our token are named."""
+        """See backends/base.py. Only ids that the queue showed with our token are named.
+
+        The tokens are withdrawn first: what the scheduler takes later, or what it could not be
+        told to end, runs nothing.
+        """
         self._meet()
+        withdrawals: node.Record = {"withdrawals": node.states(jobs)}
         if any(job.token not in self._queued for job in jobs):
             watches = [Watch(job, list_outputs=False) for job in jobs]
-            told = node.ask(
-                self._transport,
-                self._look(watches, [w.job for w in watches], Wish()),
-                OBSERVE_SECONDS,
-            )
+            look = self._look(watches, [w.job for w in watches], Wish())
+            told = node.ask(self._transport, {**look, **withdrawals}, OBSERVE_SECONDS)
             rows = self._dialect.parse_queue(node.understand(told).ran["queue"])
             ours = {job.token for job in jobs}
             ids = {row.sighting.job_id for row in rows if row.tokens & ours and _is_live(row)}
         else:
             ids = {job_id for job in jobs for job_id in self._queued[job.token]}
-        self.cancel_listed(ids)
+        self._cancel(ids, withdrawals)
 
     def cancel_listed(self, ids: Collection[str]) -> None:
         """See backends/base.py. One command for all of them."""
-        if not ids:
-            return
-        self._meet()
+        if ids:
+            self._meet()
+            self._cancel(ids, {})
+
+    def _cancel(self, ids: Collection[str], withdrawals: node.Record) -> None:
         command = {"key": "cancel", "argv": self._dialect.cancel(ids), "timeout": QUEUE_SECONDS}
-        told = node.ask(self._transport, {"commands": [command]}, OBSERVE_SECONDS)
-        self._dialect.parse_cancel(node.understand(told).ran["cancel"])
+        request = {**withdrawals, "commands": [command] if ids else []}
+        told = node.ask(self._transport, request, OBSERVE_SECONDS)
+        if ids:
+            self._dialect.parse_cancel(node.understand(told).ran["cancel"])
 
     def fetch(
         self, files: Collection[tuple[Job, RemoteFile]]

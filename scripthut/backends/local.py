@@ -193,6 +193,7 @@ class LocalBackend:
             sightings=sightings,
             notes=seen.notes,
             claims=seen.claims,
+            withdrawn=frozenset(seen.withdrawn),
             listings=seen.listings,
             contents=seen.contents,
             logs=seen.logs,
@@ -243,7 +244,8 @@ class LocalBackend:
     def cancel(self, jobs: Collection[Job]) -> None:
         """TERM to the job's group at first; KILL to all it started when it is asked again later."""
         self._reap()
-        claims = _answer({"states": node.states(jobs)}).claims
+        places = node.states(jobs)
+        claims = _answer({"withdrawals": places, "states": places}).claims
         for job in jobs:
             job_id = claims.get(job.token) or _id_of(job)
             process = processes.find(job_id) if job_id else None

@@ -22,7 +22,10 @@ def choose(job: Job, rows: Sequence[Row], claimed_by: str | None) -> Row | None:
         row for row in mine if job.job_id and number(row.sighting.job_id) == number(job.job_id)
     ]
     live = [row for row in mine if row.sighting.phase in _LIVE]
-    return _newest(known) or _first(live) or _first(mine)
+    newest = _newest(known)
+    if newest is None or newest not in live:
+        return _first(live) or newest or _first(mine)  # one that has not claimed may yet
+    return newest
 
 
 def _newest(rows: Sequence[Row]) -> Row | None:

@@ -178,6 +178,7 @@ class Seen:
     ran: dict[str, Answer] = field(default_factory=dict)
     notes: dict[Token, ExitNote] = field(default_factory=dict)
     claims: dict[Token, str] = field(default_factory=dict)
+    withdrawn: set[Token] = field(default_factory=set)
     unread: dict[Token, str] = field(default_factory=dict)  # token -> why nobody can say
     listings: dict[Token, Listing] = field(default_factory=dict)
     contents: dict[tuple[Token, Area, bytes], bytes] = field(default_factory=dict)
@@ -204,6 +205,8 @@ def _place(record: Record, seen: Seen) -> None:
         case {"note": token, "text": text}:
             if (note := read_note(token, text)) is not None:
                 seen.notes[token] = note
+        case {"claim": token, "text": node_script.NO_JOB}:
+            seen.withdrawn.add(token)
         case {"claim": token, "text": str(text)} if text.startswith("job:"):
             seen.claims[token] = text.removeprefix("job:")
         case {"unread": tokens, "why": why}:

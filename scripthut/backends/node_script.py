@@ -38,6 +38,7 @@ if MYPY:  # Python 3.4 has no typing module
 SUBMIT_SECONDS = 240.0  # spent on all submissions of a request
 LONG = 4096  # bytes; longer answers of commands travel compressed
 NOTE = 4096  # bytes; no note is longer
+NO_JOB = "job:none"  # the claim of a token that was withdrawn
 SIGN = "@scripthut "  # begins each record, so that other noise on the line does no harm
 
 
@@ -56,6 +57,8 @@ def main() -> None:
 
 def answer(request: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") -> None:
     """Do what the request asks, one record at a time."""
+    for group in request.get("withdrawals", []):
+        withdraw(group)
     submit(request.get("submits", []), say)
     if not run_all(request.get("commands", []), say):
         return  # the queue did not answer: nothing else may count
@@ -160,6 +163,19 @@ def hand_over(job: "dict[str, Any]", script: bytes, timeout: float) -> "tuple[in
     finally:
         with suppress(OSError):
             os.unlink(file)
+
+
+def withdraw(group: "dict[str, Any]") -> None:
+    """Claim tokens for no job, so that none that comes later runs; a job's own claim stays."""
+    with suppress(OSError, Refusal):  # then nothing is claimed, and the next look shows it
+        os.makedirs(os.path.join(group["base"], *group["path"]), 0o700, exist_ok=True)
+        here = descend(group["base"], group["path"])
+        try:
+            for token in group["tokens"]:
+                with suppress(OSError):
+                    os.symlink(NO_JOB, token + ".claim", dir_fd=here)
+        finally:
+            os.close(here)
 
 
 def notes(group: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") -> None:

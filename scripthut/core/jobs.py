@@ -82,6 +82,7 @@ class Job:
     timeout: int | None = None  # seconds that the command may run; None: no limit of our own
     job_id: str | None = None  # the scheduler's id; None while it is not known
     submitted_at: datetime | None = None  # when the intent to submit was committed
+    void_note: datetime | None = None  # the end in an exit note that an earlier run left
 
 
 @dataclass(frozen=True)
@@ -242,6 +243,7 @@ class Observation:
     sightings: Mapping[Token, Sighting] = field(default_factory=dict)
     notes: Mapping[Token, ExitNote] = field(default_factory=dict)
     claims: Mapping[Token, str] = field(default_factory=dict)  # token -> job id that claimed it
+    withdrawn: frozenset[Token] = frozenset()  # claimed by a cancellation: no job can run them
     listings: Mapping[Token, Listing] = field(default_factory=dict)  # only where the mark changed
     contents: Mapping[tuple[Token, Area, bytes], bytes] = field(default_factory=dict)  # small ones
     logs: Mapping[tuple[Token, str], Chunk] = field(default_factory=dict)

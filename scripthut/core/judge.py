@@ -17,15 +17,20 @@ PATIENCE = timedelta(minutes=10)  # no record anywhere for this long: lost
 UNHEARD = timedelta(minutes=1)  # "no such job" for this long: it was never submitted
 YOUNG = timedelta(seconds=10)  # a scheduler may take this long to show a job it accepted
 WORD = timedelta(seconds=30)  # how long a scheduler's own word is awaited for a killed job
+LATE = timedelta(minutes=2)  # a file of a node may show so late on the login node
 
 _KILLED = 137  # what a shell makes of SIGKILL, which is what a kernel without memory sends
 SIGNALLED = range(129, 128 + 65)  # exit codes that tell of a signal; 255 is a code like any other
 SIGNALS = {1: "SIGHUP", 2: "SIGINT", 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
+RETURNS = frozenset({"BOOT_FAIL", "NODE_FAIL", "PREEMPTED"})  # or not: a requeue may follow
 ENDED = {
     Phase.DONE: Event.EXITED_OK,
     Phase.FAILED: Event.EXITED_BAD,
     Phase.CANCELLED: Event.CANCELLED,
 }
+
+
+_NEVER_RAN = (Phase.FAILED, Phase.CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Standing:
     time_limit: int | None = None  # seconds
     cancel_asked: bool = False
     cancel_sent: bool = False
+    requeues: int = 0  # how often its job was seen to wait anew
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Evidence:
     note: ExitNote | None = None
     claimed_by: str | None = None  # the job id in the claim
     unanswered: bool = False  # part of the question got no answer
+    withdrawn: bool = False  # the token is claimed for no job: none can run with it
 
 
 Facts: TypeAlias = Mapping[str, object]
@@ -63,6 +70,7 @@ class Verdict:
 
 
 NOTHING = Verdict()
+NO_TOKEN: dict[str, object] = {"token": None}
 
 
 def judge(task: Standing, seen: Evidence, now: datetime, answering_since: datetime) -> Verdict:
@@ -75,18 +83,26 @@ def judge(task: Standing, seen: Evidence, now: datetime, answering_since: dateti
         return _accepted(task, seen, now, answering_since)
     if task.state not in LIVE and task.state is not State.LOST:
         return NOTHING
+    if seen.withdrawn and (seen.sighting is None or seen.sighting.phase is not Phase.FAILED):
+        return Verdict(Event.CANCELLED, {"reason": "Cancelled before it began"})
     ended = _ended(task, seen, now, answering_since)
     if ended is not None:
         return ended
     if task.state is State.LOST:
         return NOTHING
     if seen.sighting is not None and seen.sighting.phase not in ENDED:
-        return _in_queue(task, seen.sighting, now)
+        return _in_queue(task, seen, seen.sighting, now)
     return _absent(task, seen, now, answering_since)
 
 
 def _accepted(task: Standing, seen: Evidence, now: datetime, answering_since: datetime) -> Verdict:
-    """A submission whose outcome is not known: any trace of the token is an acceptance."""
+    """A submission whose outcome is not known: any trace of the token is an acceptance.
+
+    One that was not found may still arrive, so its token is forgotten only when no job can run
+    with it any more, or when nothing answered to an order to cancel either.
+    """
+    if seen.withdrawn:
+        return Verdict(Event.NOT_FOUND, NO_TOKEN | {"missing_since": None, "submitted_at": None})
     job_id = seen.claimed_by
     if job_id is None and seen.note is not None:
         job_id = seen.note.job_id
@@ -99,7 +115,8 @@ def _accepted(task: Standing, seen: Evidence, now: datetime, answering_since: da
     if seen.unanswered:
         return _forget_absence(task)
     if _gone_for(task, now, answering_since) >= UNHEARD and _age(task, now) >= UNHEARD:
-        return Verdict(Event.NOT_FOUND, {"missing_since": None, "submitted_at": None})
+        facts: dict[str, object] = NO_TOKEN if task.cancel_sent else {}
+        return Verdict(Event.NOT_FOUND, facts | {"submitted_at": None})
     return _absence_begins(task, now)
 
 
@@ -108,14 +125,16 @@ def _ended(
 ) -> Verdict | None:
     """The ending that the evidence proves, or None when it does not prove one."""
     sighting, note = seen.sighting, seen.note
-    if sighting is not None and sighting.phase in ENDED:
-        return _scheduler_says(task, sighting, note, seen.claimed_by)
-    if note is None:
-        return None
-    if sighting is not None:
-        return _note_of_a_job_in_the_queue(task, note, sighting)
     # Counted on our own clock from when the queue was first seen without it, never on the node's.
     awaited = _gone_for(task, now, answering_since)
+    if sighting is not None and sighting.phase in ENDED:
+        if _is_in_doubt(task, seen, sighting, awaited, now):
+            return None
+        return _scheduler_says(task, sighting, note, seen.claimed_by)
+    if note is None or sighting is not None:
+        return None  # in the queue: it may run anew, and of a bad end the scheduler says why
+    if task.requeues and awaited < LATE:
+        return None  # it may be the note of an earlier run
     has_no_word = awaited < (PATIENCE if seen.unanswered else WORD)
     if note.code == 0:
         # A handler that exits 0 after the limit has not completed: the scheduler's word counts.
@@ -125,16 +144,30 @@ def _ended(
     return None if note.code in SIGNALLED and has_no_word else _by_note(note)
 
 
-def _note_of_a_job_in_the_queue(
-    task: Standing, note: ExitNote, sighting: Sighting
-) -> Verdict | None:
-    """While the queue has the job, only success is believed: of a bad end the scheduler says why.
+def ended_unclaimed(seen: Evidence) -> bool:
+    """Whether a job ended badly before it began, so that its token has to be withdrawn."""
+    is_free = seen.claimed_by is None and seen.note is None and not seen.withdrawn
+    return is_free and seen.sighting is not None and seen.sighting.phase in _NEVER_RAN
 
-    A waiting job has been requeued: the note is of the incarnation before.
-    """
-    if sighting.phase is Phase.WAITING or note.code != 0 or _over_limit(task, note):
-        return None
-    return _by_note(note)
+
+def _is_in_doubt(
+    task: Standing, seen: Evidence, sighting: Sighting, awaited: timedelta, now: datetime
+) -> bool:
+    """Whether the scheduler's final word may not be the last one on this job."""
+    note, started, ended = seen.note, sighting.started_at, sighting.ended_at
+    if sighting.word in RETURNS:
+        is_fresh = awaited < PATIENCE and ended is not None and now - ended < WORD
+        if awaited < WORD or is_fresh:
+            return True
+    if ended is not None and task.started_at is not None and ended < task.started_at:
+        return True  # of an earlier run; accounting has not heard of this one's end
+    if awaited >= LATE:
+        return False
+    if sighting.phase is not Phase.DONE:
+        return ended_unclaimed(seen)  # another job with this token may be on its way
+    if note is None:
+        return seen.claimed_by != sighting.job_id  # another job with this token may have claimed it
+    return started is not None and note.ended_at < started and note.code != 0
 
 
 def _by_note(note: ExitNote) -> Verdict:
@@ -197,9 +230,14 @@ def _was_killed(sighting: Sighting) -> bool:
     return sighting.word == "FAILED" and sighting.signal in (9, 15)
 
 
-def _in_queue(task: Standing, sighting: Sighting, now: datetime) -> Verdict:
+def _in_queue(task: Standing, seen: Evidence, sighting: Sighting, now: datetime) -> Verdict:
     facts: dict[str, object] = {"missing_since": None, "reason": sighting.reason}
     if sighting.phase is Phase.WAITING:
+        has_begun = seen.claimed_by == sighting.job_id or seen.note is not None
+        if task.started_at is not None or (has_begun and not task.requeues):
+            facts["requeues"] = task.requeues + 1
+        if seen.note is not None:
+            facts["void_note"] = seen.note.ended_at  # of a run that is over, and counts no more
         facts["started_at"] = None  # a requeued job starts anew
         return Verdict(None if task.state is State.QUEUED else Event.SEEN_WAITING, facts)
     facts |= {"started_at": sighting.started_at or task.started_at or now, "node": sighting.node}
@@ -214,7 +252,7 @@ def _absent(task: Standing, seen: Evidence, now: datetime, answering_since: date
     if task.state is not State.SETTLING:
         return Verdict(Event.LEFT_QUEUE, {"missing_since": now, "reason": None})
     gone_for = _gone_for(task, now, answering_since)
-    if task.cancel_sent and seen.note is None and gone_for >= WORD:
+    if task.cancel_sent and seen.note is None and gone_for >= LATE:
         reason = "Cancelled: it left the queue after the order, and no record says otherwise"
         return Verdict(Event.CANCELLED, {"reason": reason, "finished_at": task.missing_since})
     if gone_for >= PATIENCE:

@@ -74,12 +74,20 @@ def _break_dependents(hands: Hands, run_id: str, nodes: Sequence[Node], now: dat
 
 
 def _drop_unwanted(hands: Hands, now: datetime) -> None:
-    """End the tasks whose submission came to nothing after their cancellation was ordered."""
+    """End the tasks whose submission came to nothing after their cancellation was ordered.
+
+    One that was submitted without a known outcome is looked for first, and its token withdrawn.
+    """
     with hands.reading() as session:
         by_run = store.unwanted(session, hands.backend.name)
+    again = {"submitted_at": now, "cancel_sent_at": None, "reason": None}
     for run_id, unwanted in by_run.items():
         with hands.writing() as session:
-            store.move_pending(session, run_id, Event.CANCELLED, now, UNSUBMITTED, unwanted)
+            nowhere = [task.id for task in unwanted if task.token is None]
+            store.move_pending(session, run_id, Event.CANCELLED, now, UNSUBMITTED, nowhere)
+            for task in unwanted:
+                if task.token is not None:
+                    store.move(session, task, Event.CLAIMED, now, again)
 
 
 def _try_again(hands: Hands, now: datetime) -> None:
@@ -111,8 +119,9 @@ def _claim(hands: Hands, chosen: Sequence[int], now: datetime) -> Sequence[Task]
                 task.run.log_dir = str(log_dir(home, task.run.name))
             above.setdefault(task.run_id, env.layers(task.run))
         session.flush()
-        given = {t.id: env.resolved(t, above[t.run_id], hands.kind) for t in tasks}
-        return [task for task in tasks if _claim_one(session, task, given[task.id], now)]
+        wanted = [task for task in tasks if task.cancel_asked_at is None]
+        given = {t.id: env.resolved(t, above[t.run_id], hands.kind) for t in wanted}
+        return [task for task in wanted if _claim_one(session, task, given[task.id], now)]
 
 
 def _claim_one(session: Session, task: Task, given: Resolved, now: datetime) -> bool:
@@ -121,7 +130,6 @@ def _claim_one(session: Session, task: Task, given: Resolved, now: datetime) -> 
         "token": ids.token(task.run_id, task.n, task.attempt),
         "submitted_at": now,
         "job_id": None,
-        "missing_since": None,
-        "reason": None,
+        "reason": None,  # `missing_since` stays: an earlier submission may still arrive
     }
     return store.move(session, task, Event.CLAIMED, now, facts)

@@ -61,7 +61,12 @@ class Cycle:
     def run(self, now: datetime) -> Report:
         """Do everything that this backend needs now. An unreachable one moves nothing."""
         self._written = 0
-        return replace(self._safely(now), written=self._written)
+        try:
+            report = self._safely(now)
+        except Fenced as error:
+            log.warning("cycle void backend=%s: %s", self.hands.backend.name, error)
+            report = Report(answered=False)
+        return replace(report, written=self._written)
 
     @contextmanager
     def _counting(self, writing: Writing) -> Iterator[Session]:
@@ -81,9 +86,6 @@ class Cycle:
             with self.hands.writing() as session:
                 health.failed(session, name, self._kind, str(error), now)
             return Report(answered=False)
-        except Fenced as error:
-            log.warning("cycle void backend=%s: %s", name, error)
-            return Report(answered=False)
         if self._answering_since is None:
             log.info("cluster answers backend=%s", name)
             self._answering_since = now
@@ -98,6 +100,8 @@ class Cycle:
         seen = observe(self.hands, now, answering_since)
         seconds = time.monotonic() - began
         survey(self.hands, seen.surveyed, now)
+        if seen.unclaimed:
+            backend.cancel(seen.unclaimed)
         asked = backend.commands
         try:
             decided = generate(self.hands, now)  # what joins may start at once

@@ -55,6 +55,7 @@ def job_of(task: Task, home: PurePosixPath, attempt: int | None = None) -> Job:
         paths=where,
         job_id=task.job_id if is_present else None,
         submitted_at=task.submitted_at,
+        void_note=task.void_note,
     )
 
 

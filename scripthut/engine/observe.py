@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from scripthut.core.jobs import Job, Observation, Token, Watch
-from scripthut.core.judge import Evidence, Standing, Verdict, judge
+from scripthut.core.judge import Evidence, Standing, Verdict, ended_unclaimed, judge
 from scripthut.core.mask import mask_document, secrets
 from scripthut.core.progress import read
 from scripthut.core.spec import TaskSpec
@@ -35,6 +35,7 @@ class Seen:
     live: int  # how many tasks hold slots
     moved: int  # how many tasks changed their state
     surveyed: Surveyed = field(default_factory=Surveyed)
+    unclaimed: Sequence[Job] = ()  # ended before they began: their tokens are to be withdrawn
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def observe(hands: Hands, now: datetime, answering_since: datetime) -> Seen:
     moved = _move(hands, rows, evidence, said, Moment(now, answering_since))
     watched = {jobs[row.id].token: _watched(row, jobs[row.id], looks, now) for row in rows}
     live = sum(row.state in LIVE for row in rows)
-    return Seen(watched, observation, live, moved, surveyed)
+    unclaimed = [jobs[row.id] for row in rows if ended_unclaimed(evidence[row.id])]
+    return Seen(watched, observation, live, moved, surveyed, unclaimed)
 
 
 def _watch(row: Task, job: Job, looks: Sequence[WatchRow], now: datetime) -> Watch:
@@ -150,6 +152,8 @@ def _verdicts(row: Task, evidence: Evidence, moment: Moment) -> list[Verdict]:
             return [*found, verdict] if _is_news(row, verdict) else found
         found.append(verdict)
         standing = replace(standing, state=after(standing.state, verdict.event))
+        if "missing_since" in verdict.facts:
+            standing = replace(standing, missing_since=None)  # seen again; or see just below
         if verdict.event in (Event.LEFT_QUEUE, Event.NOT_FOUND):
             return found  # patience begins now
     return found
@@ -178,6 +182,7 @@ def _evidence(token: Token, seen: Observation) -> Evidence:
         sighting=seen.sightings.get(token),
         note=seen.notes.get(token),
         claimed_by=seen.claims.get(token),
+        withdrawn=token in seen.withdrawn,
         unanswered=token in seen.unanswered,
     )
 
@@ -191,4 +196,5 @@ def _standing(row: Task) -> Standing:
         time_limit=TaskSpec.stored(row.spec).time_limit,
         cancel_asked=row.cancel_asked_at is not None,
         cancel_sent=row.cancel_sent_at is not None,
+        requeues=row.requeues,
     )

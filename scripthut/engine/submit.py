@@ -37,10 +37,13 @@ def _write(
         log.warning("submission unknown run=%s task=%s: will be looked up", task.run_id, task.key)
     elif isinstance(answer, Accepted):
         facts: dict[str, object] = {"job_id": answer.job_id, "accepted_at": now}
+        facts["missing_since"] = None
         if store.move(session, task, Event.ACCEPTED, now, facts):
             log.info("job run=%s task=%s id=%s", task.run_id, task.key, answer.job_id)
     elif answer.wait:
         facts = {"reason": f"Waits: {answer.why}", "submitted_at": None}
+        if task.missing_since is None:
+            facts["token"] = None  # no submission is out there whose outcome nobody knows
         store.move(session, task, Event.NOT_FOUND, now, facts)
     else:
         log.warning("job refused run=%s task=%s: %s", task.run_id, task.key, answer.why)

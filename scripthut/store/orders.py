@@ -21,14 +21,16 @@ AT_ONCE = {
 
 
 def ask_cancel_task(session: Session, task: Task, now: datetime) -> bool:
-    """Order a task's cancellation; a pending or lost one is cancelled at once.
+    """Order a task's cancellation; one never submitted and a lost one are cancelled at once.
 
     False: it has ended.
     """
     session.refresh(task)
     if task.state in TERMINAL:
         return False
-    at_once = AT_ONCE.get(task.state)
+    # A pending one with a token was submitted once, and its job may still arrive.
+    is_unsure = task.state is State.PENDING and task.token is not None
+    at_once = None if is_unsure else AT_ONCE.get(task.state)
     if at_once is None or not move(session, task, Event.CANCELLED, now, at_once):
         _ask(session, task, now)
     return True

@@ -31,6 +31,8 @@ CLEAN = MappingProxyType(
         "node": None,
         "reason": None,
         "missing_since": None,
+        "requeues": 0,
+        "void_note": None,
         "cancel_asked_at": None,
         "cancel_sent_at": None,
         "listing_mark": None,

@@ -73,7 +73,8 @@ def move_pending(  # noqa: PLR0913
     """Move many of a run's pending tasks (`ids` None: all) at once; says how many moved.
 
     What `move` does, in three statements however many they are: a run of 10,000 tasks must not
-    hold the database's one writer for long.
+    hold the database's one writer for long. One with a token was submitted once, and its job may
+    still arrive: it is cancelled only after the token was withdrawn.
     """
     new = after(State.PENDING, event)
     changes = {"state": new, "version": next_version(session, run_id), "reason": reason}
@@ -88,6 +89,8 @@ def move_pending(  # noqa: PLR0913
     )
     if ids is not None:
         statement = statement.where(Task.id.in_(ids))
+    if event is Event.CANCELLED:
+        statement = statement.where(Task.token.is_(None))
     moved = session.execute(statement).scalars().all()
     said = {"run_id": run_id, "at": now, "what": event.value, "note": reason}
     said |= {"old": State.PENDING.value, "new": new.value}
@@ -179,12 +182,15 @@ def by_ids(session: Session, ids: Collection[int]) -> Sequence[Task]:
 
 
 def to_cancel(session: Session, backend: str, again_before: datetime) -> Sequence[Task]:
-    """Live tasks whose cancellation is asked for and not sent, or sent before `again_before`."""
+    """Live tasks whose cancellation is asked for and not sent, or sent before `again_before`.
+
+    Those too whose submission has no known outcome.
+    """
     statement = (
         select(Task)
         .join(Task.run)
         .where(Run.backend == backend, Task.cancel_asked_at.is_not(None))
-        .where(Task.state.in_(LIVE), Task.job_id.is_not(None))
+        .where(Task.state.in_(LIVE))
         .where(or_(Task.cancel_sent_at.is_(None), Task.cancel_sent_at < again_before))
         .options(contains_eager(Task.run))
         .order_by(Task.id)
@@ -192,17 +198,18 @@ def to_cancel(session: Session, backend: str, again_before: datetime) -> Sequenc
     return session.scalars(statement).all()
 
 
-def unwanted(session: Session, backend: str) -> dict[str, list[int]]:
-    """Run id -> pending tasks whose cancellation was ordered while they were being submitted."""
+def unwanted(session: Session, backend: str) -> dict[str, list[Task]]:
+    """Run id -> pending tasks whose cancellation was ordered."""
     statement = (
-        select(Task.run_id, Task.id)
+        select(Task)
         .join(Task.run)
         .where(Run.backend == backend, Run.ended_at.is_(None))
         .where(Task.state == State.PENDING, Task.cancel_asked_at.is_not(None))
+        .order_by(Task.id)
     )
-    found: dict[str, list[int]] = {}
-    for run_id, task_id in session.execute(statement):
-        found.setdefault(run_id, []).append(task_id)
+    found: dict[str, list[Task]] = {}
+    for task in session.scalars(statement):
+        found.setdefault(task.run_id, []).append(task)
     return found
 
 
@@ -238,7 +245,7 @@ def alive(session: Session, now: datetime) -> set[str]:
 def ordered(session: Session, now: datetime) -> set[str]:
     """The backends that have an order to cancel which was not sent yet, or a task to try again."""
     is_unsent = Task.cancel_asked_at.is_not(None) & Task.cancel_sent_at.is_(None)
-    is_order = Task.state.in_(LIVE) & Task.job_id.is_not(None) & is_unsent
+    is_order = Task.state.in_(LIVE) & is_unsent
     is_due = (Task.state == State.RETRYING) & (Task.retry_at <= now)
     statement = select(Run.backend).join(Task, Task.run_id == Run.id).where(or_(is_order, is_due))
     return set(session.scalars(statement.distinct()))

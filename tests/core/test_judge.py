@@ -7,7 +7,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scripthut.core.jobs import ExitNote, Phase, Sighting
-from scripthut.core.judge import PATIENCE, UNHEARD, WORD, Evidence, Standing, Verdict, judge
+from scripthut.core.judge import (
+    LATE,
+    PATIENCE,
+    UNHEARD,
+    WORD,
+    Evidence,
+    Standing,
+    Verdict,
+    ended_unclaimed,
+    judge,
+)
 from scripthut.core.states import LIVE, TABLE, TERMINAL, Event, State
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -131,10 +141,73 @@ def test_a_submission_is_repeated_only_after_a_minute_of_no_such_job() -> None:
     assert [early.event, late.event, outage.event] == [None, Event.NOT_FOUND, None]
 
 
-def test_success_is_believed_while_the_queue_still_shows_the_job() -> None:
-    found = verdict(State.RUNNING, Evidence(sighting(Phase.RUNNING), note(0)), time_limit=3600)
-    assert found.event is Event.EXITED_OK
-    assert found.facts["exit_code"] == 0
+@pytest.mark.parametrize("phase", [Phase.WAITING, Phase.RUNNING])
+def test_a_note_counts_only_once_the_queue_has_let_go_of_the_job(phase: Phase) -> None:
+    seen = Evidence(sighting(phase), note(0), claimed_by="17")
+    found = verdict(State.RUNNING, seen, started_at=LONG_AGO)
+    assert found.event is not Event.EXITED_OK  # one that requeues itself runs again
+    assert verdict(State.RUNNING, Evidence(note=note(0))).event is Event.EXITED_OK
+
+
+def test_a_requeue_is_counted_and_makes_the_note_of_the_run_before_void() -> None:
+    waits = Evidence(sighting(Phase.WAITING), note(0), claimed_by="17")
+    found = verdict(State.RUNNING, waits, started_at=LONG_AGO)
+    assert (found.event, found.facts["requeues"]) == (Event.SEEN_WAITING, 1)
+    assert found.facts["void_note"] == NOW
+    assert "requeues" not in verdict(State.QUEUED, waits, requeues=1).facts
+
+
+def test_after_a_requeue_a_note_alone_is_believed_when_a_newer_one_would_be_seen() -> None:
+    seen = Evidence(note=note(0))
+    assert verdict(State.SETTLING, seen, missing_since=NOW, requeues=1).event is None
+    late = NOW - LATE
+    assert verdict(State.SETTLING, seen, missing_since=late, requeues=1).event is Event.EXITED_OK
+
+
+def test_accounting_of_an_earlier_run_is_no_verdict_on_this_one() -> None:
+    old = replace(sighting(Phase.FAILED, "FAILED"), ended_at=LONG_AGO)
+    seen = Evidence(old, claimed_by="17")
+    assert verdict(State.RUNNING, seen, started_at=NOW).event is Event.LEFT_QUEUE
+    assert verdict(State.RUNNING, seen, started_at=LONG_AGO).event is Event.EXITED_BAD
+
+
+@pytest.mark.parametrize("word", ["PREEMPTED", "NODE_FAIL", "BOOT_FAIL"])
+def test_an_end_after_which_a_job_may_be_requeued_stands_for_a_while(word: str) -> None:
+    seen = Evidence(sighting(Phase.FAILED, word), claimed_by="17")
+    assert verdict(State.RUNNING, seen).event is Event.LEFT_QUEUE
+    assert verdict(State.SETTLING, seen, missing_since=NOW - WORD).event is Event.EXITED_BAD
+
+
+def test_a_job_that_ended_well_without_a_claim_may_have_met_that_of_another() -> None:
+    seen = Evidence(sighting(Phase.DONE, "COMPLETED"))
+    assert verdict(State.RUNNING, seen).event is Event.LEFT_QUEUE
+    assert verdict(State.SETTLING, seen, missing_since=NOW - LATE).event is Event.EXITED_OK
+    assert verdict(State.RUNNING, replace(seen, claimed_by="17")).event is Event.EXITED_OK
+
+
+@pytest.mark.parametrize("phase", [Phase.FAILED, Phase.CANCELLED])
+def test_a_job_that_ended_before_it_began_is_judged_when_no_other_can_begin(phase: Phase) -> None:
+    seen = Evidence(sighting(phase, "FAILED", "Because"))
+    assert ended_unclaimed(seen)
+    assert verdict(State.QUEUED, seen).event is Event.LEFT_QUEUE
+    found = verdict(State.SETTLING, replace(seen, withdrawn=True))
+    assert found.event is (Event.CANCELLED if phase is Phase.CANCELLED else Event.EXITED_BAD)
+    if phase is Phase.FAILED:
+        assert found.facts["reason"] == "Exited with code 1" or found.facts["reason"] == "Because"
+
+
+@pytest.mark.parametrize("state", [State.SUBMITTED, State.QUEUED, State.SETTLING, State.LOST])
+def test_a_withdrawn_token_is_evidence_that_nothing_runs(state: State) -> None:
+    seen = Evidence(sighting(Phase.DONE, "COMPLETED"), withdrawn=True)
+    assert verdict(state, seen).event is Event.CANCELLED
+    assert verdict(state, Evidence(withdrawn=True)).event is Event.CANCELLED
+
+
+def test_a_submission_whose_token_is_withdrawn_was_none_and_is_forgotten() -> None:
+    found = verdict(State.SUBMITTING, Evidence(sighting(Phase.WAITING), withdrawn=True))
+    assert (found.event, found.facts["token"]) == (Event.NOT_FOUND, None)
+    absent = verdict(State.SUBMITTING, Evidence(), missing_since=LONG_AGO)
+    assert (absent.event, "token" in absent.facts) == (Event.NOT_FOUND, False)  # may yet arrive
 
 
 def test_of_a_bad_end_the_scheduler_says_why_while_it_has_the_job() -> None:
@@ -198,7 +271,7 @@ def test_a_job_that_completed_before_the_order_arrived_has_completed() -> None:
 
 
 def test_a_cancelled_waiting_job_ends_without_accounting() -> None:
-    gone = NOW - timedelta(seconds=40)
+    gone = NOW - LATE
     found = verdict(State.SETTLING, Evidence(), missing_since=gone, cancel_sent=True)
     assert found.event is Event.CANCELLED
 
@@ -224,12 +297,13 @@ def test_durations_are_never_negative() -> None:
 @pytest.mark.parametrize("signal", [9, 15])
 def test_a_job_that_a_signal_ended_after_our_order_was_cancelled(signal: int) -> None:
     killed = sighting(Phase.FAILED, "FAILED", f"Ended by signal {signal}", signal=signal)
-    assert verdict(State.RUNNING, Evidence(killed)).event is Event.EXITED_BAD
+    assert verdict(State.RUNNING, Evidence(killed, claimed_by="17")).event is Event.EXITED_BAD
     ordered = verdict(State.RUNNING, Evidence(killed, note(143)), cancel_asked=True)
     assert ordered.event is Event.CANCELLED
     assert ordered.facts["reason"] == "Cancelled"
     too_long = sighting(Phase.FAILED, "TIMEOUT", "Reached its time limit", signal=signal)
-    assert verdict(State.RUNNING, Evidence(too_long), cancel_asked=True).event is Event.EXITED_BAD
+    seen = Evidence(too_long, claimed_by="17")
+    assert verdict(State.RUNNING, seen, cancel_asked=True).event is Event.EXITED_BAD
 
 
 @pytest.mark.parametrize(("code", "signal"), [(139, 11), (192, 64), (193, None), (255, None)])

@@ -51,6 +51,8 @@ class FakeCluster:
     documents: dict[str, bytes | Unreadable] = field(default_factory=dict)  # path -> what it holds
     asked_for: list[str] = field(default_factory=list)  # paths, in order
     claims: bool = False  # every job has claimed its token
+    withdrawn: set[Token] = field(default_factory=set)
+    claimed: dict[Token, str] = field(default_factory=dict)
     writes: bool = False  # every task has written a file
     submitted_when_fetched: list[list[str]] = field(default_factory=list)
     queue: Queue = field(default_factory=Queue)
@@ -87,8 +89,13 @@ class FakeCluster:
         }
         notes = {t: note for t, note in self.notes.items() if t in wanted}
         claims = {t: by_token[t] for t in wanted & set(by_token)} if self.claims else {}
-        listings = self._listings(wanted) if self.writes else {}
-        return Observation(seen, notes, claims, listings=listings)
+        return Observation(
+            seen,
+            notes,
+            {**claims, **{t: job_id for t, job_id in self.claimed.items() if t in wanted}},
+            listings=self._listings(wanted) if self.writes else {},
+            withdrawn=frozenset(self.withdrawn & wanted),
+        )
 
     def _listings(self, tokens: Collection[Token]) -> Mapping[Token, Listing]:
         files = {t: (RemoteFile(t, Area.OUTPUT, b"plot.png", 1, 1),) for t in tokens}
@@ -107,9 +114,12 @@ class FakeCluster:
 
     def cancel(self, jobs: Collection[Job]) -> None:
         self._answer()
-        self.cancelled += [job.key for job in jobs]
+        self.withdrawn |= {job.token for job in jobs} - self.claimed.keys()
+        known = {job.token: job_id for job_id, job in self.jobs.items()}
         for job in jobs:
-            self.rows[job.job_id or ""] = self._row(job.key, Phase.CANCELLED, "CANCELLED")
+            if (job_id := known.get(job.token)) and job_id in self.rows:
+                self.cancelled.append(job.key)
+                self.rows[job_id] = self._row(job.key, Phase.CANCELLED, "CANCELLED")
 
     def read_pieces(self, pieces: Sequence[Piece]) -> Mapping[int, Got]:
         self._answer()
@@ -153,6 +163,7 @@ class FakeCluster:
         """The last attempt of a task ends well."""
         job = [job for job in self.jobs.values() if job.key == key][-1]
         job_id = job.job_id or ""
+        self.claimed[job.token] = job_id
         self.rows[job_id] = Sighting(
             job_id, Phase.DONE, "COMPLETED", started_at=self.now, ended_at=self.now, node="n1"
         )
@@ -165,6 +176,8 @@ class FakeCluster:
         return next(job_id for job_id, job in self.jobs.items() if job.key == key)
 
     def _row(self, key: str, phase: Phase, word: str) -> Sighting:
+        if phase is not Phase.CANCELLED:
+            self.claimed[self.jobs[self._id(key)].token] = self._id(key)
         return Sighting(self._id(key), phase, word, started_at=self.now, node="n1")
 
     def _answer(self) -> None:

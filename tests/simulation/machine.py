@@ -1,0 +1,178 @@
+"""The simulated cluster's two faces: a machine that answers requests, and a scheduler's language."""
+
+import base64
+import json
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from scripthut.backends import node
+from scripthut.core.errors import Unreachable
+from scripthut.core.jobs import Accepted, Answer, Job, Phase, Rejected, Sighting
+from scripthut.schedulers.base import Row
+from tests.simulation.cluster import EPOCH, MINUTE, Lie, SimCluster
+
+LOST = "the connection was cut"
+
+
+class Machine:
+    """A login node. `moment` is called wherever the server may be killed or may sleep."""
+
+    home = PurePosixPath("/home/ada")
+    user = "ada"
+
+    def __init__(
+        self,
+        cluster: SimCluster,
+        moment: Callable[[], None],
+        submitted: Callable[[str], None],
+    ) -> None:
+        self.cluster = cluster
+        self.commands = 0
+        self._moment = moment
+        self._submitted = submitted
+
+    def run(
+        self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 30, limit: int = 0
+    ) -> Answer:
+        cluster = self.cluster
+        self.commands += 1
+        self._moment()
+        cluster.pass_time(cluster.pause(0.1, 2))
+        if cluster.now < cluster.down_until or cluster.lies_by(Lie.UNHEARD, 0.15):
+            raise Unreachable(LOST)
+        told = self._answer(json.loads(stdin[len(node.PROGRAM) :]))
+        if cluster.lies_by(Lie.LOST, 0.15):
+            raise Unreachable(LOST)
+        self._moment()
+        told.append({"end": len(told)})
+        return Answer(0, "\n".join("@scripthut " + json.dumps(one) for one in told), "")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _answer(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        told: list[dict[str, Any]] = []
+        for group in request.get("withdrawals", []):
+            for token in group["tokens"]:
+                self.cluster.withdraw(token)
+        for job in request.get("submits", []):
+            told.append(self._submit(job))
+        for command in request.get("commands", []):
+            told.append({"ran": command["key"], **self._command(command["argv"])})
+        for group in request.get("states", []):
+            told += self._files(group["tokens"])
+        for group in request.get("outputs", []):
+            told += [_listing(job[0]) for job in group["jobs"] if job[3] is None]
+        return told
+
+    def _submit(self, job: dict[str, Any]) -> dict[str, Any]:
+        cluster, token = self.cluster, job["token"]
+        if cluster.lies_by(Lie.BROKEN, 0.2):
+            raise Unreachable(LOST)
+        self._moment()
+        if cluster.lies_by(Lie.LATE, 0.4):
+            cluster.after(cluster.pause(1, 10 * MINUTE), lambda: self._take(token))
+            return {"submitted": token, **_said("", -1)}
+        answer = self._take(token)
+        if cluster.lies_by(Lie.TWICE, 0.3):
+            cluster.after(cluster.pause(0, 5 * MINUTE), lambda: self._take(token))
+        self._moment()
+        return {"submitted": token, **_said(answer)}
+
+    def _take(self, token: str) -> str:
+        self._submitted(token)
+        return str(self.cluster.take(token).id)
+
+    def _command(self, argv: Sequence[str]) -> dict[str, Any]:
+        match argv:
+            case ["queue"]:
+                return _said(json.dumps(self.cluster.queue()))
+            case ["cancel", *ids]:
+                self.cluster.cancel(ids)
+                return _said("")
+        accounting = self.cluster.answers_accounting
+        if not accounting["has"]:
+            return _said("", 2)
+        if not accounting["is"]:
+            return _said("", 1)
+        ids, tokens = json.loads(argv[1])
+        return _said(json.dumps(self.cluster.accounting(ids, tokens)))
+
+    def _files(self, tokens: Collection[str]) -> list[dict[str, Any]]:
+        claims = ((token, self.cluster.claim(token)) for token in tokens)
+        notes = ((token, self.cluster.note(token)) for token in tokens)
+        told: list[dict[str, Any]] = [{"claim": t, "text": c} for t, c in claims if c]
+        return told + [{"note": t, "text": n} for t, n in notes if n]
+
+
+def _said(out: str, code: int = 0) -> dict[str, Any]:
+    return {"code": code, "out": base64.b64encode(out.encode()).decode(), "err": ""}
+
+
+def _listing(token: str) -> dict[str, Any]:
+    return {"listing": token, "mark": "m", "files": [], "more": 0, "problem": None}
+
+
+class Language:
+    """What the simulated scheduler is asked, and what its text means."""
+
+    login_shell = False
+
+    def introduction(self) -> list[str]:
+        return []
+
+    def introduced(self, answer: Answer) -> "Language":
+        return self
+
+    def directives(self, job: Job) -> list[str]:
+        return []
+
+    def script_file(self, job: Job) -> PurePosixPath | None:
+        return None
+
+    def submit(self, job: Job) -> list[str]:
+        return ["submit"]
+
+    def parse_submit(self, answer: Answer) -> Accepted | Rejected | None:
+        return Accepted(answer.out) if answer.code == 0 else None
+
+    def queue(self, user: str) -> list[str]:
+        return ["queue"]
+
+    def parse_queue(self, answer: Answer) -> list[Row]:
+        return [_row(row) for row in json.loads(answer.out)]
+
+    def accounting(
+        self, user: str, ids: Collection[str], jobs: Sequence[Job], since: datetime
+    ) -> list[list[str]]:
+        return [["accounting", json.dumps([sorted(ids), [job.token for job in jobs]])]]
+
+    def parse_accounting(self, answer: Answer) -> list[Row] | None:
+        if answer.code == 1:
+            raise Unreachable("accounting does not answer")
+        return [_row(row) for row in json.loads(answer.out)] if answer.code == 0 else None
+
+    def cancel(self, ids: Collection[str]) -> list[str]:
+        return ["cancel", *sorted(ids)]
+
+    def parse_cancel(self, answer: Answer) -> None:
+        """It always takes the order."""
+
+
+def _row(said: dict[str, Any]) -> Row:
+    sighting = Sighting(
+        said["id"],
+        Phase(said["phase"]),
+        said["word"],
+        exit_code=said["code"],
+        started_at=_time(said["start"]),
+        ended_at=_time(said["end"]),
+        node="n1",
+    )
+    return Row(sighting, frozenset({said["token"]}), _time(said["queued"]))
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(EPOCH + seconds, UTC)
