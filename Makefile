@@ -4,7 +4,7 @@ WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test bite lint types format screenshots clean
+.PHONY: help demo test soak bite lint types format screenshots clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -15,6 +15,10 @@ demo: $(VENV)/run ## Start a server with an example run, until Ctrl-C (PORT=8000
 test: $(VENV)/test ## Run every test; as root on Debian also on a real cluster, browser and nginx
 	@sh tests/parts.sh
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
+soak: $(VENV)/test ## Faults that take minutes, and 100,000 random histories: an hour or two
+	@sh tests/parts.sh
+	$(BIN)/python -m pytest -m soak -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 bite: $(VENV)/test ## Take each protection out once: a test must notice
 	@$(BIN)/python tests/bite.py

@@ -66,6 +66,27 @@ ROWS = (
         ("tests/engine/test_cycle.py", "-k", "whose_answer_was_lost"),
     ),
     Row(
+        "withdrawing: what comes after a cancellation runs nothing",
+        "scripthut/backends/node_script.py",
+        'os.symlink(NO_JOB, token + ".claim", dir_fd=here)',
+        "pass",
+        ("tests/backends/test_contract.py", "-k", "withdrawn and local"),
+    ),
+    Row(
+        "a note of a job that the queue still has proves nothing",
+        "scripthut/core/judge.py",
+        "if note is None or sighting is not None:",
+        "if note is None:",
+        ("tests/core/test_judge.py", "-k", "let_go"),
+    ),
+    Row(
+        "accounting of an earlier run is no verdict",
+        "scripthut/core/judge.py",
+        "ended < task.started_at:",
+        "False:",
+        ("tests/core/test_judge.py", "-k", "earlier_run"),
+    ),
+    Row(
         "the look-up: only rows with our token are ours",
         "scripthut/backends/match.py",
         "if job.token in row.tokens]",

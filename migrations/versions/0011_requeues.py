@@ -11,6 +11,6 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column(
-        "tasks", sa.Column("requeues", sa.Integer(), nullable=False, server_default="0")
+        "tasks", sa.Column("requeues", sa.Integer(), nullable=False, server_default=sa.text("0"))
     )
     op.add_column("tasks", sa.Column("void_note", sa.DateTime(timezone=True), nullable=True))

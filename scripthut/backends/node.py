@@ -205,10 +205,8 @@ def _place(record: Record, seen: Seen) -> None:
         case {"note": token, "text": text}:
             if (note := read_note(token, text)) is not None:
                 seen.notes[token] = note
-        case {"claim": token, "text": node_script.NO_JOB}:
-            seen.withdrawn.add(token)
         case {"claim": token, "text": str(text)} if text.startswith("job:"):
-            seen.claims[token] = text.removeprefix("job:")
+            _place_claim(token, text, seen)
         case {"unread": tokens, "why": why}:
             seen.unread.update(dict.fromkeys(tokens, why))
         case {"listing": token}:
@@ -228,6 +226,13 @@ def _place_bytes(record: Record, seen: Seen) -> None:
         case {"log": token, "stream": stream}:
             chunk = Chunk(int(record["start"]), bytes_of(record["data"]), int(record["size"]))
             seen.logs[token, stream] = chunk
+
+
+def _place_claim(token: Token, text: str, seen: Seen) -> None:
+    if text == node_script.NO_JOB:
+        seen.withdrawn.add(token)
+    else:
+        seen.claims[token] = text.removeprefix("job:")
 
 
 def answer_of(record: Record) -> Answer:

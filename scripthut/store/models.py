@@ -72,7 +72,9 @@ class Task(Base):
     signal: Mapped[int | None]
     node: Mapped[str | None] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)  # a sentence: why it waits, or why it ended
-    requeues: Mapped[int] = mapped_column(default=0)  # how often its job was seen to wait anew
+    requeues: Mapped[int] = mapped_column(
+        default=0, server_default=text("0")
+    )  # how often its job was seen to wait anew
     void_note: Mapped[datetime | None]  # the end in the note that an earlier run left, see judge
     missing_since: Mapped[datetime | None]  # answered absences began; None: seen when last asked
     cancel_asked_at: Mapped[datetime | None]

@@ -166,6 +166,27 @@ def test_a_second_job_with_the_same_token_does_not_run(place: Place) -> None:
     assert data == b"ran\n"
 
 
+def test_a_job_whose_token_was_withdrawn_runs_nothing_however_late_it_comes(place: Place) -> None:
+    late = place.job(0, 'touch "$SCRIPTHUT_OUTPUT_DIR/ran"')
+    place.backend.cancel([late])
+    assert late.token in place.look([late]).withdrawn
+    (job,) = place.submit(late)
+    place.until([job], lambda seen: (s := seen.sightings.get(job.token)) is None or s.ended_at)
+    seen = place.look([job])
+    assert job.token in seen.withdrawn
+    assert job.token not in seen.notes
+    assert not place.written(job)
+
+
+def test_what_a_job_has_claimed_is_not_withdrawn(place: Place) -> None:
+    (job,) = place.submit(place.job(0, "sleep 600"))
+    place.until([job], lambda seen: job.token in seen.claims)
+    place.backend.cancel([job])
+    place.until_ended([job])
+    seen = place.look([job])
+    assert (seen.claims[job.token], seen.withdrawn) == (job.job_id, frozenset())
+
+
 def test_a_hundred_jobs_are_one_command_and_so_is_a_look_at_them(place: Place) -> None:
     place.backend.home()
     place.backend.observe([Watch(place.job(0, "true"))])

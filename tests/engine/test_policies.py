@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from scripthut.core.causes import Cause
 from scripthut.core.jobs import Phase, Sighting
+from scripthut.core.judge import RETURNS, WORD
 from scripthut.core.retrying import again
 from scripthut.core.spec import TaskSpec
 from scripthut.store import orders, retries, runs
@@ -38,7 +39,10 @@ def fails(world: World, word: str) -> None:
     world.cluster.rows[job.job_id or ""] = Sighting(
         job.job_id or "", Phase.FAILED, word, SAID[word], started_at=world.now, ended_at=world.now
     )
+    world.cluster.claims[job.token] = job.job_id or ""
     world.turn()
+    if word in RETURNS:  # it might have been requeued
+        world.turn(seconds=WORD.total_seconds())
 
 
 def history(world: World) -> list[str]:

@@ -22,7 +22,7 @@ from scripthut.core.jobs import OutputLimits
 from scripthut.core.states import OPEN, TERMINAL, Event, State
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
-from scripthut.store.create import create_run
+from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database, Session
 from scripthut.store.kept import Kept
 from scripthut.store.lease import ENGINE
@@ -88,7 +88,7 @@ class Histories:
             for table in (EventRow, Task, Run):
                 session.execute(delete(table))
             for run_id, shape in self.shapes.items():
-                create_run(session, run_id, "study", "hpc", DOCUMENTS[shape], START)
+                create_run(session, run_id, NewRun("study", "hpc", DOCUMENTS[shape]), START)
         self.engine = self._engine()
 
     @property
@@ -131,7 +131,7 @@ class Histories:
         if not self._is_asleep and self.cluster.lies_by(Lie.SLEEP, 0.05):
             self._is_asleep = True
             other = self._engine()
-            for _ in range(self.chance.randint(1, 20)):
+            for _ in range(self.chance.randint(1, 8)):
                 self._turn(other, self.chance.uniform(1, 20))
             self._is_asleep = False
 
@@ -174,7 +174,7 @@ class Histories:
 
     def live(self) -> list[str]:
         """Live it through; what was wrong, in words."""
-        for _ in range(self.chance.randint(5, 40)):
+        for _ in range(self.chance.randint(5, 25)):
             if self.cluster.lies_by(Lie.OUTAGE, 0.05):
                 self.cluster.down_until = self.cluster.now + self.cluster.pause(MINUTE, 4 * HOUR)
             pause = self.chance.choice([2, 2, 5, 15, 30, 60, 120])
@@ -190,7 +190,7 @@ class Histories:
         self.cluster.is_well = True
         self.cluster.down_until = 0.0
         self.engine = self._engine()
-        for pause in [*[20.0] * 30, *[5 * MINUTE] * 60]:
+        for pause in [*[20.0] * 12, *[MINUTE] * 10, *[20 * MINUTE] * 12]:
             if self._is_over():
                 break
             self._turn(self.engine, pause)

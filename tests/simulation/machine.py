@@ -1,8 +1,8 @@
-"""The simulated cluster's two faces: a machine that answers requests, and a scheduler's language."""
+"""The simulated cluster's two faces: a machine that answers, and a scheduler's language."""
 
 import base64
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from scripthut.backends import node
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Accepted, Answer, Job, Phase, Rejected, Sighting
+from scripthut.core.survey import Facts, Queue
 from scripthut.schedulers.base import Row
 from tests.simulation.cluster import EPOCH, MINUTE, Lie, SimCluster
 
@@ -92,12 +93,17 @@ class Machine:
             case ["cancel", *ids]:
                 self.cluster.cancel(ids)
                 return _said("")
+            case ["accounting", asked]:
+                return self._accounting(asked)
+        return _said("", 127)
+
+    def _accounting(self, asked: str) -> dict[str, Any]:
         accounting = self.cluster.answers_accounting
         if not accounting["has"]:
             return _said("", 2)
         if not accounting["is"]:
             return _said("", 1)
-        ids, tokens = json.loads(argv[1])
+        ids, tokens = json.loads(asked)
         return _said(json.dumps(self.cluster.accounting(ids, tokens)))
 
     def _files(self, tokens: Collection[str]) -> list[dict[str, Any]]:
@@ -143,6 +149,15 @@ class Language:
 
     def parse_queue(self, answer: Answer) -> list[Row]:
         return [_row(row) for row in json.loads(answer.out)]
+
+    def list_queue(self, answer: Answer) -> Queue:
+        return Queue()
+
+    def facts(self, user: str) -> Mapping[str, list[str]]:
+        return {}
+
+    def parse_facts(self, answers: Mapping[str, Answer]) -> Facts:
+        return Facts()
 
     def accounting(
         self, user: str, ids: Collection[str], jobs: Sequence[Job], since: datetime

@@ -1,0 +1,123 @@
+"""Random histories of the real engine over a cluster that lies; `make soak` lives 100,000."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, seed, settings
+from hypothesis import strategies as st
+
+from scripthut.store.db import Database
+from scripthut.store.kept import Kept
+from scripthut.store.models import Base
+from tests.simulation.cluster import Lie
+from tests.simulation.history import PERSON, SHAPES, Histories, Plan, quiet
+
+TOGETHER = 8  # runs that share a server and a cluster; each is a history
+SOAKED = 100_000
+PARTS = 50
+
+plans = st.builds(
+    Plan,
+    seed=st.integers(0, 2**32 - 1),
+    lies=st.frozensets(st.sampled_from(Lie)),
+    shapes=st.lists(st.integers(0, len(SHAPES) - 1), min_size=TOGETHER, max_size=TOGETHER).map(
+        tuple
+    ),
+    person=st.sampled_from(PERSON),
+    cap=st.sampled_from([2, 50]),
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where histories are lived, one after the other."""
+
+    database: Database
+    kept: Kept
+
+    def live(self, plan: Plan) -> None:
+        wrong = Histories(plan, self.database, self.kept).live()
+        assert not wrong, (wrong, plan)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A database in memory: what is proved here is no matter of disks."""
+    quiet()
+    database = Database("sqlite:///:memory:")
+    Base.metadata.create_all(database.engine)
+    yield Stage(database, Kept(Path(tmp_path_factory.mktemp("kept"))))
+    database.dispose()
+
+
+relaxed = settings(
+    deadline=None,
+    database=None,
+    print_blob=False,
+    phases=[Phase.explicit, Phase.generate],  # a seed says all; making it smaller takes minutes
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def lies(*names: str) -> frozenset[Lie]:
+    return frozenset(Lie[name] for name in names)
+
+
+# Histories that went wrong once, each by what it showed.
+CANCELLED_AND_TAKEN_LATE = Plan(
+    937891245,
+    lies("BROKEN", "SLEEP", "SLOW", "NONE", "STALE", "REUSE", "OTHERS", "LATE", "CRASH"),
+    (1, 2, 0, 0, 2, 1, 0, 3),
+    "cancels a task",
+)
+REQUEUED_WITH_AN_OLD_NOTE = Plan(
+    3056255486,
+    lies("LAG", "NFS", "OTHERS", "REQUEUE", "TWICE"),
+    (3, 2, 3, 3, 0, 0, 2, 3),
+    "cancels the run",
+)
+SEEN_FIRST_BETWEEN_TWO_RUNS = Plan(
+    971975204,
+    lies("OUTAGE", "PREEMPT", "UNHEARD", "PURGE", "LATE"),
+    (3, 3, 0, 0, 1, 3, 1, 1),
+    "cancels the run",
+)
+TAKEN_FROM_A_LEADER_THAT_SLEPT = Plan(
+    1486267406,
+    lies("STALE", "KILLED", "OUTAGE", "OTHERS", "SLEEP", "PREEMPT", "SILENT", "NONE"),
+    (3, 0, 2, 3, 3, 1, 0, 0),
+    "tries again",
+)
+
+
+@example(CANCELLED_AND_TAKEN_LATE)
+@example(REQUEUED_WITH_AN_OLD_NOTE)
+@example(SEEN_FIRST_BETWEEN_TWO_RUNS)
+@example(TAKEN_FROM_A_LEADER_THAT_SLEPT)
+@settings(relaxed, max_examples=40, derandomize=True)
+@given(plan=plans)
+def test_every_verdict_is_the_truth_and_nothing_runs_twice(stage: Stage, plan: Plan) -> None:
+    stage.live(plan)
+
+
+@pytest.mark.parametrize("lie", list(Lie))
+def test_one_lie_alone_deceives_nobody(stage: Stage, lie: Lie) -> None:
+    stage.live(Plan(20260301, frozenset({lie}), (1, 2, 3), "does all"))
+
+
+def test_without_a_lie_everything_ends_by_itself(stage: Stage) -> None:
+    stage.live(Plan(1))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_hundred_thousand_histories(stage: Stage, part: int) -> None:
+    @seed(part)
+    @settings(relaxed, max_examples=SOAKED // PARTS // TOGETHER)
+    @given(plan=plans)
+    def live(plan: Plan) -> None:
+        stage.live(plan)
+
+    live()
