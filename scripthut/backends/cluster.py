@@ -30,7 +30,7 @@ from scripthut.core.judge import SIGNALLED
 from scripthut.core.script import script
 from scripthut.core.survey import Facts, Surveyed, Wish
 from scripthut.schedulers.base import Dialect, Row
-from scripthut.transports.base import MIB, Transport
+from scripthut.transports.base import Transport
 
 QUEUE_SECONDS = 25  # Slurm's own limit for a controller that hangs is 10
 ACCOUNTING_SECONDS = 20  # sacct has none of its own
@@ -40,7 +40,6 @@ BATCH_SECONDS = 300  # for all submissions of one command
 UNHEARD = 30.0  # a job without an id, absent for so long, is looked for in the accounting
 PAUSE = 30.0  # accounting that did not answer is left alone for so long
 NO_ACCOUNTING = 600.0  # "there is none" is believed for so long
-BATCH_JOBS, BATCH_BYTES = 200, 8 * MIB
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class ClusterBackend:
                 requests.append(self._submission(job))
             except Refused as error:
                 answers[job.token] = Rejected(str(error))
-        for part in _batches(requests):
+        for part in node.batches(requests):
             try:
                 told = node.ask(self._transport, {"submits": part}, BATCH_SECONDS)
             except Unreachable:
@@ -393,17 +392,3 @@ def _is_live(row: Row) -> bool:
 
 def _unanswered(jobs: Sequence[Job], why: str) -> Asked:
     return Asked(unanswered=frozenset(job.token for job in jobs), notice=why)
-
-
-def _batches(requests: Sequence[node.Record]) -> Iterator[list[node.Record]]:
-    """Submissions in parts that one command each can carry."""
-    part: list[node.Record] = []
-    held = 0
-    for request in requests:
-        if part and (len(part) >= BATCH_JOBS or held + len(request["script"]) > BATCH_BYTES):
-            yield part
-            part, held = [], 0
-        part.append(request)
-        held += len(request["script"])
-    if part:
-        yield part

@@ -39,7 +39,7 @@ def fails(world: World, word: str) -> None:
     world.cluster.rows[job.job_id or ""] = Sighting(
         job.job_id or "", Phase.FAILED, word, SAID[word], started_at=world.now, ended_at=world.now
     )
-    world.cluster.claims[job.token] = job.job_id or ""
+    world.cluster.claimed[job.token] = job.job_id or ""
     world.turn()
     if word in RETURNS:  # it might have been requeued
         world.turn(seconds=WORD.total_seconds())

@@ -190,7 +190,7 @@ class Histories:
         self.cluster.is_well = True
         self.cluster.down_until = 0.0
         self.engine = self._engine()
-        for pause in [*[20.0] * 12, *[MINUTE] * 10, *[20 * MINUTE] * 12]:
+        for pause in [*[20.0] * 12, *[MINUTE] * 40, *[20 * MINUTE] * 12]:
             if self._is_over():
                 break
             self._turn(self.engine, pause)

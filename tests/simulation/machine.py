@@ -118,7 +118,7 @@ def _said(out: str, code: int = 0) -> dict[str, Any]:
 
 
 def _listing(token: str) -> dict[str, Any]:
-    return {"listing": token, "mark": "m", "files": [], "more": 0, "problem": None}
+    return {"listing": token, "mark": "m", "files": [], "more": 0, "gone": False, "problem": None}
 
 
 class Language:

@@ -26,7 +26,7 @@ plans = st.builds(
         tuple
     ),
     person=st.sampled_from(PERSON),
-    cap=st.sampled_from([2, 50]),
+    cap=st.sampled_from([5, 50]),
 )
 
 
