@@ -1,0 +1,70 @@
+"""The mark of a directory: what it says of a maker that lives, that died, and of another one's."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from scripthut.backends import node_place
+from scripthut.backends.node_place import Where, step
+
+
+@pytest.fixture
+def wish(tmp_path: Path) -> dict[str, object]:
+    return {"root": str(tmp_path), "name": "n", "archive": None, "size": 0, "data": "", "offset": 0}
+
+
+def mark(wish: dict[str, object], text: str, age: float) -> Path:
+    where = Where(wish)
+    file = Path(where.mark)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    then = file.stat().st_mtime - age
+    os.utime(file, (then, then))
+    return file
+
+
+def test_a_maker_that_shows_signs_of_life_is_waited_for(wish: dict[str, object]) -> None:
+    file = mark(wish, "", age=node_place.DEAD - 10)
+    Path(Where(wish).log).write_text("first\nlast line\n")
+    assert step(Where(wish), wish) == {"placed": "working", "why": "last line"}
+    assert file.exists()
+
+
+def test_a_maker_that_died_is_not_waited_for(wish: dict[str, object]) -> None:
+    """Its machine went down in the middle: nothing says how far it came, so all is made anew."""
+    file = mark(wish, "", age=node_place.DEAD + 10)
+    assert step(Where(wish), wish)["placed"] == "wanted"
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("age", [0, 10**6])
+def test_a_directory_that_is_marked_is_used_however_old(wish: dict[str, object], age: int) -> None:
+    mark(wish, json.dumps({"is": "ready"}), age)
+    assert step(Where(wish), wish)["placed"] == "wanted"  # somebody has deleted it
+    mark(wish, json.dumps({"is": "ready"}), age)
+    Path(Where(wish).final).mkdir()
+    assert step(Where(wish), wish) == {"placed": "ready"}
+
+
+def test_a_failure_is_told_once_and_then_tried_again(wish: dict[str, object]) -> None:
+    mark(wish, json.dumps({"is": "failed", "why": "no make"}), 0)
+    assert step(Where(wish), wish) == {"placed": "failed", "why": "no make"}
+    assert step(Where(wish), wish)["placed"] == "wanted"
+
+
+def test_of_two_that_begin_one_is_the_maker(wish: dict[str, object]) -> None:
+    where = Where(wish)
+    Path(where.hidden).mkdir()
+    assert node_place.begin(where)
+    assert not node_place.begin(where)
+
+
+def test_a_root_that_cannot_be_made_fails_in_words(wish: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    told: list[dict[str, object]] = []
+    node_place.place({**wish, "root": str(tmp_path / "file" / "x")}, told.append)
+    (record,) = told
+    assert record["placed"] == "failed"
+    assert "Not a directory" in str(record["why"])
