@@ -11,6 +11,7 @@ from scripthut.store.db import Database
 from scripthut.store.kept import Kept
 from scripthut.web import (
     api,
+    attempts,
     auth,
     backends,
     compare,
@@ -51,6 +52,7 @@ PARTS = (
     outputs,
     views,
     fetching,
+    attempts,
     retention,
     sandbox,
     diagrams,

@@ -102,7 +102,7 @@ def panel(run_id: str, key: str) -> ResponseReturnValue:
     if wants_json():
         run = runs.find_run(g.session, run_id)
         return _tagged(jsonify(outputs_json(g.session, run, task)), tag)
-    found = _files(task, outputs.files(g.session, task))
+    found = shown_files(task, outputs.files(g.session, task))
     page = render_template("outputs/_panel.html", task=task, files=found, is_live=is_live)
     return _tagged(make_response(page), tag)
 
@@ -121,19 +121,19 @@ def summary(run_id: str) -> ResponseReturnValue:
     return _tagged(make_response(page), tag)
 
 
-def outputs_json(session: Session, run: Run, task: Task) -> dict[str, object]:
-    """The files of a task as the JSON API gives them; sizes in bytes."""
-    rows = outputs.files(session, task)
+def files_json(session: Session, task: Task, attempt: int) -> list[dict[str, object]]:
+    """The files of an attempt as the JSON API gives them; sizes in bytes."""
+    rows = outputs.files(session, task, attempt)
     asked = fetches.of(session, [row.id for row in rows if row.sha256 is None])
-    listed = [
+    return [
         {
             "id": row.id,
             "path": row.path,
             "size": row.size,
             "kind": row.kind,
             "sha256": row.sha256,
-            "url": files.url_of(run.id, task.key, row),
-            "page": url_for("views.show", run_id=run.id, key=task.key, row=row.id),
+            "url": files.url_of(task.run_id, task.key, row, attempt != task.attempt),
+            "page": url_for("views.show", run_id=task.run_id, key=task.key, row=row.id),
             "note": row.note,
             "was_sha256": row.was_sha256,
             "within_reach": outputs.is_within_reach(row),
@@ -141,6 +141,11 @@ def outputs_json(session: Session, run: Run, task: Task) -> dict[str, object]:
         }
         for row in rows
     ]
+
+
+def outputs_json(session: Session, run: Run, task: Task) -> dict[str, object]:
+    """The files of a task as the JSON API gives them."""
+    listed = files_json(session, task, task.attempt)
     return {
         "run_id": run.id,
         "task_id": task.key,
@@ -166,13 +171,14 @@ def summary_json(session: Session, run: Run) -> dict[str, object]:
     return {"run_id": run.id, "sections": sections}
 
 
-def _files(task: Task, rows: Iterable[Output]) -> list[File]:
+def shown_files(task: Task, rows: Iterable[Output], is_former: bool = False) -> list[File]:
+    """The files of one attempt as a page shows them."""
     left, heads = SHOWN, HEADS
     found = []
     for row in rows:
-        html = files.html_of(task.run_id, task.key, row) if left > 0 else None
+        html = files.html_of(task.run_id, task.key, row, is_former) if left > 0 else None
         left -= len(html or "")
-        url = files.url_of(task.run_id, task.key, row)
+        url = files.url_of(task.run_id, task.key, row, is_former)
         is_summary = row.raw == outputs.SUMMARY
         head = views.head(row) if heads > 0 and html is None else None
         heads -= head is not None
