@@ -28,6 +28,7 @@ from scripthut.engine.thumbnails import Studio
 from scripthut.engine.upkeep import Upkeep
 from scripthut.store import (
     fetches,
+    frames,
     messages,
     source_orders,
     surveys,
@@ -195,6 +196,7 @@ class Engine:
             with self.lead.writing() as session:
                 watches.forget_old(session, now)
                 wishes.forget_old(session, now)
+                frames.forget_old(session, now)
                 tasks.give_up_collecting(session, now)
                 messages.forget_old(session, now)
                 source_orders.forget_old(session, now)

@@ -244,6 +244,14 @@ class MetricsRow(Base):
     note: Mapped[str | None] = mapped_column(Text)  # sentences: what could not be read
 
 
+class FrameRow(Base):
+    """A token of an interactive page, by its hash, that an open page keeps good until then."""
+
+    __tablename__ = "frames"
+    token: Mapped[str] = mapped_column(String(64), primary_key=True)
+    until: Mapped[datetime]
+
+
 class WatchRow(Base):
     """Somebody is looking: at a run (`what` = run) or at a task's output, error or outputs."""
 

@@ -1,10 +1,11 @@
 """Interactive pages that tasks wrote: run by the browser in an origin of their own, shut in.
 
-An address begins with a signed word for one attempt of one task, good for an hour: what a page
-loads from beside itself needs no cookie, and nothing else can be named.
+An address begins with a signed word for one attempt of one task, good for an hour, and for longer
+while a page with it is open: what it loads from beside itself needs no cookie, and nothing else can
+be named.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask import Blueprint, Response, current_app, g, request, url_for
 from itsdangerous import BadSignature, Signer
@@ -14,11 +15,11 @@ from scripthut.core import folding, notebook
 from scripthut.core.errors import NotFound
 from scripthut.core.previews import inside_a_frame
 from scripthut.ids import new_key
-from scripthut.store import outputs
+from scripthut.store import frames, outputs
 from scripthut.store.keys import site_key
 from scripthut.store.models import Output, Task
 from scripthut.web import files
-from scripthut.web.extensions import config, kept
+from scripthut.web.extensions import config, database, kept
 
 bp = Blueprint("sandbox", __name__, url_prefix="/sandbox/<token>")
 
@@ -60,6 +61,23 @@ def address(task: Task, row: Output, now: datetime, path: str = "") -> str | Non
     if path == CELLS:
         return url_for("sandbox.cell", token=token, row=row.id, cell=0, out=0)[:-3]
     return url_for("sandbox.file", token=token, path=row.path)
+
+
+def renewal(address: str | None) -> str | None:
+    """Where a page says that it is still open, so that an address in it stays good."""
+    if address is None:
+        return None
+    return url_for("sandbox.renew", token=address.rpartition("/sandbox/")[2].partition("/")[0])
+
+
+@bp.post("/.renew")
+def renew(token: str) -> tuple[str, int]:
+    """Let a token that is good be so for another hour; the page inside the frame cannot ask it."""
+    now = utcnow()
+    _opened(token, now)
+    with database().writing() as session:
+        frames.renew(session, token, now + timedelta(seconds=LIFE))
+    return "", 204
 
 
 @bp.get(f"/{CELLS}/<int:row>/<int:cell>/<int:out>")
@@ -104,7 +122,7 @@ def _opened(token: str, now: datetime) -> tuple[int, int]:
         task_id, attempt, until = map(int, _signer().unsign(token).decode().split("."))
     except (BadSignature, ValueError):
         raise NotFound(GONE) from None
-    if until < now.timestamp():
+    if until < now.timestamp() and not frames.is_good(g.session, token, now):
         raise NotFound(GONE)
     return task_id, attempt
 

@@ -205,12 +205,14 @@ def _notebook(opened: Opened) -> Content:
         found = notebook.parse(opened.read(0, folding.BYTES + 1))
     except folding.NotJson as error:
         return {"view": View.LINES, "note": f"This file {error}.", **_lines(opened)}
+    cell_frame = sandbox.address(opened.task, opened.row, utcnow(), sandbox.CELLS)
     htmls = files.parts_of(opened.task.run_id, opened.task.key, opened.row, opened.is_former)
     return {
         "notebook": found,
         "parts": htmls if len(htmls) == len(found.parts) else [None] * len(found.parts),
         "coloured": lambda text, suffix: lines(text.encode("utf-8", "replace"), f"x{suffix}").lines,
-        "cell_frame": sandbox.address(opened.task, opened.row, utcnow(), sandbox.CELLS),
+        "cell_frame": cell_frame,
+        "renewal": sandbox.renewal(cell_frame),
     }
 
 
@@ -227,7 +229,8 @@ def cell_image(run_id: str, key: str, row: int, cell: int, out: int) -> Response
 
 
 def _framed(opened: Opened) -> Content:
-    return {"frame": sandbox.address(opened.task, opened.row, utcnow())}
+    frame = sandbox.address(opened.task, opened.row, utcnow())
+    return {"frame": frame, "renewal": sandbox.renewal(frame)}
 
 
 def _as_it_is(_opened: Opened) -> Content:

@@ -78,11 +78,14 @@ def test_a_server_killed_ten_times_submits_everything_once(server: Server, slurm
 def test_every_bad_ending_shows_outputs_exit_code_and_a_reason_in_words(
     server: Server,
 ) -> None:
+    says = WRITES + "echo last words of $SCRIPTHUT_TASK_ID >&2; "
+    eats = "exec python3 -c 'x = bytearray(400 << 20); import time; time.sleep(60)'"
     run_id = server.run(
         [
-            {"id": "fails", "command": WRITES + "exit 7", "memory": "50M"},
-            {"id": "long", "command": WRITES + "sleep 600", "memory": "50M", "time_limit": "1"},
-            {"id": "doomed", "command": WRITES + "sleep 600", "memory": "50M"},
+            {"id": "fails", "command": says + "exit 7", "memory": "50M"},
+            {"id": "long", "command": says + "sleep 600", "memory": "50M", "time_limit": "1"},
+            {"id": "doomed", "command": says + "sleep 600", "memory": "50M"},
+            {"id": "eats", "command": says + eats, "memory": "60M"},
             {"id": "after", "command": "true", "deps": ["fails"], "memory": "50M"},
         ]
     )
@@ -97,12 +100,25 @@ def test_every_bad_ending_shows_outputs_exit_code_and_a_reason_in_words(
     assert tasks["doomed"]["status"] == "cancelled"
     assert "ancelled" in tasks["doomed"]["reason"]
     assert tasks["after"]["status"] == "dep_failed"
-    for key in ("fails", "long", "doomed"):
+    assert "out of memory" in tasks["eats"]["reason"]
+    for key in ("fails", "long", "doomed", "eats"):
         until(
             lambda key=key: len(server.get(f"/runs/{run_id}/tasks/{key}/outputs")["files"]) == 2,
             30,
             f"outputs of {key}",
         )
+        why = server.get(f"/runs/{run_id}/tasks/{key}")["why"]
+        assert why["reason"] == tasks[key]["reason"]
+        assert f"last words of {key}" in why["last_lines"], why
+        assert why["memory"] == (60 if key == "eats" else 50) * 1024**2
+        assert why["elapsed"] >= 0
+        page = server.page(f"/runs/{run_id}/tasks/{key}/detail/details")
+        assert f"last words of {key}" in page
+        assert "What it wrote" in page
+    whys = {key: server.get(f"/runs/{run_id}/tasks/{key}")["why"] for key in ("fails", "long")}
+    assert whys["fails"]["exit"] == "7"
+    assert whys["long"]["time_limit"] == 60
+    assert whys["long"]["elapsed"] >= 60
 
 
 FAULTS = {"ssh-stop": None, "ctld-stop": None, "ctld-hang": "ctld-cont"}  # None: start it again

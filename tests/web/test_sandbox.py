@@ -1,5 +1,6 @@
 """What a task's page may load: its own attempt's files, for an hour, by a word that is signed."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -7,6 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from scripthut.store import frames
 from scripthut.store.models import Output, Task
 from scripthut.web import sandbox
 from tests.web.conftest import Hut, Keep
@@ -147,3 +149,23 @@ def test_a_name_that_no_address_can_say_has_no_frame(
 
     assert "<iframe" not in page
     assert "can only be downloaded" in page
+
+
+def test_an_open_page_keeps_its_address_good(
+    client: FlaskClient, app: Flask, hut: Hut, write: Keep
+) -> None:
+    row = write("x.html", b"here")
+    page = client.get(f"/runs/{RUN}/tasks/fit/outputs/view/{row}").get_data(as_text=True)
+    (where,) = re.findall(r'hx-post="([^"]*/\.renew)"', page)
+    assert client.post(where, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 204
+    assert client.post(where, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    stale = address(app, hut, row, NOW - timedelta(hours=3))
+    token = stale.split("/")[2]
+    assert client.get(stale).status_code == 404
+    refused = client.post(f"/sandbox/{token}/.renew", headers={"Sec-Fetch-Site": "same-origin"})
+    assert refused.status_code == 404
+    with hut.database.writing() as session:  # as it was kept good, in time
+        frames.renew(session, token, NOW + timedelta(minutes=10))
+    assert client.get(stale).data == b"here"
+    forged = stale.replace(token, token[:-1] + ("a" if token[-1] != "a" else "b"))
+    assert client.get(forged).status_code == 404
