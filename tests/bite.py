@@ -164,6 +164,34 @@ ROWS = (
         "if not found:",
         ("tests/backends/test_node.py", "-k", "cut_answer"),
     ),
+    Row(
+        "a picture of too many pixels is not decoded",
+        "scripthut/engine/pictures.py",
+        "if width * height > PIXELS:",
+        "if width * height < 0:",
+        ("tests/engine/test_thumbnails.py", "-k", "bomb"),
+    ),
+    Row(
+        "an array of objects, a pickle, is refused",
+        "scripthut/core/arrays.py",
+        'if kind == "O":',
+        'if kind == "never":',
+        ("tests/core/test_arrays.py", "tests/web/test_arrays.py", "-k", "pickle or no_array"),
+    ),
+    Row(
+        "no cell of a CSV is a formula",
+        "scripthut/web/metrics.py",
+        "value.startswith(FORMULAS)",
+        "value.startswith(())",
+        ("tests/web/test_metrics.py", "-k", "formula"),
+    ),
+    Row(
+        "a diagram's frame has an origin of its own, and nothing to fetch",
+        "scripthut/web/diagrams.py",
+        '"sandbox allow-scripts",',
+        '"sandbox allow-scripts allow-same-origin",',
+        ("tests/web/test_diagrams.py", "-k", "two_scripts"),
+    ),
 )
 
 

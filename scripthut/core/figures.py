@@ -11,7 +11,7 @@ from scripthut.core.grids import Grid
 from scripthut.core.metrics import NAMES, Curve, Metrics
 from scripthut.core.previews import Kind, kind
 
-VERSION = "1"
+VERSION = "2"
 """Of the reading: what an older one found is read again."""
 FILES = 50  # of one task in which metrics are looked for
 

@@ -27,6 +27,7 @@ FILES = frozenset({"metrics.json", "metrics.jsonl", "metrics.ndjson", "metrics.c
 """Names of files that hold metrics, in any folder of a task's outputs."""
 
 _NO_NUMBERS: Mapping[str, float] = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_POINT = re.compile(r'"(?:[^"\\]|\\.)*"|(?P<before>[:,\[]\s{0,9}-?)\.(?=\d)')
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,4})?")
 
 
@@ -200,7 +201,15 @@ def _last(data: bytes) -> bytes:
 
 
 def _parsed(data: bytes) -> object:
-    return json.loads(data.decode("utf-8-sig", "replace"), parse_int=_integer)
+    """A JSON value; numbers may begin with their point, as `bc` writes them. ValueError."""
+    text = data.decode("utf-8-sig", "replace")
+    try:
+        return json.loads(text, parse_int=_integer)
+    except ValueError:
+        mended = _POINT.sub(lambda m: f"{m['before']}0." if m["before"] else m[0], text)
+        if mended == text:
+            raise
+        return json.loads(mended, parse_int=_integer)
 
 
 def _integer(text: str) -> Value:

@@ -86,6 +86,11 @@ def test_a_line_that_is_still_being_written_is_no_error() -> None:
     assert of('{"a": 1}\n{"a": 2', "metrics.jsonl") == Metrics({"a": 1}, {}, None)
 
 
+def test_numbers_may_be_written_as_bc_does() -> None:
+    found = of('{"a": .5, "b":-.25, "c": [.5, "x: .5"]}\n', "metrics.jsonl")
+    assert found.values == {"a": 0.5, "b": -0.25, "c.0": 0.5, "c.1": "x: .5"}
+
+
 def test_broken_lines_are_counted() -> None:
     found = of('{"a": 1}\nnoise\n[1]\n{"a": NaN}\n{"a": 3}\n', "metrics.jsonl")
 
