@@ -55,11 +55,16 @@ class Metric:
     key: str
     name: str
     values: Sequence[Value | None]
-    changes: Sequence[str]  # of each value against the first one
+
+    @property
+    def changes(self) -> list[str]:
+        """By how much each value differs from the first one."""
+        return [change(self.values[0], value) for value in self.values]
 
     @property
     def differs(self) -> bool:
-        return any(value != self.values[0] for value in self.values)
+        first = self.values[0]
+        return any(value != first for value in self.values)
 
 
 def change(before: Value | None, after: Value | None) -> str:
@@ -86,8 +91,7 @@ def metrics(runs: Sequence[Mapping[str, Mapping[str, Value]]]) -> list[Metric]:
     order = {key: n for n, key in enumerate(dict.fromkeys(key for key, _ in places))}
     found = []
     for key, name in sorted(places, key=lambda place: order[place[0]]):
-        row = [run.get(key, {}).get(name) for run in runs]
-        found.append(Metric(key, name, row, [change(row[0], value) for value in row]))
+        found.append(Metric(key, name, [run.get(key, {}).get(name) for run in runs]))
     return found
 
 
