@@ -8,7 +8,7 @@ import pytest
 from scripthut import config
 from scripthut.backends import build
 from scripthut.backends.cluster import ClusterBackend
-from scripthut.config import load, parse
+from scripthut.config import load, parse, schema
 from scripthut.core.errors import Invalid
 
 ROOT = Path(__file__).parent.parent
@@ -57,3 +57,8 @@ def test_what_is_wrong_in_a_pbs_backend_is_named_by_its_place() -> None:
     assert "backends[0].ssh.host: is required" in problems
     assert "backends[0].partition_map: is not a known key" in problems
     assert "backends[0].max_concurrent: " in problems
+
+
+def test_the_published_schema_is_the_one_of_the_code() -> None:
+    """`scripthut config schema > docs/schema/config.json` makes it anew."""
+    assert (ROOT / "docs/schema/config.json").read_text() == schema.text()

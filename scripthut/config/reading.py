@@ -1,5 +1,6 @@
 """YAML text -> plain data, and the line on which each part of it stands."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -11,7 +12,21 @@ from scripthut.config.words import Loc, place
 from scripthut.core.errors import Invalid
 
 MOST = 100_000  # parts of a configuration; aliases of aliases can make a small file very large
+BOOL = "tag:yaml.org,2002:bool"
 MERGE = "tag:yaml.org,2002:merge"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose only truths are `true` and `false`: `on` is a key, `yes` and `no` are words."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != BOOL]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +41,7 @@ class Layer:
 def read(text: str, name: str) -> Layer:
     """Read the text of a configuration. Invalid names the line of what is wrong."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_Loader)
         if node is None:
             return Layer(name, {})
         lines = _lines(node, name)

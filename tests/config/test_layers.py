@@ -174,6 +174,16 @@ def test_a_file_of_aliases_does_not_grow_without_end(tmp_path: Path) -> None:
     assert "has more than 100000 parts" in problems("\n".join(lines), tmp_path)
 
 
+def test_words_that_older_yaml_took_for_truths_are_words(tmp_path: Path) -> None:
+    text = "env: [{if: {on: no}, set: {FLAG: yes, ON: off}}]\n"
+    text += "backends: [{type: local, name: y, login_shell: yes}]\n"
+    config = load(put(tmp_path / "ok.yaml", text))
+    assert config.env[0].set == {"FLAG": "yes", "ON": "off"}
+    assert config.env[0].when == {"on": "no"}
+    assert config.backends[0].login_shell is True
+    assert config.backends[0].name == "y"
+
+
 def test_keys_beginning_with_x_are_for_anchors(tmp_path: Path) -> None:
     text = "x-ssh: &s {host: h}\nbackends:\n- {type: pbs, name: p, ssh: {<<: *s, user: u}}\n"
     (part,) = load(put(tmp_path / "ok.yaml", text)).backends

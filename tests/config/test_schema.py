@@ -7,13 +7,6 @@ import pytest
 
 from scripthut.config import Where, resolve, schema, shown
 
-ROOT = Path(__file__).parents[2]
-
-
-def test_the_published_schema_is_the_one_of_the_code() -> None:
-    """`scripthut config schema > docs/schema/config.json` makes it anew."""
-    assert (ROOT / "docs/schema/config.json").read_text() == schema.text()
-
 
 def test_the_schema_refuses_keys_that_nobody_knows_and_knows_those_of_later_versions() -> None:
     made = json.loads(schema.text())
