@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from urllib.parse import urlencode
 from zlib import crc32
 
 from flask import Blueprint, g, make_response, redirect, render_template, request, url_for
@@ -91,7 +91,7 @@ class Card:
         return (self.part.name, said, self.is_busy, len(self.workflows))
 
 
-def _cards() -> dict[str, Any]:
+def _cards() -> dict[str, object]:
     known, held = sources.every(g.session), sources.workflows(g.session)
     busy = source_orders.busy(g.session)
     cards = [
@@ -203,5 +203,5 @@ def _again(row: SourceOrder) -> str:
     """The address of the form that asked for an order, filled in as it was."""
     asked = {"workflow": row.workflow, "backend": row.backend, "branch": row.ref}
     chosen = {f"{PREFIX}{name}": value for name, value in row.params.items()}
-    kept: dict[str, Any] = {key: value for key, value in (asked | chosen).items() if value}
-    return url_for("sources.form", name=row.source, **kept)
+    kept = {key: value for key, value in (asked | chosen).items() if value}
+    return f"{url_for('sources.form', name=row.source)}?{urlencode(kept)}"
