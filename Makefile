@@ -1,10 +1,12 @@
 # Everything a person does here, by name. `make` alone lists it.
 PORT ?= 8000
 WORKERS ?= 3
+SIDE_BY_SIDE = -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+ON_POSTGRES := not soak and not browser and not slurm and not sshd and not nginx
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bite lint types format screenshots clean
+.PHONY: help demo test everything postgres soak bite lint types format screenshots clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -12,13 +14,18 @@ help: ## This list
 demo: $(VENV)/run ## Start a server with an example run, until Ctrl-C (PORT=8000, data in demo/)
 	@exec $(BIN)/python examples/demo.py --port $(PORT)
 
-test: $(VENV)/test ## Run every test; as root on Debian also on a real cluster, browser and nginx
+test: everything postgres ## Run every test; as root on Debian also on a real cluster, browser and nginx
+
+everything: $(VENV)/test # Every test, its own databases in SQLite
 	@sh tests/parts.sh
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+postgres: $(VENV)/test # What works on a database, once more with PostgreSQL
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --on-postgres -m "$(ON_POSTGRES)" tests/store tests/engine tests/web
 
 soak: $(VENV)/test ## Faults that take minutes, and 100,000 random histories: an hour or two
 	@sh tests/parts.sh
-	$(BIN)/python -m pytest -m soak -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m soak $(SIDE_BY_SIDE)
 
 bite: $(VENV)/test ## Take each protection out once: a test must notice
 	@$(BIN)/python tests/bite.py

@@ -13,9 +13,9 @@ collect_ignore = ["cluster/pbs"]
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """An empty SQLite database with all tables."""
-    database = Database(f"sqlite:///{tmp_path / 'hut.db'}")
+def database(tmp_path: Path, database_url: str | None) -> Iterator[Database]:
+    """An empty database with all tables."""
+    database = Database(database_url or f"sqlite:///{tmp_path / 'hut.db'}")
     Base.metadata.create_all(database.engine)
     yield database
     database.dispose()

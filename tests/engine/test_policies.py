@@ -1,12 +1,13 @@
 """Retry policies: what failed for a named reason is tried again, later, and with more."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from scripthut.core.causes import Cause
-from scripthut.core.jobs import Phase, Sighting
+from scripthut.core.jobs import ExitNote, Phase, Sighting
 from scripthut.core.judge import RETURNS, WORD
 from scripthut.core.retrying import again
 from scripthut.core.spec import TaskSpec
@@ -40,6 +41,10 @@ def fails(world: World, word: str) -> None:
         job.job_id or "", Phase.FAILED, word, SAID[word], started_at=world.now, ended_at=world.now
     )
     world.cluster.claimed[job.token] = job.job_id or ""
+    if word == "FAILED" and not world.cluster.claims:  # else it was killed outright
+        began = world.now - timedelta(seconds=5)
+        note = ExitNote(job.token, job.job_id or "", 1, began, world.now, "n1")
+        world.cluster.notes[job.token] = note
     world.turn()
     if word in RETURNS:  # it might have been requeued
         world.turn(seconds=WORD.total_seconds())

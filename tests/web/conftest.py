@@ -149,12 +149,13 @@ def _row(run_id: str, n: int, key: str, state: State, created: datetime) -> dict
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
+def config(tmp_path: Path, database_url: str | None) -> Config:
     return parse(
         {
             "backends": [{"type": "local", "name": "cluster"}],
             "settings": {
                 "data_dir": str(tmp_path / "data"),
+                "database_url": database_url,
                 "allowed_hosts": ["hut.example.org"],
                 "trusted_proxies": ["10.0.0.1"],
             },
