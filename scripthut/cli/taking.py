@@ -98,6 +98,17 @@ def get_command(  # noqa: PLR0913
     click.echo(f"{count} files in {into}")
 
 
+@outputs_group.command("pin")
+@click.argument("run")
+@click.option("--off", "is_off", is_flag=True, help="Let its files go again when they are old.")
+@server_option
+def pin_command(run: str, is_off: bool, base: str) -> None:
+    """Keep what a RUN wrote on the server, whatever its age; says how much that is."""
+    told = Client(base).post(f"runs/{word(run)}/{'unpin' if is_off else 'pin'}", {})
+    held = "" if told["bytes"] is None else f", which holds {size(told['bytes'])}"
+    click.echo(f"{'no longer pinned' if is_off else 'pinned'}: {run}{held}")
+
+
 @click.command("summary")
 @click.argument("run")
 @click.option("--watch", is_flag=True, help="Go on until the run has ended.")

@@ -149,6 +149,14 @@ def test_a_large_file_is_fetched_first_and_survives_a_cut_line(
         assert sha256(path.read_bytes()).hexdigest() in log
 
 
+def test_a_run_is_pinned_and_let_go(site: Site, run: str) -> None:
+    pinned = hut("outputs", "pin", run, site=site)
+    assert re.fullmatch(rf"pinned: {run}, which holds \d+ B\n", pinned.stdout), pinned
+    assert site.get(f"/api/v1/runs/{run}/holding").json["pinned_at"]
+    assert "no longer pinned" in hut("outputs", "pin", run, "--off", site=site).stdout
+    assert site.get(f"/api/v1/runs/{run}/holding").json["pinned_at"] is None
+
+
 def test_the_summary_is_rendered_in_the_terminal(site: Site, run: str) -> None:
     shown = hut("summary", run, site=site)
     assert "Fits" in shown.stdout
