@@ -34,6 +34,9 @@
       if (before === now) return;
       const open = [...$$("details", this)].map((details) => details.open);
       this.innerHTML = now;
+      requestAnimationFrame(() => {
+        for (const wide of $$("table, pre", this)) if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+      });
       if (before !== null) $$("details", this).forEach((d, i) => { d.open = open[i] ?? d.open; });
     }
   });

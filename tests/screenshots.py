@@ -33,7 +33,16 @@ PAGES = {
     "task-script": f"/runs/{showroom.FAILED}/tasks/assemble.sample_17?tab=script",
     "task-log": f"/runs/{showroom.FAILED}/tasks/assemble.sample_17?tab=output",
     "task-outputs": f"/runs/{showroom.DONE}/tasks/report?tab=outputs",
+    "task-env": f"/runs/{showroom.FAILED}/tasks/assemble.sample_17?tab=env",
+    "task-both": f"/runs/{showroom.FAILED}/tasks/assemble.sample_17?tab=both",
+    "task-json": f"/runs/{showroom.FAILED}/tasks/assemble.sample_17?tab=json",
+    "gallery": f"/runs/{showroom.DONE}/gallery",
+    "metrics": f"/runs/{showroom.DONE}/metrics",
+    "messages": f"/runs/{showroom.DONE}/messages",
+    "queue": "/queue",
+    "sources": "/sources",
     "backends": "/backends",
+    "backend": "/backends/hpc",
     "not-found": "/runs/nowhere1",
 }
 
@@ -79,7 +88,7 @@ def take(
 def picture(page: Page) -> bytes:
     """What the window shows, as a small picture."""
     session = page.context.new_cdp_session(page)
-    taken = session.send("Page.captureScreenshot", {"format": "webp", "quality": 70})
+    taken = session.send("Page.captureScreenshot", {"format": "webp", "quality": 45})
     return base64.b64decode(taken["data"])
 
 

@@ -101,3 +101,16 @@ def test_what_ends_elsewhere_is_told_and_counted_in_the_title(page, study):
     assert page.title().startswith("(1) ")
     toast.get_by_role("link").click()
     expect(page.locator("#panel h2")).to_have_text("b")
+
+
+def test_a_page_in_the_background_asks_less_and_at_once_when_it_is_back(page, study):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(RUN)
+    page.evaluate("Object.defineProperty(document, 'hidden', {get: () => window.away})")
+    page.evaluate("window.away = true")
+    page.wait_for_timeout(7_000)  # three or four times two seconds
+    assert sum("/changes" in url for url in asked) <= 1
+    page.evaluate("window.away = false")
+    study.change("abcdefgh", "b", state=State.COMPLETED, finished_at=study.now)
+    expect(page.locator("#task-states")).to_contain_text("2 completed", timeout=6_000)
