@@ -107,9 +107,9 @@ def test_every_bad_ending_shows_outputs_exit_code_and_a_reason_in_words(
             30,
             f"outputs of {key}",
         )
+        await_last_words(server, run_id, key)
         why = server.get(f"/runs/{run_id}/tasks/{key}")["why"]
         assert why["reason"] == tasks[key]["reason"]
-        assert f"last words of {key}" in why["last_lines"], why
         assert why["memory"] == (60 if key == "eats" else 50) * 1024**2
         assert why["elapsed"] >= 0
         page = server.page(f"/runs/{run_id}/tasks/{key}/detail/details")
@@ -119,6 +119,16 @@ def test_every_bad_ending_shows_outputs_exit_code_and_a_reason_in_words(
     assert whys["fails"]["exit"] == "7"
     assert whys["long"]["time_limit"] == 60
     assert whys["long"]["elapsed"] >= 60
+
+
+def await_last_words(server: Server, run_id: str, key: str) -> None:
+    """Until a task's log, which is fetched after its end, is in the box that says why."""
+    said = f"last words of {key}"
+
+    def are_there() -> bool:
+        return said in server.get(f"/runs/{run_id}/tasks/{key}")["why"]["last_lines"]
+
+    until(are_there, 30, said)
 
 
 FAULTS = {"ssh-stop": None, "ctld-stop": None, "ctld-hang": "ctld-cont"}  # None: start it again
