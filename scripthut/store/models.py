@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from scripthut.core.jobs import Area
@@ -354,3 +354,9 @@ class MessageRow(Base):
     __table_args__ = (
         Index("uq_messages_of_a_run", "run_id", "channel", "what", "ending", unique=True),
     )
+
+
+def asked(what: str) -> ColumnElement[Any]:
+    """A number of a task's specification: cpus, memory, time_limit; any size, on any database."""
+    number: ColumnElement[Any] = Task.spec[what].as_string().cast(BigInteger)
+    return number

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, contains_eager
 from scripthut.core.errors import NotFound
 from scripthut.core.layers import Leaf
 from scripthut.core.states import TERMINAL, RunState, State, run_state
-from scripthut.store.models import EventRow, Run, Task
+from scripthut.store.models import EventRow, Run, Task, asked
 
 
 @dataclass(frozen=True)
@@ -184,9 +184,9 @@ _TASK = (
     Task.cancel_asked_at,
     Task.has_outputs,
     Task.has_run_summary,
-    Task.spec["cpus"].as_integer(),
-    Task.spec["memory"].as_integer(),
-    Task.spec["time_limit"].as_integer(),
+    asked("cpus"),
+    asked("memory"),
+    asked("time_limit"),
     Task.progress,
     Task.progress_text,
 )

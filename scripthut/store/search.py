@@ -13,7 +13,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from scripthut.core.jobs import Area
 from scripthut.core.states import State
-from scripthut.store.models import Output, Task
+from scripthut.store.models import Output, Task, asked
 
 FAILURES = (State.FAILED, State.LOST)
 URGENT = (
@@ -66,8 +66,8 @@ ORDERS: Mapping[str, Column] = {
     "submitted": Task.submitted_at,
     "elapsed": _RAN,
     "waited": _WAITED,
-    "cpus": Task.spec["cpus"].as_integer(),
-    "memory": Task.spec["memory"].as_integer(),
+    "cpus": asked("cpus"),
+    "memory": asked("memory"),
 }
 
 
