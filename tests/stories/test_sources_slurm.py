@@ -1,12 +1,17 @@
 """Runs from a repository behind ssh, on a real Slurm cluster that has no key to it."""
 
+import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
 import pytest
 
 from tests.cluster.fixtures import Cluster
 from tests.repository import Repository, open_to_all
+from tests.serving import HUT, surroundings
 from tests.stories.conftest import free_port
 from tests.stories.server import Server, until
 
@@ -214,3 +219,35 @@ def test_a_study_with_a_generator_is_started_and_its_summary_read(server: Server
     until(lambda: bool(server.get(address)["sections"]), 60, "the run's summary")
     (section,) = server.get(address)["sections"]
     assert "9 mm,16 mm,49 mm" in section["html"]
+
+
+def command(server: Server, *words: str) -> str:
+    """What a command prints that asks the server, as a shell runs it."""
+    done = subprocess.run(
+        [*HUT, *words],
+        capture_output=True,
+        text=True,
+        env={**surroundings(server.directory), "SCRIPTHUT_SERVER": server.url},
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_study_is_run_from_the_page_and_from_the_command_line(server: Server) -> None:
+    words = ("--source", "study", "--param", "unit=km", "--watch", "--json")
+    run = json.loads(command(server, "workflow", "run", "squares", *words))
+    assert [task["id"] for task in run["tasks"]] == ["plan", "table", "sim.3", "sim.4", "sim.7"]
+    assert "9 km,16 km,49 km" in command(server, "summary", run["id"])
+
+    form = urlencode(
+        {"workflow": ".hut/workflows/squares.json", "backend": "hpc", "param.unit": "m"}
+    )
+    asked = Request(f"{server.url}/sources/study/start", form.encode(), {"Origin": server.url})
+    with urlopen(asked, timeout=60):
+        until(lambda: len(server.get("/runs")["runs"]) == 2, 60, "the run that the page started")
+    newest = server.get("/runs")["runs"][0]["id"]
+    assert server.await_end(newest) == "completed"
+    until(lambda: bool(server.get(f"/runs/{newest}/summary")["sections"]), 60, "the run's summary")
+    assert "9 m,16 m,49 m" in server.get(f"/runs/{newest}/summary")["sections"][0]["html"]
