@@ -262,7 +262,7 @@ def sections(session: Session, run_id: str) -> list[Section]:
         .join(Output, Output.task_id == Task.id)
         .where(Task.run_id == run_id, Output.attempt == Task.attempt, Output.size > 0)
         .where(Output.area == Area.FRAGMENT)
-        .order_by(Task.submitted_at, Task.n)
+        .order_by(Task.submitted_at.nulls_first(), Task.n)
     )
     return [Section(*row) for row in session.execute(statement)]
 
