@@ -149,7 +149,7 @@ def test_what_a_user_wrote_cannot_run_or_act(page, hut, writes, complaints):
     )
     writes("a", evil, Area.FRAGMENT, b"a.md")
     page.goto("/runs/abcdefgh")
-    expect(page.locator("#summary button")).to_be_visible()
+    expect(page.locator("#summary hut-html button")).to_be_visible()
     page.wait_for_timeout(300)
     assert page.title() == "study · scripthut"
     expect(page.locator("#run-head h1")).to_have_text("study")
