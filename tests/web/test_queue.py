@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from scripthut.clock import utcnow
 from scripthut.core.jobs import Phase
 from scripthut.core.queue import Listed, Queue
 from scripthut.core.survey import Surveyed
@@ -102,6 +103,6 @@ def test_names_of_jobs_are_text(client, tell):
 def test_to_open_the_page_is_to_ask_for_the_queue(client, hut):
     assert "is being asked" in client.get("/queue").text
     with hut.database.reading() as session:
-        wish = surveys.wanted(session, "cluster", False, hut.now)
-        assert wish.queue
-        assert not surveys.wanted(session, "cluster", False, hut.now + timedelta(minutes=1)).queue
+        now = utcnow()
+        assert surveys.wanted(session, "cluster", False, now).queue
+        assert not surveys.wanted(session, "cluster", False, now + timedelta(minutes=1)).queue
