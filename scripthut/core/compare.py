@@ -77,9 +77,9 @@ def change(before: Value | None, after: Value | None) -> str:
     if old is None or new is None or not (math.isfinite(old) and math.isfinite(new)) or old == new:
         return ""
     by = f"{new - old:+.4g}"
-    if old == 0 or not math.isfinite(share := (new - old) / abs(old)):
+    if old == 0 or not math.isfinite(percent := (new - old) / abs(old) * 100):
         return by
-    return f"{by} ({share * 100:+.3g} %)"
+    return f"{by} ({percent:+.3g} %)"
 
 
 def metrics(runs: Sequence[Mapping[str, Mapping[str, Value]]]) -> list[Metric]:
