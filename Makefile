@@ -1,7 +1,7 @@
 # Everything a person does here, by name. `make` alone lists it.
 PORT ?= 8000
 WORKERS ?= 3
-SIDE_BY_SIDE = -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE = -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 ON_POSTGRES := not soak and not browser and not slurm and not sshd and not nginx
 VENV := .venv
 BIN := $(VENV)/bin

@@ -5,36 +5,53 @@ stay together; the others stay with their file, whose fixtures they share. The l
 first, so that none is waited for at the end.
 """
 
-import re
+from fnmatch import fnmatchcase
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling, Scheduling
 
-# The first row that fits gives a test its group: what its id begins with, or a fixture of it.
-BY_PLACE = {"tests/stories/test_faults": "faults", "tests/stories/test_soak": "soak"}
-BY_FIXTURE = {"slurm": "slurm", "login_node": "login", "browser": "browser"}
-FIRST = ("soak", "faults", "slurm", "browser", "login")
-_GROUP = re.compile(r"@group-[^@]*$")
+# The first row that fits a test's file gives it its group. Two groups have a cluster each, and
+# about as much to wait for.
+GROUPS = (
+    ("tests/stories/test_soak.py", "soak"),
+    ("tests/stories/test_faults.py", "faults"),
+    ("tests/backends/test_node.py", "login"),
+    ("tests/backends/*", "faults"),
+    ("tests/stories/test_local.py", "local"),
+    ("tests/stories/test_pbs.py", "login"),
+    ("tests/stories/*", "slurm"),
+    ("tests/cluster/*", "slurm"),
+    ("tests/cli/test_doctor.py", "slurm"),
+    ("tests/transports/*", "login"),
+    ("tests/schedulers/test_*_commands.py", "login"),
+    ("tests/sources/*", "login"),
+    ("tests/web/test_*browser.py", "browser"),
+    ("tests/web/test_diagrams.py", "browser"),
+    ("tests/web/test_takeaway.py", "browser"),
+)
+FIRST = ("soak", "faults", "slurm", "browser", "local", "login")
+
+
+class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist's own way to say so
+    """Sends each group whole to one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    """Schedule by our groups. The marks for it are lost on the way with pytest 9.2."""
+    return ByGroup(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each test its group, in a process that is one of several."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(f"group-{group(item)}"))
-    rank = {name: place for place, name in enumerate(FIRST)}
-    items.sort(key=lambda item: rank.get(group(item), len(FIRST)))
+    """Put the longest groups first, in a process that is one of several."""
+    if hasattr(config, "workerinput"):
+        rank = {name: place for place, name in enumerate(FIRST)}
+        items.sort(key=lambda item: rank.get(group(item.nodeid), len(FIRST)))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Call a test by its own name: people and `--last-failed` know nothing of groups."""
-    report.nodeid = _GROUP.sub("", report.nodeid)
-
-
-def group(item: pytest.Item) -> str:
-    """The name of a test's group."""
-    by_place = (name for start, name in BY_PLACE.items() if item.nodeid.startswith(start))
-    fixtures = getattr(item, "fixturenames", ())
-    by_fixture = (name for fixture, name in BY_FIXTURE.items() if fixture in fixtures)
-    return next(by_place, None) or next(by_fixture, None) or item.nodeid.partition("::")[0]
+def group(nodeid: str) -> str:
+    """The name of a test's group, else its file."""
+    file = nodeid.partition("::")[0]
+    return next((name for glob, name in GROUPS if fnmatchcase(file, glob)), file)
