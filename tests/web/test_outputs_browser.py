@@ -80,7 +80,8 @@ def browse(page: Page, site: str) -> tuple[list[str], list[str]]:
     refused: list[Request] = []
 
     def note(request: Request) -> None:
-        own = request.url.startswith((f"{site}/static/", f"{site}/runs/{RUN}"))
+        paths = ("/static/", f"/runs/{RUN}", "/news", "/configuration")  # what a page itself asks
+        own = request.url.startswith(tuple(f"{site}{path}" for path in paths))
         if not own or request.method != "GET":
             asked.append(request)
 
