@@ -104,7 +104,7 @@ def test_a_file_that_is_no_document_is_a_sentence(
 
 def test_a_server_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "work.json"
-    file.write_text("[]")
+    file.write_text('[{"id": "a", "command": "true"}]')
     base = f"http://127.0.0.1:{free_port()}"
     done = hut("submit", str(file), "--backend", "local", "--server", base)
     assert done.returncode == 1
