@@ -9,18 +9,18 @@ BIN := $(VENV)/bin
 .PHONY: help demo test everything postgres soak bite lint types format screenshots clean
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(VENV)/run ## Start a server with an example run, until Ctrl-C (PORT=8000, data in demo/)
 	@exec $(BIN)/python examples/demo.py --port $(PORT)
 
 test: everything postgres ## Run every test; as root on Debian also on a real cluster, browser and nginx
 
-everything: $(VENV)/test # Every test, its own databases in SQLite
+everything: $(VENV)/test ## Of these, every test once, with databases in SQLite
 	@sh tests/parts.sh
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-postgres: $(VENV)/test # What works on a database, once more with PostgreSQL
+postgres: $(VENV)/test ## And what works on a database, once more with PostgreSQL
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --on-postgres -m "$(ON_POSTGRES)" tests/store tests/engine tests/web
 
 soak: $(VENV)/test ## Faults that take minutes, and 100,000 random histories: an hour or two
