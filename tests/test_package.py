@@ -112,4 +112,5 @@ def test_the_installed_program_migrates_runs_and_serves_every_page(
     assert {path: r.status for path, r in pages.items() if r.status not in (200, 204)} == {}
     assert any(".css" in path for path in pages)
     assert any("htmx" in path for path in pages)
-    assert any("/detail/" in path for path in pages)
+    assert any("/changes" in path for path in pages)
+    assert any(path.startswith(f"/runs/{run}/tasks/") for path in pages)

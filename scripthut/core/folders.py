@@ -45,7 +45,7 @@ def name_of(sha: str, postclone: str | None, submodules: bool, run_id: str | Non
     >>> name_of("0123456789abcdef", None, True)
     '0123456789ab'
     >>> name_of("0123456789abcdef", "make", True), name_of("0123456789abcdef", None, True, "abc")
-    ('0123456789ab-a7bfee', '0123456789ab-run-abc')
+    ('0123456789ab-d05aa2', '0123456789ab-run-abc')
     """
     extra = f"{postclone or ''}{'' if submodules else '|plain'}"
     mark = f"-{hashlib.sha256(extra.encode()).hexdigest()[:6]}" if extra else ""

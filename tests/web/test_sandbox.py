@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from scripthut.clock import utcnow
 from scripthut.store import frames
 from scripthut.store.models import Output, Task
 from scripthut.web import sandbox
@@ -85,8 +86,8 @@ def test_an_address_is_good_for_an_hour(
 ) -> None:
     row = write("x.html")
 
-    fresh = address(app, hut, row, NOW - timedelta(minutes=55))
-    stale = address(app, hut, row, NOW - timedelta(minutes=61))
+    fresh = address(app, hut, row, utcnow() - timedelta(minutes=55))
+    stale = address(app, hut, row, utcnow() - timedelta(minutes=61))
 
     assert client.get(fresh).status_code == 200
     assert client.get(stale).status_code == 404
@@ -165,7 +166,7 @@ def test_an_open_page_keeps_its_address_good(
     refused = client.post(f"/sandbox/{token}/.renew", headers={"Sec-Fetch-Site": "same-origin"})
     assert refused.status_code == 404
     with hut.database.writing() as session:  # as it was kept good, in time
-        frames.renew(session, token, NOW + timedelta(minutes=10))
+        frames.renew(session, token, utcnow() + timedelta(minutes=10))
     assert client.get(stale).data == b"here"
     forged = stale.replace(token, token[:-1] + ("a" if token[-1] != "a" else "b"))
     assert client.get(forged).status_code == 404
