@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from scripthut.cli.configuration import settle
+from scripthut.cli.options import config_option
 from scripthut.clock import utcnow
 from scripthut.core.errors import NotFound
 from scripthut.core.happenings import Message, What
@@ -14,7 +15,7 @@ from scripthut.messengers import build
 
 @click.command("tell")
 @click.argument("channel")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE")
+@config_option
 def tell_command(channel: str, config_file: Path | None) -> None:
     """Send a message to CHANNEL, one of the configuration's `notifications`, to try it out."""
     config = settle(config_file).config
