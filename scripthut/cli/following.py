@@ -15,6 +15,7 @@ from scripthut.cli.show import console, print_json, state
 
 ENDS = frozenset({"completed", "failed", "cancelled"})
 BAD = frozenset({"failed", "cancelled", "dep_failed", "lost"})
+PATIENCE = 60.0  # seconds that a watch waits, after the end, for what the tasks wrote last
 SHOWN = 30  # tasks that a watched run shows: those that move first
 ORDER = (
     "running",
@@ -31,19 +32,20 @@ ORDER = (
 
 
 def watch(client: Client, run: str, interval: float, as_json: bool, exit_status: bool) -> None:
-    """Follow a run until it has ended, and say what failed; may exit with 1."""
+    """Follow a run to its end, until what it wrote is there; say what failed; may exit with 1."""
     found = follow(client, run, interval, console(is_error=as_json))
     if as_json:
         print_json(found)
     else:
         _say_failures(client, found)
+    say_uncollected(found)
     if exit_status and found["status"] != "completed":
         sys.exit(1)
 
 
 def follow(client: Client, run: str, interval: float, screen: Console) -> dict[str, Any]:
     """Ask until the run has ended; on a terminal the table stands still and changes."""
-    answers = _answers(client, run, interval)
+    answers = until_collected(client, run, interval)
     found = next(answers)
     if not screen.is_terminal:
         return _by_lines(found, answers, screen)
@@ -53,14 +55,21 @@ def follow(client: Client, run: str, interval: float, screen: Console) -> dict[s
     return found
 
 
-def _answers(client: Client, run: str, interval: float) -> Iterator[dict[str, Any]]:
-    """The run as it stands, whole, again and again until it has ended."""
+def until_collected(client: Client, run: str, interval: float) -> Iterator[dict[str, Any]]:
+    """The run as it stands, whole, again and again until it has ended and was collected.
+
+    Whoever asks for its outputs next finds them. A backend that cannot be reached now is not
+    waited for longer than PATIENCE.
+    """
     found = client.get(f"runs/{word(run)}")
     tasks = {task["id"]: task for task in found["tasks"]}
+    ended = None
     while True:
         yield found
         if found["status"] in ENDS:
-            return
+            ended = ended or time.monotonic()
+            if not found.get("uncollected") or time.monotonic() > ended + PATIENCE:
+                return
         time.sleep(interval)
         since = f"?since={found['version']}" if "version" in found else ""
         found = client.get(f"runs/{word(run)}{since}")
@@ -113,6 +122,15 @@ def table(found: dict[str, Any], tasks: list[dict[str, Any]]) -> Table:
     if len(tasks) < len(found["tasks"]):
         made.add_row(f"and {len(found['tasks']) - len(tasks)} more", "", "", "")
     return made
+
+
+def say_uncollected(found: dict[str, Any]) -> None:
+    """Say, beside what is printed, that something ended tasks wrote is still to come."""
+    left = found.get("uncollected") or 0  # a server of before says nothing of it
+    if left:
+        who = "a task" if left == 1 else f"{left} tasks"
+        words = f"What {who} wrote last is not on the server yet: it is being fetched."
+        console(is_error=True).print(words, style="dim", highlight=False)
 
 
 def _say_failures(client: Client, found: dict[str, Any]) -> None:

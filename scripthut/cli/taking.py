@@ -1,7 +1,6 @@
 """`scripthut outputs`, `summary` and `report`: what tasks wrote, on this machine."""
 
 import sys
-import time
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,7 +14,7 @@ from rich.text import Text
 
 from scripthut.cli.client import Client, word
 from scripthut.cli.fetching import bring
-from scripthut.cli.following import ENDS
+from scripthut.cli.following import say_uncollected, until_collected
 from scripthut.cli.options import json_option
 from scripthut.cli.reach import server_option
 from scripthut.cli.show import console, print_json
@@ -111,25 +110,23 @@ def pin_command(run: str, is_off: bool, base: str) -> None:
 
 @click.command("summary")
 @click.argument("run")
-@click.option("--watch", is_flag=True, help="Go on until the run has ended.")
+@click.option("--watch", is_flag=True, help="Go on until the run has ended and all is there.")
 @click.option("--interval", type=click.FloatRange(0.2), default=2.0, show_default=True)
 @json_option
 @server_option
 def summary_command(run: str, watch: bool, interval: float, as_json: bool, base: str) -> None:
     """Show the summary that a RUN's tasks wrote together."""
     client = Client(base)
-    found = client.get(f"runs/{word(run)}/summary")
-    if as_json:
-        print_json(found)
+    address = f"runs/{word(run)}/summary"
+    if watch and not as_json:
+        with Live(console=console(), auto_refresh=False) as live:
+            for _ in until_collected(client, run, interval):
+                live.update(_rendered(client.get(address)), refresh=True)
+            live.update(_rendered(client.get(address)), refresh=True)
         return
-    if not watch:
-        console().print(_rendered(found))
-        return
-    with Live(_rendered(found), console=console(), auto_refresh=False) as live:
-        while client.get(f"runs/{word(run)}")["status"] not in ENDS:
-            time.sleep(interval)
-            live.update(_rendered(client.get(f"runs/{word(run)}/summary")), refresh=True)
-        live.update(_rendered(client.get(f"runs/{word(run)}/summary")), refresh=True)
+    found = client.get(address)
+    print_json(found) if as_json else console().print(_rendered(found))
+    say_uncollected(found)
 
 
 @click.command("report")
@@ -138,8 +135,11 @@ def summary_command(run: str, watch: bool, interval: float, as_json: bool, base:
 @server_option
 def report_command(run: str, output: Path, base: str) -> None:
     """Write a whole RUN as one HTML page that needs neither server nor network."""
-    count = Client(base).save(f"runs/{word(run)}/report", output)
+    client = Client(base)
+    before = client.get(f"runs/{word(run)}")
+    count = client.save(f"runs/{word(run)}/report", output)
     click.echo(f"{output}: {size(count)}")
+    say_uncollected(before)
 
 
 def _listing(client: Client, run: str, task: str | None) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from scripthut.core.errors import NotFound
 from scripthut.core.happenings import Interest, What, happened
 from scripthut.core.states import State
+from scripthut.store.collected import is_settled
 from scripthut.store.models import Channel, Follower, MessageRow, Output, Run, Task
-from scripthut.store.runs import find_run, is_settled
+from scripthut.store.runs import find_run
 
 SETTLES = timedelta(minutes=2)  # an ended run is told of when all is collected, or after this
 BACK_OFF = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 240, 720))

@@ -295,15 +295,6 @@ def pulse(session: Session, run_id: str) -> Pulse:
     return Pulse(*found)
 
 
-def is_settled(session: Session, run_id: str) -> bool:
-    """Whether nothing about a run will change by itself: all has ended and was collected."""
-    restless = select(Task.id).where(
-        Task.run_id == run_id,
-        Task.state.not_in(TERMINAL) | (Task.job_id.is_not(None) & Task.collected_at.is_(None)),
-    )
-    return session.execute(restless.limit(1)).first() is None
-
-
 def tasks(session: Session, run_id: str, since: int = -1) -> list[TaskRow]:
     """A run's tasks that changed after the run's version `since` (-1: all), in its order."""
     statement = select(*_TASK).where(Task.run_id == run_id, Task.version > since)
@@ -390,8 +381,3 @@ def history(session: Session, task_id: int) -> Sequence[EventRow]:
     """What happened to a task, the oldest first."""
     statement = select(EventRow).where(EventRow.task_id == task_id).order_by(EventRow.id)
     return session.scalars(statement).all()
-
-
-def is_done(task: Task) -> bool:
-    """Whether a task has ended and all that it left was collected: nothing more will come."""
-    return task.state in TERMINAL and (task.token is None or task.collected_at is not None)

@@ -14,7 +14,7 @@ from scripthut.core.errors import Refused
 from scripthut.core.jobs import Chunk
 from scripthut.core.states import State
 from scripthut.ids import new_run_id
-from scripthut.store import backends, orders, runs, watches
+from scripthut.store import backends, collected, orders, runs, watches
 from scripthut.store.about import about
 from scripthut.store.create import create_run
 from scripthut.store.lease import leader
@@ -121,6 +121,7 @@ def remove(run_id: str) -> ResponseReturnValue:
 def _whole(run_id: str, since: int = -1) -> dict[str, object]:
     return run_json(runs.one(g.session, run_id)) | {
         "about": asdict(about(g.session, run_id)),
+        "uncollected": collected.uncollected(g.session, run_id),
         "tasks": [_task(task) for task in runs.tasks(g.session, run_id, since)],
     }
 
@@ -220,7 +221,7 @@ def logs(run_id: str, key: str) -> ResponseReturnValue:
     if tail and not tail.isdecimal():
         raise Refused(f"tail={tail} is not a number of lines.")
     task = runs.find_task(g.session, run_id, key)
-    is_live = not runs.is_done(task)
+    is_live = not collected.is_done(task)
     chunk = _log(task, stream, request.args.get("from", 0, int))
     data = chunk.data[: whole(chunk.data)] if is_live else chunk.data
     content = plain(data.decode("utf-8", "replace"))
@@ -234,7 +235,7 @@ def _log(task: Task, stream: str, start: int) -> Chunk:
     """What is kept of a log; if nothing is yet, the engine gets a moment to fetch it."""
     if task.token is None:
         return Chunk(0, b"", 0)
-    is_done = runs.is_done(task)
+    is_done = collected.is_done(task)
     deadline = time.monotonic() + PATIENCE
     while True:
         chunk = kept().read_log(task.token, stream, max(0, start))

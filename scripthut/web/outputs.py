@@ -11,7 +11,7 @@ from scripthut import __version__
 from scripthut.clock import utcnow
 from scripthut.core import policy
 from scripthut.core.previews import Kind
-from scripthut.store import fetches, outputs, runs, watches
+from scripthut.store import collected, fetches, outputs, runs, watches
 from scripthut.store.db import Session
 from scripthut.store.models import Output, Run, Task
 from scripthut.web import files, views
@@ -93,7 +93,7 @@ def file_by_row(run_id: str, key: str, row: int) -> Response:
 def panel(run_id: str, key: str) -> ResponseReturnValue:
     """Show what a task wrote. Whoever asks is somebody who looks."""
     task = runs.find_task(g.session, run_id, key)
-    is_live = not runs.is_done(task)
+    is_live = not collected.is_done(task)
     if is_live:
         watches.renew(database(), run_id, task.id, "outputs", utcnow())
     tag = _tag(task.id, task.version)
@@ -168,7 +168,8 @@ def summary_json(session: Session, run: Run) -> dict[str, object]:
         }
         for section in outputs.sections(session, run.id)
     ]
-    return {"run_id": run.id, "sections": sections}
+    left = collected.uncollected(session, run.id)
+    return {"run_id": run.id, "sections": sections, "uncollected": left}
 
 
 def shown_files(task: Task, rows: Iterable[Output], is_former: bool = False) -> list[File]:

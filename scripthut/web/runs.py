@@ -9,7 +9,17 @@ from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
 from scripthut.core.forecast import remaining
-from scripthut.store import backends, checkouts, orders, retention, runs, search, usage, watches
+from scripthut.store import (
+    backends,
+    checkouts,
+    collected,
+    orders,
+    retention,
+    runs,
+    search,
+    usage,
+    watches,
+)
 from scripthut.store.about import about
 from scripthut.store.runs import Mark, RunRow, Which
 from scripthut.web import gantt, graph, table
@@ -147,7 +157,7 @@ def changes(run_id: str) -> ResponseReturnValue:
     pulse = runs.pulse(g.session, run_id)
     watches.renew(database(), run_id, 0, "run", utcnow())
     said = backends.health(g.session, pulse.backend).mark
-    settled = pulse.ended_at is not None and runs.is_settled(g.session, run_id)
+    settled = pulse.ended_at is not None and collected.is_settled(g.session, run_id)
     if since == Mark(pulse.version) and said == request.args.get("health") and not settled:
         return "", 204
     return _news(runs.one(g.session, run_id), since)
@@ -169,7 +179,7 @@ def _news(run: RunRow, since: Mark) -> str:
 
 def _live(run: RunRow, mark: Mark) -> dict[str, object]:
     """What the header and the live element of a run's page need."""
-    settled = run.is_over and runs.is_settled(g.session, run.id)
+    settled = run.is_over and collected.is_settled(g.session, run.id)
     health = backends.health(g.session, run.backend)
     first = search.failures(g.session, run.id).first
     checkout = None if run.is_over else checkouts.of_run(g.session, run.id)

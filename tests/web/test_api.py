@@ -113,6 +113,15 @@ def test_a_run_tells_all_of_its_tasks(client, hut):
         assert failed[when].endswith("Z") and pending[when] is None
 
 
+def test_a_run_says_of_how_many_tasks_something_is_still_to_be_fetched(client, hut):
+    hut.run({"a": "completed", "b": "completed"})
+    hut.change("abcdefgh", "a", collected_at=None)
+    for address in ("/api/v1/runs/abcdefgh", "/api/v1/runs/abcdefgh/summary"):
+        assert client.get(address).json["uncollected"] == 1
+    hut.change("abcdefgh", "a", collected_at=hut.now)
+    assert client.get("/api/v1/runs/abcdefgh").json["uncollected"] == 0
+
+
 def test_a_run_of_ten_thousand_tasks_is_given_whole(client, hut):
     hut.run({f"sim.{i}": "running" for i in range(10_000)})
     run = client.get(f"{API}/runs/abcdefgh").json
