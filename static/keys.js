@@ -49,7 +49,7 @@
 
   // A task that a key opened is to be seen in the table, and is where the next key goes on.
   document.addEventListener("htmx:after:swap", () => {
-    const row = document.querySelector('#task-view a[aria-current="true"]');
+    const row = $$(ROWS).find((row) => row.ariaCurrent === "true");
     if (document.activeElement === document.body) row?.scrollIntoView({ block: "nearest" });
   });
   document.addEventListener("click", (event) => {

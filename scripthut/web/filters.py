@@ -81,11 +81,16 @@ def segments(counts: Mapping[State, int]) -> list[tuple[State, int, int]]:
 
 
 def hours(value: float) -> str:
-    """CPU hours as people say them.
+    """CPU hours as people say them; less than half a minute in seconds.
 
     >>> [hours(h) for h in (0, 0.04, 3.14, 1234.5, 1.0)]
     ['0 CPU hours', '0.04 CPU hours', '3.1 CPU hours', '1,234 CPU hours', '1.0 CPU hours']
+    >>> [hours(seconds / 3600) for seconds in (0.3, 1, 12)]
+    ['1 CPU second', '1 CPU second', '12 CPU seconds']
     """
+    if 0 < value < 0.01:
+        seconds = max(1, round(value * 3600))
+        return f"{seconds} CPU second{'s' if seconds > 1 else ''}"
     digits = 0 if value >= 10 or value == 0 else 1 if value >= 1 else 2
     return f"{value:,.{digits}f} CPU hours"
 

@@ -68,6 +68,7 @@ def test_what_a_task_wrote_is_read_and_taken_away(window, study, keep):
 
 @pytest.mark.parametrize("view", ["table", "graph", "gantt"])
 def test_a_page_does_not_jump_when_it_learns_something(page, study, view):
+    page.set_viewport_size({"width": 1200, "height": 240})  # the tasks are out of sight
     page.goto(f"/runs/abcdefgh?view={view}")
     page.wait_for_load_state("networkidle")
     places = "['#run-head', '#tasks', '#task-view'].map(s => document.querySelector(s).offsetTop)"
@@ -75,6 +76,7 @@ def test_a_page_does_not_jump_when_it_learns_something(page, study, view):
     study.change("abcdefgh", "sim.b", state=State.FAILED, finished_at=study.now)
     expect(page.locator("#task-states")).to_contain_text("2 failed", timeout=SOON)
     assert page.evaluate(places) == before
+    assert page.evaluate("scrollY") == 0
 
 
 @pytest.mark.parametrize("media", [{"forced_colors": "active"}, {"media": "print"}])
