@@ -15,5 +15,5 @@
   document.addEventListener("htmx:after:request", (event) => {
     if (isPoll(event)) quiet = event.detail.ctx.response?.status === 204 ? quiet + 1 : 0;
   });
-  document.addEventListener("visibilitychange", () => { quiet = 0; });
+  for (const event of ["visibilitychange", "ordered"]) document.addEventListener(event, () => { quiet = 0; });
 })();

@@ -43,6 +43,7 @@ PAGES = {
     "sources": "/sources",
     "backends": "/backends",
     "backend": "/backends/hpc",
+    "question": f"/runs/{showroom.FAILED}/ask/cancel",
     "not-found": "/runs/nowhere1",
 }
 

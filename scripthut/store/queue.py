@@ -75,15 +75,24 @@ def tasks_of(session: Session, backend: str, tokens: Sequence[Token]) -> Mapping
     return {token: task for token, task in named.items() if task.run.backend == backend}
 
 
-def ask_cancel(session: Session, backend: str, job_id: str, now: datetime) -> QueueRow:
-    """Order the cancellation of a job in a backend's queue, by its id or its key.
+def find(session: Session, backend: str, job_id: str) -> QueueRow:
+    """A job in a backend's queue, by its id or its key.
 
-    A task of ours is cancelled as a task. NotFound when the queue, as last told, does not hold it.
+    NotFound when the queue, as last told, does not hold it.
     """
     (queue,) = queues(session, [backend])
     row = next((r for r in queue.rows if job_id in (r.job.job_id, r.job.key)), None)
     if row is None:
         raise NotFound(f"There is no job {job_id} in your queue on {backend}, as it was last told.")
+    return row
+
+
+def ask_cancel(session: Session, backend: str, job_id: str, now: datetime) -> QueueRow:
+    """Order the cancellation of a job in a backend's queue, by its id or its key.
+
+    A task of ours is cancelled as a task. NotFound as in `find`.
+    """
+    row = find(session, backend, job_id)
     if row.task is None:
         surveys.ask_cancel(session, backend, row.job.key, now)
     elif not orders.ask_cancel_task(session, row.task, now):

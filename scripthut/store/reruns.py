@@ -43,13 +43,7 @@ def rerun(  # noqa: PLR0913
     When its request has made a run before, that one is the answer. Conflict while the origin is
     not over, or, for its failed tasks, when it has none.
     """
-    if origin.ended_at is None:
-        raise Conflict(f"The run {origin.id} is not over: cancel it first, or wait for its end.")
-    every = session.scalars(select(Task).where(Task.run_id == origin.id).order_by(Task.n)).all()
-    kept = _completed(every) if mode is Mode.FAILED else {}
-    tasks = [task for task in every if task.maker is None or task.maker in kept]
-    if mode is Mode.FAILED and len(kept) == len(tasks):
-        raise Conflict(f"All tasks of the run {origin.id} completed: run it again as a whole.")
+    tasks, kept = chosen(session, origin, mode)
     run = _again(origin, run_id, request_key, {task.key for task in kept.values()}, now)
     earlier = insert_run(session, run)
     if earlier is not None:
@@ -60,6 +54,21 @@ def rerun(  # noqa: PLR0913
     what = f"{len(tasks)} tasks, {len(kept)} of them taken over from the run {origin.id}"
     session.add(EventRow(run_id=run_id, at=now, what="created", note=what))
     return run
+
+
+def chosen(session: Session, origin: Run, mode: Mode) -> tuple[list[Task], dict[int, Task]]:
+    """The tasks that a rerun would have, and those of them that it takes over, by row id.
+
+    Conflict as in `rerun`.
+    """
+    if origin.ended_at is None:
+        raise Conflict(f"The run {origin.id} is not over: cancel it first, or wait for its end.")
+    every = session.scalars(select(Task).where(Task.run_id == origin.id).order_by(Task.n)).all()
+    kept = _completed(every) if mode is Mode.FAILED else {}
+    tasks = [task for task in every if task.maker is None or task.maker in kept]
+    if mode is Mode.FAILED and len(kept) == len(tasks):
+        raise Conflict(f"All tasks of the run {origin.id} completed: run it again as a whole.")
+    return tasks, kept
 
 
 def reruns_of(session: Session, run_id: str) -> Sequence[str]:

@@ -59,21 +59,32 @@ def retry_task(session: Session, task: Task, now: datetime) -> int:
     Conflict when it has not ended badly.
     """
     session.refresh(task)
-    if task.state not in AGAIN:
-        raise Conflict(
-            f"The task {task.key} is {task.state}: only one that failed, was cancelled or is lost "
-            "can be tried again."
-        )
-    return _retry(session, task.run_id, [task], now)
+    return _retry(session, task.run_id, broken(session, task.run_id, task), now)
 
 
 def retry_failed(session: Session, run: Run, now: datetime) -> int:
     """Try all tasks of a run again that ended badly or are lost; says how many tasks move."""
-    statement = select(Task).where(Task.run_id == run.id, Task.state.in_(AGAIN))
-    broken = session.scalars(statement.order_by(Task.n)).all()
-    if not broken:
-        raise Conflict(f"The run {run.id} has no task that could be tried again.")
-    return _retry(session, run.id, broken, now)
+    return _retry(session, run.id, broken(session, run.id), now)
+
+
+def broken(session: Session, run_id: str, task: Task | None = None) -> Sequence[Task]:
+    """The task (None: all of the run's) as one that can be tried again; Conflict says why not."""
+    if task is not None and task.state not in AGAIN:
+        raise Conflict(
+            f"The task {task.key} is {task.state}: only one that failed, was cancelled or is lost "
+            "can be tried again."
+        )
+    statement = select(Task).where(Task.run_id == run_id, Task.state.in_(AGAIN))
+    found = [task] if task else session.scalars(statement.order_by(Task.n)).all()
+    if not found:
+        raise Conflict(f"The run {run_id} has no task that could be tried again.")
+    worn_out = [one.key for one in found if one.attempt >= MOST]
+    if worn_out:
+        raise Conflict(
+            f"The task {worn_out[0]} has been tried {MOST} times, the most there can be: "
+            "start a new run."
+        )
+    return found
 
 
 def due(session: Session, backend: str, now: datetime) -> Sequence[Task]:
@@ -98,17 +109,11 @@ def try_again(session: Session, task: Task, now: datetime) -> bool:
 
 
 def _retry(session: Session, run_id: str, tasks: Sequence[Task], now: datetime) -> int:
-    worn_out = [task.key for task in tasks if task.attempt >= MOST]
-    if worn_out:
-        raise Conflict(
-            f"The task {worn_out[0]} has been tried {MOST} times, the most there can be: "
-            "start a new run."
-        )
     moved = 0
     for task in tasks:
         facts = {**CLEAN, "attempt": task.attempt + 1, "reason": "Tried again"}
         moved += move(session, task, Event.RETRIED, now, facts)
-    for task in _waiting_for(session, run_id, {task.key for task in tasks}):
+    for task in waiting_for(session, run_id, {task.key for task in tasks}):
         # It never was a job: the same attempt will be its first.
         moved += move(session, task, Event.RETRIED, now, CLEAN)
     again = update(Run).where(Run.id == run_id)
@@ -116,17 +121,17 @@ def _retry(session: Session, run_id: str, tasks: Sequence[Task], now: datetime) 
     return moved
 
 
-def _waiting_for(session: Session, run_id: str, keys: Collection[str]) -> list[Task]:
+def waiting_for(session: Session, run_id: str, keys: Collection[str]) -> list[Task]:
     """The tasks that these ones' ends had broken, through whole chains.
 
     One that something else has broken too is broken again by the engine's next cascade.
     """
     statement = select(Task).where(Task.run_id == run_id, Task.state == State.DEP_FAILED)
-    broken = session.scalars(statement.order_by(Task.n)).all()
+    stopped = session.scalars(statement.order_by(Task.n)).all()
     found: dict[str, Task] = {}
     reached = set(keys)
     while True:
-        new = [t for t in broken if t.key not in found and not reached.isdisjoint(t.deps)]
+        new = [t for t in stopped if t.key not in found and not reached.isdisjoint(t.deps)]
         if not new:
             return list(found.values())
         found |= {task.key: task for task in new}

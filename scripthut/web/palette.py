@@ -29,13 +29,13 @@ RUN = re.compile(r"/runs/([a-z0-9]{8})(?:/|$)")
 
 @dataclass(frozen=True)
 class Entry:
-    """Something to go to, or (`acts`) to do."""
+    """Something to go to, or (`asks`) to do once a question is answered."""
 
     kind: str
     name: str
     address: str
     about: str = ""
-    acts: bool = False
+    asks: bool = False
     downloads: bool = False
 
 
@@ -81,8 +81,18 @@ def _of_run(run: RunRow) -> Iterator[Entry]:
     yield Entry("go", "Report of this run", url_for("takeaway.report", run_id=run.id))
     zipped = url_for("takeaway.run_zip", run_id=run.id)
     yield Entry("get", "Outputs as a zip", zipped, downloads=True)
-    if run.is_over and first:
-        yield Entry("do", "Retry failed", url_for("retries.run", run_id=run.id), acts=True)
+    for name, what in _orders(run, first):
+        address = url_for("questions.of_run", run_id=run.id, what=what)
+        yield Entry("do", name, address, asks=True)
+
+
+def _orders(run: RunRow, first: str | None) -> Iterator[tuple[str, str]]:
+    if not run.is_over:
+        yield "Cancel run", "cancel"
+        return
+    if first:
+        yield "Retry failed", "retry"
+    yield "Run again", "rerun"
 
 
 def _runs(words: str) -> Iterator[Entry]:

@@ -12,6 +12,7 @@ from scripthut.store import queue, surveys
 from scripthut.store.queue import BackendQueue, QueueRow
 from scripthut.web.extensions import config, database
 from scripthut.web.htmx import htmx
+from scripthut.web.questions import done
 
 bp = Blueprint("queue", __name__)
 
@@ -26,8 +27,10 @@ def index() -> ResponseReturnValue:
 
 @bp.post("/queue/<backend>/<path:job_id>/cancel")
 def cancel(backend: str, job_id: str) -> ResponseReturnValue:
-    """Order a job's cancellation, and show the queues."""
-    _order(backend, job_id)
+    """Order a job's cancellation, and show the queues, or tell the page that is open."""
+    job = _order(backend, job_id).job
+    if htmx:
+        return done(f"Cancelling {job.job_id} on {backend}", url_for("queue.index"))
     return redirect(url_for("queue.index", backend=request.args.get("just")), 303)
 
 

@@ -8,22 +8,25 @@ from scripthut.core.errors import Refused
 from scripthut.ids import new_run_id
 from scripthut.store import create, reruns, retries, runs
 from scripthut.web.extensions import database
+from scripthut.web.htmx import htmx
+from scripthut.web.questions import done, some
 
 bp = Blueprint("retries", __name__)
 
 
 @bp.post("/runs/<run_id>/tasks/<key>/retry")
 def task(run_id: str, key: str) -> ResponseReturnValue:
-    """Try a task again as a new attempt, and show it."""
-    _retry_task(run_id, key)
-    return redirect(url_for("tasks.show", run_id=run_id, key=key), 303)
+    """Try a task again as a new attempt; show it, or tell the open page."""
+    count = _retry_task(run_id, key)
+    address = url_for("tasks.show", run_id=run_id, key=key)
+    return _again(count, address)
 
 
 @bp.post("/runs/<run_id>/retry")
 def run(run_id: str) -> ResponseReturnValue:
-    """Try all tasks again that ended badly, and show the run."""
-    _retry_failed(run_id)
-    return redirect(url_for("runs.show", run_id=run_id), 303)
+    """Try all tasks again that ended badly; show the run, or tell the open page."""
+    count = _retry_failed(run_id)
+    return _again(count, url_for("runs.show", run_id=run_id))
 
 
 @bp.post("/api/v1/runs/<run_id>/tasks/<key>/retry")
@@ -54,6 +57,11 @@ def again(run_id: str, new_id: str, mode: object, request_key: object) -> str:
     with database().writing() as session:
         origin = runs.find_run(session, run_id)
         return reruns.rerun(session, origin, new_id, reruns.Mode(str(mode)), utcnow(), key).id
+
+
+def _again(count: int, address: str) -> ResponseReturnValue:
+    words = f"{some(count, 'task')} will run again"
+    return done(words, address) if htmx else redirect(address, 303)
 
 
 def _retry_task(run_id: str, key: str) -> int:

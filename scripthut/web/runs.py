@@ -27,6 +27,7 @@ from scripthut.web.errors import wants_json
 from scripthut.web.extensions import config, database
 from scripthut.web.htmx import htmx
 from scripthut.web.look import LONGEST, Look, View, look
+from scripthut.web.questions import done, some
 from scripthut.web.table import CHUNK
 
 bp = Blueprint("runs", __name__)
@@ -205,13 +206,13 @@ def _live(run: RunRow, mark: Mark) -> dict[str, object]:
 
 @bp.post("/runs/<run_id>/cancel")
 def cancel(run_id: str) -> ResponseReturnValue:
-    """Order the cancellation of all that has not ended; answer with the run's header."""
+    """Order the cancellation of all that has not ended; show the run, or tell the open page."""
     with database().writing() as session:
-        orders.ask_cancel_run(session, runs.find_run(session, run_id), utcnow())
+        run = runs.find_run(session, run_id)
+        count, name = orders.ask_cancel_run(session, run, utcnow()), run.name
     if wants_json():
         return {"run_id": run_id}, 202
-    if not htmx:
-        return redirect(url_for("runs.show", run_id=run_id), 303)
-    if not htmx.targets("run-head"):
-        return render_template("runs/_row.html", run=runs.one(g.session, run_id))
-    return render_template("runs/_head.html", **_live(runs.one(g.session, run_id), Mark(0)))
+    address = url_for("runs.show", run_id=run_id)
+    if htmx:
+        return done(f"Cancelling {some(count, 'task')} of {name}", address)
+    return redirect(address, 303)

@@ -35,6 +35,7 @@ from scripthut.web.errors import wants_json
 from scripthut.web.extensions import config, database, kept
 from scripthut.web.filters import plain
 from scripthut.web.htmx import htmx
+from scripthut.web.questions import done
 from scripthut.web.shell import shell
 
 bp = Blueprint("tasks", __name__, url_prefix="/runs/<run_id>/tasks/<key>")
@@ -231,13 +232,11 @@ def log_file(run_id: str, key: str, stream: str) -> Response:
 
 @bp.post("/cancel")
 def cancel(run_id: str, key: str) -> ResponseReturnValue:
-    """Order a task's cancellation; answer with its row, and its panel's head if that is open."""
+    """Order a task's cancellation; show it, or tell the open page."""
     with database().writing() as session:
         task = runs.find_task(session, run_id, key)
         orders.ask_cancel_task(session, task, utcnow())
     if wants_json():
         return {"run_id": run_id, "task_id": key}, 202
-    if not htmx:
-        return redirect(url_for("tasks.show", run_id=run_id, key=key), 303)
-    rows = runs.tasks_by_key(g.session, run_id, [key])
-    return render_template("tasks/_changed.html", tasks=rows, opened=rows)
+    address = url_for("tasks.show", run_id=run_id, key=key)
+    return done(f"Cancelling {key}", address) if htmx else redirect(address, 303)

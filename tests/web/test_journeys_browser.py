@@ -41,7 +41,8 @@ def test_from_the_first_page_to_the_line_that_says_why_and_a_new_attempt(window,
     expect(window.locator("#log .is-marked")).to_have_text("MemoryError\n")
     expect(window.locator("#log .is-marked")).to_be_in_viewport()
     window.get_by_role("link", name="Details", exact=True).click()
-    window.get_by_role("button", name="Try again").click()
+    window.get_by_role("link", name="Try again").click()
+    window.get_by_role("dialog").get_by_role("button", name="Try again").click()
     expect(window.locator(".panel-head .state")).to_have_text("pending")
     expect(window.locator("#panel")).to_contain_text("Attempt")
 
@@ -54,6 +55,33 @@ def test_a_run_is_watched_to_its_end(window, study):
     study.end("abcdefgh")
     expect(window.locator("#run-head .state")).to_have_text("completed", timeout=SOON)
     expect(window.locator("#run-head")).not_to_contain_text("Left, about")
+
+
+def test_what_failed_is_tried_again_and_the_page_that_had_come_to_rest_follows(window, hut):
+    hut.run({"a": "failed", "b": "failed", "c": "dep_failed"})
+    hut.change("abcdefgh", "c", deps=["a"])
+    window.goto("/runs/abcdefgh")
+    window.get_by_role("link", name="Retry failed").click()
+    question = window.get_by_role("dialog", name="Try 2 tasks of study again?")
+    expect(question).to_contain_text("at most 6.0 CPU hours")
+    question.get_by_role("button", name="Try 2 tasks again").click()
+    expect(question).to_be_hidden()
+    expect(window.locator("#run-head .state")).to_have_text("pending", timeout=SOON)
+    hut.change("abcdefgh", "a", state=State.RUNNING)
+    expect(window.locator("#task-states")).to_contain_text("1 running", timeout=SOON)
+
+
+def test_a_run_is_repeated_from_the_keyboard_once_it_is_said_what_that_costs(page, hut):
+    hut.run({"a": "completed", "b": "completed"})
+    page.goto("/runs/abcdefgh")
+    page.keyboard.press("/")
+    page.keyboard.type("run again")
+    expect(page.locator("#palette-list [aria-selected=true]")).to_contain_text("Run again")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Run study again?")).to_contain_text("2 tasks")
+    expect(page.get_by_role("button", name="Run 2 tasks")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#run-about")).to_contain_text("Repeats")
 
 
 def test_what_a_task_wrote_is_read_and_taken_away(window, study, keep):

@@ -38,7 +38,7 @@ def test_letters_find_tasks_runs_and_pages(client, study):
 def test_without_letters_it_offers_what_this_page_can_do(client, study):
     kinds = dict(found(client.get("/palette", headers=HERE).text))
     assert {"view", "go", "get", "do", "page", "run"} == set(kinds)
-    assert kinds["do"] == "/runs/abcdefgh/retry"
+    assert kinds["do"] == "/runs/abcdefgh/ask/rerun"
     assert "do" not in dict(found(client.get("/palette").text))
 
 

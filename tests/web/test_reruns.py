@@ -19,9 +19,9 @@ def test_the_buttons_are_there_when_the_run_is_over(client, hut):
     assert "Run again" not in client.get("/runs/abcdefgh").text
     hut.run({"a": "completed"}, run_id="complete")
     page = client.get("/runs/complete").text
-    assert ">Run again</button>" in page and "what did not complete" not in page
+    assert ">Run again</a>" in page and "what did not complete" not in page
     hut.run({"a": "completed", "b": "failed"}, run_id="halfdone")
-    assert "Run again what did not complete</button>" in client.get("/runs/halfdone").text
+    assert "Run again what did not complete</a>" in client.get("/runs/halfdone").text
 
 
 def test_the_form_makes_a_run_and_both_pages_name_each_other(client, hut):

@@ -14,7 +14,7 @@ def states(client: FlaskClient, run_id: str) -> dict[str, str]:
 
 def test_a_failed_task_is_tried_again_from_its_panel(client: FlaskClient, hut: Hut) -> None:
     run_id = hut.run({"a": "failed", "b": "completed"})
-    assert f'action="/runs/{run_id}/tasks/a/retry"' in client.get(f"/runs/{run_id}/tasks/a").text
+    assert f'href="/runs/{run_id}/tasks/a/ask/retry"' in client.get(f"/runs/{run_id}/tasks/a").text
     answer = client.post(f"/runs/{run_id}/tasks/a/retry", headers=PAGE)
     assert (answer.status_code, answer.location) == (303, f"/runs/{run_id}/tasks/a")
     assert states(client, run_id) == {"a": "pending", "b": "completed"}

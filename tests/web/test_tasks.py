@@ -254,12 +254,12 @@ def test_a_subtab_is_a_fragment_or_json(client, log, tab):
     assert asked.json["task_id"] == "a"
 
 
-def test_cancelling_a_task_answers_with_its_row(client, hut):
+def test_cancelling_a_task_tells_the_open_page_to_ask(client, hut):
     hut.run({"a": "running", "b": "pending"})
     response = client.post(f"{TASK}/cancel", headers=ACT)
-    task_id = hut.task_id("abcdefgh", "a")
-    assert re.findall(r"<tr id=\"task-(\d+)\"", response.text) == [str(task_id)]
-    assert "cancelling…" in response.text and "formaction" not in response.text
+    assert response.headers["HX-Trigger"] == "ordered" and "<html" not in response.text
+    assert "Cancelling a<" in response.text
+    assert "cancelling…" in client.get(TASK).text
     client.post("/runs/abcdefgh/tasks/b/cancel", headers=ACT)
     assert client.get("/api/v1/runs/abcdefgh").json["counts"] == {"cancelled": 1, "running": 1}
 

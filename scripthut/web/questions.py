@@ -1,0 +1,202 @@
+"""Questions before what costs computing: a page each, which opens as a dialog where scripts run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from flask import Blueprint, g, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from scripthut.clock import utcnow
+from scripthut.core.costs import Hours
+from scripthut.core.errors import Conflict
+from scripthut.ids import new_nonce
+from scripthut.store import queue, runs, stakes
+from scripthut.store.models import Run, Task
+from scripthut.store.reruns import Mode
+from scripthut.store.stakes import Loss, Spending
+from scripthut.web.filters import hours
+from scripthut.web.htmx import htmx
+
+bp = Blueprint("questions", __name__)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, and what each answer does."""
+
+    title: str
+    said: tuple[str, ...]  # sentences: what it moves, and what that costs
+    yes: str
+    action: str  # where the yes is sent
+    back: str  # the page that it is asked on
+    no: str = "Not now"
+    ends: bool = False  # it ends computing, rather than starting some
+    leads_on: bool = False  # the answer is another page
+    sent: Mapping[str, str] = field(default_factory=dict)
+
+
+@bp.get("/runs/<run_id>/ask/<any(cancel, retry, rerun, 'rerun-failed'):what>")
+def of_run(run_id: str, what: str) -> str:
+    """Ask whether a run is cancelled, its failed tasks are tried again, or it is run again."""
+    return _asked(OF_RUN[what](runs.find_run(g.session, run_id)))
+
+
+@bp.get("/runs/<run_id>/tasks/<key>/ask/<any(cancel, retry):what>")
+def of_task(run_id: str, key: str, what: str) -> str:
+    """Ask whether a task is cancelled or tried again."""
+    return _asked(OF_TASK[what](runs.find_task(g.session, run_id, key)))
+
+
+@bp.get("/queue/<backend>/<path:job_id>/ask")
+def of_job(backend: str, job_id: str) -> str:
+    """Ask whether a job of a queue is cancelled."""
+    job, just = queue.find(g.session, backend, job_id).job, request.args.get("just")
+    name = f"the waiting part of array {job.job_id}" if job.key.endswith("_[]") else job.job_id
+    question = Question(
+        title=f"Cancel {name} on {backend}?",
+        said=(f"{job.name}, of {job.owner}.",),
+        yes="Cancel it",
+        action=url_for("queue.cancel", backend=backend, job_id=job.key, just=just),
+        back=url_for("queue.index", backend=just),
+        no="Let it go on",
+        ends=True,
+    )
+    return _asked(question)
+
+
+def _asked(question: Question) -> str:
+    name = "_question" if htmx.targets("question") else "page"
+    return render_template(f"questions/{name}.html", question=question)
+
+
+def done(said: str, address: str) -> ResponseReturnValue:
+    """Answer the dialog: a line of news, and the open page asks at once what has changed."""
+    answer = make_response(
+        render_template("questions/_done.html", said=said, address=address, id=new_nonce())
+    )
+    answer.headers["HX-Trigger"] = "ordered"
+    return answer
+
+
+def _cancel_run(run: Run) -> Question:
+    loss = stakes.of_cancel(g.session, run.id, utcnow())
+    if not loss.tasks:
+        raise Conflict(f"All tasks of the run {run.id} have ended.")
+    return Question(
+        title=f"Cancel {run.name}?",
+        said=_of_loss(loss),
+        yes=f"Cancel {some(loss.tasks, 'task')}",
+        action=url_for("runs.cancel", run_id=run.id),
+        back=url_for("runs.show", run_id=run.id),
+        no="Let it go on",
+        ends=True,
+    )
+
+
+def _cancel_task(task: Task) -> Question:
+    loss = stakes.of_cancel(g.session, task.run_id, utcnow(), task)
+    if not loss.tasks:
+        raise Conflict(f"The task {task.key} has ended: it is {task.state}.")
+    waits = runs.dependents(g.session, task.run_id, task.key, 1)
+    return Question(
+        title=f"Cancel {task.key}?",
+        said=(*_of_loss(loss), *(["What waits for it will not run."] if waits else [])),
+        yes="Cancel the task",
+        action=url_for("tasks.cancel", run_id=task.run_id, key=task.key),
+        back=url_for("tasks.show", run_id=task.run_id, key=task.key),
+        no="Let it go on",
+        ends=True,
+    )
+
+
+def _retry_run(run: Run) -> Question:
+    cost = stakes.of_retry(g.session, run.id)
+    first = cost.tasks - cost.following
+    return Question(
+        title=f"Try {some(first, 'task')} of {run.name} again?",
+        said=_of_spending(cost, "As new attempts, in this run."),
+        yes=f"Try {some(first, 'task')} again",
+        action=url_for("retries.run", run_id=run.id),
+        back=url_for("runs.show", run_id=run.id),
+    )
+
+
+def _retry_task(task: Task) -> Question:
+    cost = stakes.of_retry(g.session, task.run_id, task)
+    return Question(
+        title=f"Try {task.key} again?",
+        said=_of_spending(cost, f"As attempt {task.attempt + 1}, in this run."),
+        yes="Try again",
+        action=url_for("retries.task", run_id=task.run_id, key=task.key),
+        back=url_for("tasks.show", run_id=task.run_id, key=task.key),
+    )
+
+
+def _rerun(mode: Mode) -> Callable[[Run], Question]:
+    def question(run: Run) -> Question:
+        cost = stakes.of_rerun(g.session, run, mode)
+        what = f"A new run of {some(cost.tasks, 'task')}, which names this one as its origin."
+        if cost.taken_over:
+            what += f" It takes over the {cost.taken_over} that completed."
+        return Question(
+            title=f"Run {run.name} again?",
+            said=(
+                *_of_spending(cost, what),
+                f"This run has used {hours(run.cpu_seconds / 3600)}.",
+            ),
+            yes=f"Run {some(cost.tasks, 'task')}",
+            action=url_for("retries.rerun", run_id=run.id),
+            back=url_for("runs.show", run_id=run.id),
+            leads_on=True,
+            sent={"mode": mode.value, "request_key": new_nonce()},
+        )
+
+    return question
+
+
+OF_RUN: Mapping[str, Callable[[Run], Question]] = {
+    "cancel": _cancel_run,
+    "retry": _retry_run,
+    "rerun": _rerun(Mode.ALL),
+    "rerun-failed": _rerun(Mode.FAILED),
+}
+OF_TASK: Mapping[str, Callable[[Task], Question]] = {"cancel": _cancel_task, "retry": _retry_task}
+
+
+def _of_loss(loss: Loss) -> tuple[str, ...]:
+    said = []
+    if loss.running:
+        verb = "runs and has" if loss.running == 1 else "run and have"
+        said.append(f"{some(loss.running, 'task')} {verb} used {_hours(loss.spent)} so far.")
+    waiting = loss.tasks - loss.running
+    if waiting:
+        verb = "waits" if waiting == 1 else "wait"
+        said.append(f"{some(waiting, 'task')} that {verb} will not run.")
+    return tuple(said)
+
+
+def _of_spending(cost: Spending, what: str) -> tuple[str, ...]:
+    said = [what]
+    if cost.following:
+        verb = "waits" if cost.following == 1 else "wait"
+        said.append(f"{some(cost.following, 'task')} that {verb} for them will follow.")
+    if cost.tasks > cost.unlimited:
+        said.append(f"By their time limits they use at most {_hours(cost.most)}.")
+    if cost.unlimited:
+        verb = "has" if cost.unlimited == 1 else "have"
+        said.append(f"{some(cost.unlimited, 'task')} {verb} no time limit.")
+    return tuple(said)
+
+
+def _hours(used: Hours) -> str:
+    cards = f" and {used.gpu:,.1f} GPU hours" if used.gpu else ""
+    return hours(used.cpu) + cards
+
+
+def some(count: int, noun: str) -> str:
+    """A number of things, in words.
+
+    >>> some(1, "task"), some(2000, "task")
+    ('1 task', '2,000 tasks')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
