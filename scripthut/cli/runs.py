@@ -138,6 +138,25 @@ def retry_command(run: str, task: str | None, as_json: bool, base: str) -> None:
         console().print(f"{run}: {said['retried']} tasks wait again", highlight=False)
 
 
+@run_group.command("vouch")
+@run_argument
+@task_argument
+@click.option("--completed/--failed", required=True, help="What became of it.")
+@click.option("--note", default="", metavar="WHY", help="How you know.")
+@json_option
+@server_option
+def vouch_command(  # noqa: PLR0913 - one for each option
+    run: str, task: str, completed: bool, note: str, as_json: bool, base: str
+) -> None:
+    """Say what became of a lost TASK of a RUN: nothing is known of its job."""
+    body: dict[str, object] = {"completed": completed, "note": note}
+    said = Client(base).post(f"runs/{word(run)}/tasks/{word(task)}/vouch", body)
+    if as_json:
+        print_json(said)
+    else:
+        console().print(f"{task}: {said['status']}", highlight=False)
+
+
 @run_group.command("rerun")
 @run_argument
 @click.option("--failed", is_flag=True, help="Only what did not complete; the rest is taken over.")

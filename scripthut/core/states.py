@@ -44,6 +44,7 @@ class Event(StrEnum):
     RESTORED = "restored"
     DEPENDENCY_FAILED = "dependency_failed"
     VOUCHED = "vouched"  # a person says that a lost task did complete
+    DENIED = "denied"  # a person says that a lost task did not
     RETRIED = "retried"  # by a person
     PRODUCED = "produced"  # a generator's job exited 0
     WILL_RETRY = "will_retry"  # it failed, and its policy says when to try again
@@ -88,7 +89,7 @@ TABLE: Mapping[State, Mapping[Event, State]] = {
         E.CANCELLED: S.CANCELLED,
     },
     S.RETRYING: {E.DUE: S.PENDING, E.CANCELLED: S.CANCELLED, **_AGAIN},
-    S.LOST: {**_ENDS, E.VOUCHED: S.COMPLETED, **_AGAIN},
+    S.LOST: {**_ENDS, E.VOUCHED: S.COMPLETED, E.DENIED: S.FAILED, **_AGAIN},
     S.COMPLETED: _AGAIN,
     S.FAILED: _AGAIN,
     S.CANCELLED: _AGAIN,

@@ -40,6 +40,7 @@ from scripthut.web import (
     takeaway,
     tasks,
     views,
+    vouching,
 )
 from scripthut.web.htmx import htmx
 
@@ -51,6 +52,7 @@ PARTS = (
     tasks,
     retries,
     questions,
+    vouching,
     outputs,
     views,
     fetching,

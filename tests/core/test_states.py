@@ -17,7 +17,7 @@ from scripthut.core.states import (
     run_state,
 )
 
-PEOPLE = {Event.RETRIED, Event.VOUCHED}  # what only a person can make happen
+PEOPLE = {Event.RETRIED, Event.VOUCHED, Event.DENIED}  # what only a person can make happen
 
 
 def test_every_state_has_a_row_and_every_row_leads_to_a_state() -> None:
