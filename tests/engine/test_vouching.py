@@ -1,4 +1,4 @@
-"""A person says what became of a lost task: what waits for it goes on, and a generator generates."""
+"""A person says what became of a lost task: what waits goes on, and a generator generates."""
 
 import json
 
