@@ -1,7 +1,8 @@
 """`scripthut import DATA_DIR`: the runs of an older version, with their files on this machine."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import click
@@ -17,29 +18,37 @@ from scripthut.cli.show import console, print_json
 from scripthut.clock import utcnow
 from scripthut.config import Config, environment, resolve
 from scripthut.core.jobs import Watch
-from scripthut.core.legacy import OldRun
+from scripthut.core.legacy import EXTERNAL, OldRun
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.collect import collect
 from scripthut.engine.jobs import job_of
 from scripthut.ids import token
 from scripthut.store import importing, outputs, tasks
 from scripthut.store.db import Database
+from scripthut.store.importing import Place
 from scripthut.store.kept import Kept
 from scripthut.store.migrate import upgrade
 
 ROUNDS = 50  # of collecting one run's files, each of some seconds
 AT_ONCE = 500  # tasks that are looked at together
 SHOWN = 40  # problems in the table
+LOGS = "~/.cache/scripthut/logs"  # of runs outside of repositories; the first versions say nothing
 
 
 @dataclass(frozen=True)
 class Result:
-    """What an import did. `local`: how many of the runs have files on this machine."""
+    """What an import did.
+
+    `local`: the runs with files on this machine. `far`: how many have theirs on which backend;
+    `unknown`: those of these backends that the configuration does not have.
+    """
 
     read: Older
-    imported: Sequence[str]
-    known: int
-    local: int
+    imported: list[str] = field(default_factory=list)
+    known: int = 0
+    local: list[str] = field(default_factory=list)
+    far: Counter[str] = field(default_factory=Counter)
+    unknown: set[str] = field(default_factory=set)
 
 
 @click.command("import")
@@ -54,7 +63,7 @@ def import_command(data_dir: Path, dry_run: bool, config_file: Path | None, as_j
     """
     config = resolve(where(config_file), environment()).config
     found = older.read(data_dir)
-    result = Result(found, sorted(found.runs), 0, 0) if dry_run else _import(config, found)
+    result = Result(found, sorted(found.runs)) if dry_run else _import(config, found)
     if as_json:
         print_json(_told(result, dry_run))
     else:
@@ -64,36 +73,48 @@ def import_command(data_dir: Path, dry_run: bool, config_file: Path | None, as_j
 def _import(config: Config, found: Older) -> Result:
     upgrade(config.database_url)
     database = Database(config.database_url)
+    result = Result(found)
     try:
         with database.reading() as session:
             known = importing.known(session, found.runs)
         kinds = {backend.name: backend.type for backend in config.backends}
-        imported, local = [], 0
         for run in sorted(found.runs.values(), key=lambda run: run.created_at):
-            if run.id in known:
-                continue
-            log_dir = _log_dir(run, kinds.get(run.backend))
-            tokens = [token(run.id, n, 1) for n in range(len(run.tasks))]
-            with database.writing() as session:
-                rows = importing.add_run(session, run, log_dir, tokens, utcnow())
-            imported.append(run.id)
-            if log_dir and Path(log_dir).is_dir() and kinds.get(run.backend, "local") == "local":
-                local += 1
-                for n in range(0, len(rows), AT_ONCE):
-                    _collect(config, database, run.backend, rows[n : n + AT_ONCE])
-        return Result(found, imported, len(known), local)
+            if run.id not in known:
+                _take(config, database, run, kinds, result)
     finally:
         database.dispose()
+    return replace(result, known=len(known))
 
 
-def _log_dir(run: OldRun, kind: str | None) -> str | None:
-    """Where a run's logs lie, absolute on its backend; None where nobody can tell from here."""
-    given = run.log_dir or ""
-    if "://" in given:
-        return None  # with the cloud that it ran on
-    if given.startswith("~"):
-        return str(Path(given).expanduser()) if kind in (None, "local") else None
-    return given if given.startswith("/") else None
+def _take(
+    config: Config, database: Database, run: OldRun, kinds: Mapping[str, str], result: Result
+) -> None:
+    """Take one run over, with what lies on this machine."""
+    place = _place(run, kinds.get(run.backend))
+    tokens = [token(run.id, n, 1) for n in range(len(run.tasks))]
+    with database.writing() as session:
+        rows = importing.add_run(session, run, place, tokens, utcnow())
+    result.imported.append(run.id)
+    if place.is_far:
+        result.far[run.backend] += 1
+        if run.backend not in kinds:
+            result.unknown.add(run.backend)
+    elif place.log_dir is not None and Path(place.log_dir).is_dir():
+        result.local.append(run.id)
+        for n in range(0, len(rows), AT_ONCE):
+            _collect(config, database, run.backend, rows[n : n + AT_ONCE])
+
+
+def _place(run: OldRun, kind: str | None) -> Place:
+    """Where a run's files lie. `kind`: of its backend; None: the configuration has none."""
+    is_elsewhere = "://" in (run.log_dir or "")  # with the cloud that it ran on
+    if is_elsewhere or run.name.startswith(EXTERNAL) or not any(t.job_id for t in run.tasks):
+        return Place(None, is_far=False)
+    given = run.log_dir or f"{LOGS}/{run.name}"
+    here = Path(given).expanduser()
+    if kind == "local" or (kind is None and here.is_dir()):
+        return Place(str(here), is_far=False)
+    return Place(given, is_far=given.startswith(("/", "~/")))
 
 
 def _collect(config: Config, database: Database, backend: str, rows: Sequence[int]) -> None:
@@ -128,7 +149,9 @@ def _told(result: Result, is_dry: bool) -> dict[str, object]:
         "imported": [] if is_dry else list(result.imported),
         "known": result.known,
         "older_files_of_a_run": result.read.older,
-        "with_files_here": result.local,
+        "with_files_here": len(result.local),
+        "with_files_on": dict(result.far),
+        "unknown_backends": sorted(result.unknown),
         "problems": result.read.problems,
     }
 
@@ -138,8 +161,16 @@ def _say(result: Result, is_dry: bool) -> None:
     verb = "would be imported" if is_dry else "imported"
     click.echo(
         f"{read.files} files read, {len(read.runs)} runs: {len(result.imported)} {verb}, "
-        f"{result.known} known already, {result.local} with their files on this machine."
+        f"{result.known} known already, {len(result.local)} with their files on this machine."
     )
+    for name, count in sorted(result.far.items()):
+        click.echo(f"{count} with their files on {name}: fetched from there when somebody looks.")
+    for name in sorted(result.unknown):
+        click.echo(
+            f"The configuration has no backend {name}: with one of that name, the files of its "
+            "runs can be fetched.",
+            err=True,
+        )
     if read.older:
         click.echo(f"{read.older} files hold former states of a run that was run again.")
     if not read.problems:

@@ -19,7 +19,7 @@ def job_of(task: Task, home: PurePosixPath, attempt: int | None = None) -> Job:
     attempt = attempt or task.attempt
     run, spec = task.run, TaskSpec.stored(task.spec)
     place = directory(task)
-    logs = PurePosixPath(run.log_dir) if run.log_dir else paths.log_dir(home, run.name)
+    logs = absolute(run.log_dir, "~", home) if run.log_dir else paths.log_dir(home, run.name)
     token = (task.token if is_present else None) or ids.token(run.id, task.n, attempt)
     where = paths.for_task(
         logs,

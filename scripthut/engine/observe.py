@@ -49,7 +49,10 @@ class Moment:
 def observe(hands: Hands, now: datetime, answering_since: datetime) -> Seen:
     """Ask about everything that matters at once, then move what the evidence proves."""
     with hands.reading() as session:
-        rows = store.to_watch(session, hands.backend.name, now)
+        rows = [
+            *store.to_watch(session, hands.backend.name, now),
+            *store.recalled(session, hands.backend.name, now),
+        ]
         looks = watches.looks(session, hands.backend.name, now)
         wish = surveys.wanted(session, hands.backend.name, bool(rows), now)
         wished = wishes.wished(session, hands.backend.name, now)

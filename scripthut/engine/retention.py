@@ -39,7 +39,7 @@ class Keeper:
         """Let go of what is too old or too much, and sweep; how many runs lost their files."""
         expired = 0
         with self._reading() as session:
-            old = retention.expirable(session)
+            old = retention.expirable(session, now)
         try:
             for one in old:
                 why = self._why(rules, one.ended_at, now)

@@ -1,5 +1,7 @@
 """What is still to come of tasks that have ended: their outputs and logs, until they are here."""
 
+from datetime import datetime
+
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
@@ -12,11 +14,13 @@ def is_done(task: Task) -> bool:
     return task.state in TERMINAL and (task.token is None or task.collected_at is not None)
 
 
-def is_settled(session: Session, run_id: str) -> bool:
-    """Whether nothing about a run will change by itself: all has ended and was collected."""
-    restless = select(Task.id).where(
-        Task.run_id == run_id, Task.state.not_in(TERMINAL) | _is_uncollected()
-    )
+def is_settled(session: Session, run_id: str, since: datetime | None = None) -> bool:
+    """Whether nothing about a run will change by itself: all has ended and was collected.
+
+    What ended before `since` counts as collected: nobody can fetch it any more.
+    """
+    is_left = _is_uncollected() if since is None else _is_uncollected() & (Task.finished_at > since)
+    restless = select(Task.id).where(Task.run_id == run_id, Task.state.not_in(TERMINAL) | is_left)
     return session.execute(restless.limit(1)).first() is None
 
 

@@ -1,6 +1,7 @@
 """Runs of older versions become rows. What is there already stays as it is."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -13,6 +14,15 @@ from scripthut.store.models import EventRow, Run, Task
 from scripthut.store.outputs import Found
 
 AT_ONCE = 500  # ids in one statement
+FAR = "What it wrote lies where it ran, and is fetched from there while somebody looks"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run's logs and outputs lie."""
+
+    log_dir: str | None  # on its backend, absolute or below `~`; None: not known
+    is_far: bool  # on a machine that only the engine reaches
 
 
 def known(session: Session, ids: Collection[str]) -> set[str]:
@@ -25,11 +35,11 @@ def known(session: Session, ids: Collection[str]) -> set[str]:
 
 
 def add_run(
-    session: Session, old: OldRun, log_dir: str | None, tokens: Sequence[str], now: datetime
+    session: Session, old: OldRun, place: Place, tokens: Sequence[str], now: datetime
 ) -> list[int]:
     """Insert a run with all its tasks, and count its CPU time; the rows' ids in its order.
 
-    `log_dir`: absolute on its backend; None: not known. `tokens`: of its tasks, in its order.
+    `tokens`: of its tasks, in its order.
     """
     run = Run(
         id=old.id,
@@ -37,7 +47,7 @@ def add_run(
         backend=old.backend,
         created_at=old.created_at,
         ended_at=old.ended_at,
-        log_dir=log_dir,
+        log_dir=place.log_dir,
         version=1,
         source=old.source,
         git_repo=old.git_repo,
@@ -46,7 +56,7 @@ def add_run(
     )
     session.add(run)
     session.flush()
-    rows = [_row(old, n, tokens[n], now) for n in range(len(old.tasks))]
+    rows = [_row(old, n, tokens[n], None if place.is_far else now) for n in range(len(old.tasks))]
     session.add_all(rows)
     session.flush()
     for row, task in zip(rows, old.tasks, strict=True):
@@ -57,7 +67,7 @@ def add_run(
     return [row.id for row in rows]
 
 
-def _row(old: OldRun, n: int, token: str, now: datetime) -> Task:
+def _row(old: OldRun, n: int, token: str, collected_at: datetime | None) -> Task:
     task = old.tasks[n]
     return Task(
         run_id=old.id,
@@ -76,7 +86,8 @@ def _row(old: OldRun, n: int, token: str, now: datetime) -> Task:
         finished_at=task.finished_at,
         exit_code=task.exit_code,
         reason=task.reason,
-        collected_at=now,
+        collected_at=collected_at,
+        outputs_problem=FAR if collected_at is None and task.job_id else None,
         has_outputs=bool(task.files),
         has_run_summary=task.has_summary,
     )

@@ -22,7 +22,7 @@ class Run(Base):
     backend: Mapped[str] = mapped_column(Text, index=True)
     created_at: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]  # when the last task ended; None: not over
-    log_dir: Mapped[str | None] = mapped_column(Text)  # absolute on the backend; None: not placed
+    log_dir: Mapped[str | None] = mapped_column(Text)  # absolute, or below `~`; None: not placed
     version: Mapped[int] = mapped_column(default=0)  # grows with every transaction that changes it
     summary_version: Mapped[int] = mapped_column(default=0)  # of the last change of its summary
     cancel_asked_at: Mapped[datetime | None]

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from scripthut.core.errors import Conflict
 from scripthut.store.models import Log, Output, Picture, PieceWish, Run, Task
+from scripthut.store.tasks import COLLECT_FOR
 from scripthut.store.versions import next_version, summary_changed
 
 REMOVED = "was removed from the server"
@@ -64,12 +65,15 @@ def pin(session: Session, run: Run, now: datetime | None) -> None:
     next_version(session, run.id)
 
 
-def expirable(session: Session) -> list[Old]:
+def expirable(session: Session, now: datetime) -> list[Old]:
     """The runs whose files may go, the oldest first."""
     files = select(Output.id).join(Task).where(Task.run_id == Run.id, Output.sha256.is_not(None))
     logs = select(Log.id).join(Task).where(Task.run_id == Run.id)
     open_ = select(Task.id).where(
-        Task.run_id == Run.id, Task.job_id.is_not(None), Task.collected_at.is_(None)
+        Task.run_id == Run.id,
+        Task.job_id.is_not(None),
+        Task.collected_at.is_(None),
+        Task.finished_at > now - COLLECT_FOR,
     )
     statement = (
         select(Run.id, Run.ended_at)

@@ -10,10 +10,11 @@ from sqlalchemy.orm.attributes import set_committed_value
 from scripthut.core.graph import Node
 from scripthut.core.states import LIVE, OPEN, SPENT, TERMINAL, Event, State, after
 from scripthut.store import usage
-from scripthut.store.models import EventRow, Run, Task
+from scripthut.store.models import EventRow, Run, Task, WatchRow
 from scripthut.store.versions import next_version
 
-COLLECT_FOR = timedelta(days=1)  # how long after its end a task's outputs are still asked for
+COLLECT_FOR = timedelta(days=1)  # how long a task's outputs are asked for though nobody looks
+RECALLED = 200  # tasks whose outputs are asked for again in one look
 
 UNSEEN = frozenset({"missing_since", "progress_mark"})  # the engine's own book-keeping
 
@@ -128,12 +129,13 @@ def _close_run(session: Session, run_id: str, now: datetime) -> None:
 
 def _uncollected(now: datetime) -> ColumnElement[bool]:
     """Was a job, ended not long ago, and not everything it wrote has been fetched."""
-    return (
-        Task.collected_at.is_(None)
-        & (Task.finished_at > now - COLLECT_FOR)
-        & Task.state.in_(SPENT)
-        & Task.job_id.is_not(None)
-    )
+    return _left() & (Task.finished_at > now - COLLECT_FOR)
+
+
+def _left() -> ColumnElement[bool]:
+    """Was a job that ended, and not everything it wrote has been fetched."""
+    is_open = Task.collected_at.is_(None)
+    return is_open & Task.state.in_(SPENT) & Task.job_id.is_not(None)
 
 
 def to_watch(session: Session, backend: str, now: datetime) -> Sequence[Task]:
@@ -148,6 +150,28 @@ def to_watch(session: Session, backend: str, now: datetime) -> Sequence[Task]:
         .where(or_(Task.state.in_([*LIVE, State.LOST]), _uncollected(now)))
         .options(contains_eager(Task.run))
         .order_by(Task.id)
+    )
+    return session.scalars(statement).all()
+
+
+def recalled(session: Session, backend: str, now: datetime) -> Sequence[Task]:
+    """Tasks that ended long ago, whose files are not here, and at whose run somebody looks.
+
+    Each comes with its run; those first that are looked at themselves.
+    """
+    looks = select(WatchRow.task_id).where(WatchRow.until > now)
+    own = looks.where(WatchRow.task_id == Task.id).exists()
+    looked_at = select(WatchRow.run_id).where(WatchRow.until > now)
+    statement = (
+        select(Task)
+        .join(Task.run)
+        .where(Run.backend == backend, Run.removed_at.is_(None))
+        .where(_left(), Task.finished_at <= now - COLLECT_FOR)
+        .where(Task.run_id.in_(looked_at))
+        .where(or_(Task.collect_at.is_(None), Task.collect_at <= now))
+        .options(contains_eager(Task.run))
+        .order_by(own.desc(), Task.id)
+        .limit(RECALLED)
     )
     return session.scalars(statement).all()
 
@@ -252,12 +276,17 @@ def ordered(session: Session, now: datetime) -> set[str]:
 
 
 def give_up_collecting(session: Session, now: datetime) -> None:
-    """Stop asking for what tasks wrote whose cluster has not given it for a day."""
-    problem = "not everything was collected: the cluster did not give it within a day"
+    """Say of what tasks wrote that their cluster has not given it for a day.
+
+    Nobody asks for it any more by itself; it is asked for again when somebody looks.
+    """
+    problem = (
+        "not everything was collected: the cluster did not give it within a day. "
+        "It is asked for again while somebody looks"
+    )
     statement = (
         update(Task)
-        .where(Task.collected_at.is_(None), Task.job_id.is_not(None))
-        .where(Task.finished_at <= now - COLLECT_FOR, Task.state.in_(SPENT))
-        .values(collected_at=now, outputs_problem=problem)
+        .where(_left(), Task.finished_at <= now - COLLECT_FOR, Task.outputs_problem.is_(None))
+        .values(outputs_problem=problem)
     )
     session.connection().execute(statement)

@@ -21,7 +21,7 @@ from scripthut.store.lease import leader
 from scripthut.store.models import BackendRow, Task
 from scripthut.store.removal import remove_run
 from scripthut.store.runs import RunRow, TaskRow, Which
-from scripthut.web import configuration
+from scripthut.web import arrivals, configuration
 from scripthut.web.extensions import config, database, kept, live
 from scripthut.web.filters import plain, whole
 from scripthut.web.outputs import outputs_json, summary_json
@@ -33,7 +33,6 @@ bp = Blueprint("api", __name__, url_prefix="/api/v1")
 
 MOST_RUNS = 500
 STREAMS = ("output", "error")
-PATIENCE = 3.0  # seconds that a question for a log waits for the engine to fetch it
 
 
 @bp.get("/health")
@@ -179,12 +178,14 @@ def _time(at: datetime | None) -> str | None:
 @bp.get("/runs/<run_id>/summary")
 def summary(run_id: str) -> ResponseReturnValue:
     """Give what the tasks wrote for the run as a whole, in the order of submission."""
+    arrivals.look(run_id)
     return summary_json(g.session, runs.find_run(g.session, run_id))
 
 
 @bp.get("/runs/<run_id>/tasks/<key>/outputs")
 def outputs(run_id: str, key: str) -> ResponseReturnValue:
     """List the files that a task wrote."""
+    arrivals.look(run_id)
     run = runs.find_run(g.session, run_id)
     return outputs_json(g.session, run, runs.find_task(g.session, run_id, key))
 
@@ -192,6 +193,7 @@ def outputs(run_id: str, key: str) -> ResponseReturnValue:
 @bp.get("/runs/<run_id>/outputs")
 def all_outputs(run_id: str) -> ResponseReturnValue:
     """List the files that a run's tasks wrote; tasks that wrote none are left out."""
+    arrivals.look(run_id)
     run = runs.find_run(g.session, run_id)
     keys = [task.key for task in runs.tasks(g.session, run_id) if task.has_outputs]
     listed = [outputs_json(g.session, run, runs.find_task(g.session, run_id, k)) for k in keys]
@@ -221,7 +223,7 @@ def logs(run_id: str, key: str) -> ResponseReturnValue:
     if tail and not tail.isdecimal():
         raise Refused(f"tail={tail} is not a number of lines.")
     task = runs.find_task(g.session, run_id, key)
-    is_live = not collected.is_done(task)
+    is_live = not arrivals.is_done(task)
     chunk = _log(task, stream, request.args.get("from", 0, int))
     data = chunk.data[: whole(chunk.data)] if is_live else chunk.data
     content = plain(data.decode("utf-8", "replace"))
@@ -235,8 +237,8 @@ def _log(task: Task, stream: str, start: int) -> Chunk:
     """What is kept of a log; if nothing is yet, the engine gets a moment to fetch it."""
     if task.token is None:
         return Chunk(0, b"", 0)
-    is_done = collected.is_done(task)
-    deadline = time.monotonic() + PATIENCE
+    is_done = arrivals.is_done(task)
+    deadline = time.monotonic() + arrivals.PATIENCE
     while True:
         chunk = kept().read_log(task.token, stream, max(0, start))
         has_enough = chunk.size > 0 and start <= 0

@@ -9,9 +9,10 @@ from scripthut.clock import utcnow
 from scripthut.core import logs
 from scripthut.core.jobs import Chunk
 from scripthut.core.lines import LINES, Line, lines
-from scripthut.core.states import State
+from scripthut.core.states import TERMINAL, State
 from scripthut.store import collected, runs, watches
 from scripthut.store.models import Task
+from scripthut.web import arrivals
 from scripthut.web.extensions import database, kept
 
 STREAMS = ("output", "error")
@@ -71,7 +72,7 @@ def grown(task: Task, stream: str) -> Piece | None:
     chunk = _kept(task, stream, start if is_same else 0)
     if not is_same or chunk.start != start:  # begun anew, or its head is not kept
         return _end(task, stream, _kept(task, stream))
-    is_live = not collected.is_done(task)
+    is_live = not arrivals.is_done(task)
     if is_live and chunk.size == request.args.get("seen", 0, int):
         return None
     return replace(_whole(stream, chunk, 0, number, is_live), is_new=False)
@@ -91,7 +92,7 @@ def merged(task: Task) -> dict[str, object]:
         "by_time": by_time,
         "is_all": len(said) <= LINES and not any(chunk.start for chunk in both.values()),
         "both_size": size,
-        "is_live": not collected.is_done(task),
+        "is_live": not arrivals.is_done(task),
         "note": None if size else _silence(task),
     }
 
@@ -103,7 +104,7 @@ def text(task: Task, stream: str) -> bytes:
 
 def _kept(task: Task, stream: str, start: int = 0) -> Chunk:
     """The kept part of a log; whoever reads one that still grows is somebody who looks."""
-    if not collected.is_done(task):
+    if not arrivals.is_done(task):
         watches.renew(database(), task.run_id, task.id, stream, utcnow())
     if task.token is None:
         return Chunk(0, b"", 0)
@@ -113,7 +114,7 @@ def _kept(task: Task, stream: str, start: int = 0) -> Chunk:
 def _end(task: Task, stream: str, chunk: Chunk) -> Piece:
     at = logs.begins(chunk.data, TAIL, LINES)
     number = 1 + chunk.data.count(b"\n", 0, at) if chunk.start == 0 else None
-    piece = _whole(stream, chunk, at, number, not collected.is_done(task))
+    piece = _whole(stream, chunk, at, number, not arrivals.is_done(task))
     error = logs.first_error(chunk.data) if chunk.start == 0 else None
     return replace(
         piece,
@@ -166,4 +167,6 @@ def _searched(stream: str, chunk: Chunk, words: str) -> Piece:
 def _silence(task: Task) -> str:
     if runs.find_run(g.session, task.run_id).removed_at is not None:
         return "The log was removed from the server, as the run's page says."
+    if not collected.is_done(task) and task.state in TERMINAL:
+        return arrivals.why_not(task) or "What the task left is being asked for where it lies."
     return SILENCE.get(task.state, "The task wrote nothing here.")

@@ -14,7 +14,7 @@ from scripthut.core.previews import Kind
 from scripthut.store import collected, fetches, outputs, runs, watches
 from scripthut.store.db import Session
 from scripthut.store.models import Output, Run, Task
-from scripthut.web import files, views
+from scripthut.web import arrivals, files, views
 from scripthut.web.errors import wants_json
 from scripthut.web.extensions import database, kept
 from scripthut.web.fetching import fetch_json
@@ -93,7 +93,7 @@ def file_by_row(run_id: str, key: str, row: int) -> Response:
 def panel(run_id: str, key: str) -> ResponseReturnValue:
     """Show what a task wrote. Whoever asks is somebody who looks."""
     task = runs.find_task(g.session, run_id, key)
-    is_live = not collected.is_done(task)
+    is_live = not arrivals.is_done(task)
     if is_live:
         watches.renew(database(), run_id, task.id, "outputs", utcnow())
     tag = _tag(task.id, task.version)
@@ -103,7 +103,13 @@ def panel(run_id: str, key: str) -> ResponseReturnValue:
         run = runs.find_run(g.session, run_id)
         return _tagged(jsonify(outputs_json(g.session, run, task)), tag)
     found = shown_files(task, outputs.files(g.session, task))
-    page = render_template("outputs/_panel.html", task=task, files=found, is_live=is_live)
+    page = render_template(
+        "outputs/_panel.html",
+        task=task,
+        files=found,
+        is_live=is_live,
+        why_not=arrivals.why_not(task),
+    )
     return _tagged(make_response(page), tag)
 
 

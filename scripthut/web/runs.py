@@ -22,7 +22,7 @@ from scripthut.store import (
 )
 from scripthut.store.about import about
 from scripthut.store.runs import Mark, RunRow, Which
-from scripthut.web import gantt, graph, table
+from scripthut.web import arrivals, gantt, graph, table
 from scripthut.web.errors import wants_json
 from scripthut.web.extensions import config, database
 from scripthut.web.htmx import htmx
@@ -158,7 +158,7 @@ def changes(run_id: str) -> ResponseReturnValue:
     pulse = runs.pulse(g.session, run_id)
     watches.renew(database(), run_id, 0, "run", utcnow())
     said = backends.health(g.session, pulse.backend).mark
-    settled = pulse.ended_at is not None and collected.is_settled(g.session, run_id)
+    settled = pulse.ended_at is not None and arrivals.is_settled(run_id, pulse.backend)
     if since == Mark(pulse.version) and said == request.args.get("health") and not settled:
         return "", 204
     return _news(runs.one(g.session, run_id), since)
@@ -180,7 +180,7 @@ def _news(run: RunRow, since: Mark) -> str:
 
 def _live(run: RunRow, mark: Mark) -> dict[str, object]:
     """What the header and the live element of a run's page need."""
-    settled = run.is_over and collected.is_settled(g.session, run.id)
+    settled = run.is_over and arrivals.is_settled(run.id, run.backend)
     health = backends.health(g.session, run.backend)
     first = search.failures(g.session, run.id).first
     checkout = None if run.is_over else checkouts.of_run(g.session, run.id)
@@ -195,6 +195,7 @@ def _live(run: RunRow, mark: Mark) -> dict[str, object]:
         "mark": mark,
         "health": health,
         "settled": settled,
+        "is_left": run.is_over and not collected.is_settled(g.session, run.id),
         "failure": first,
         "left": left,
         "ends_at": None if left is None else now + timedelta(seconds=left),

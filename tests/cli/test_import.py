@@ -3,10 +3,10 @@
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.older import item, put, task
 from tests.serving import HUT, local, serving, surroundings
 
 
@@ -20,26 +20,6 @@ def hut(cwd: Path, *words: str) -> "subprocess.CompletedProcess[str]":
         timeout=120,
         check=False,
     )
-
-
-def put(data: Path, folder: str, run: dict[str, Any]) -> Path:
-    file = data / "workflows" / folder / "run.json"
-    file.parent.mkdir(parents=True)
-    file.write_text(json.dumps(run, indent=2))
-    return file
-
-
-def task(name: str, **more: Any) -> dict[str, Any]:
-    return {"id": name, "name": name, "command": f"echo {name}", "dependencies": [], **more}
-
-
-def item(name: str, status: str = "completed", **more: Any) -> dict[str, Any]:
-    times = {
-        "submitted_at": "2025-03-01T12:00:00",
-        "started_at": "2025-03-01T12:01:00",
-        "finished_at": "2025-03-01T13:01:00",
-    }
-    return {"task": task(name), "status": status, "job_id": "77", **times, **more}
 
 
 @pytest.fixture
@@ -171,6 +151,7 @@ def test_runs_of_every_version_are_here_once_and_with_their_files(
     told = json.loads(done.stdout)
     assert len(told["imported"]) == 6
     assert (told["older_files_of_a_run"], told["with_files_here"]) == (1, 1)
+    assert (told["with_files_on"], told["unknown_backends"]) == ({"hpc": 2}, ["hpc"])
     broken = told["problems"].pop("workflows/x__y/broken/run.json")
     assert "is not JSON" in broken[0]
     assert "usage.jsonl:3" in told["problems"]
@@ -209,6 +190,12 @@ def test_runs_of_every_version_are_here_once_and_with_their_files(
         logs = site.get(f"{api}/11111111/tasks/x/logs?type=output").json
         assert logs["content"] == "line one\nline two\n"
         assert "Old findings" in site.get(f"{api}/11111111/summary").text
+
+        why = "there is no backend of that name any more"
+        assert why in site.get("/runs/03030303").text
+        assert why in site.get("/runs/03030303/tasks/a?tab=output").text
+        assert why in site.get("/runs/03030303/tasks/a/detail/outputs").text
+        assert 'hx-trigger="every 2s' not in site.get("/runs/03030303").text  # nothing to wait for
 
         spent = site.get(f"{api}/99999999").json
         assert (spent["name"], spent["status"]) == ("study/old", "completed")

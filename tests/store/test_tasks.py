@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from scripthut.core.states import Event, IllegalTransition, State
-from scripthut.store import tasks
+from scripthut.store import tasks, watches
 from scripthut.store.db import Database
 from scripthut.store.models import EventRow, Run, Task
 
@@ -95,12 +95,22 @@ def test_only_what_matters_is_watched(database, make_run) -> None:
         assert tasks.to_watch(session, "elsewhere", NOW) == []
 
 
-def test_outputs_that_a_cluster_never_gives_are_given_up_after_a_day(database, make_run) -> None:
-    make_run("a")
+def test_what_a_cluster_does_not_give_for_a_day_is_asked_for_only_while_somebody_looks(
+    database, make_run
+) -> None:
+    run_id = make_run("a").id
     do(database, one(database), Event.CLAIMED, **CLAIM)
     do(database, one(database), Event.ACCEPTED, job_id="1")
     do(database, one(database), Event.EXITED_OK)
     for age, given_up in [(timedelta(hours=23), False), (timedelta(hours=25), True)]:
+        now = NOW + age
         with database.writing() as session:
-            tasks.give_up_collecting(session, NOW + age)
-        assert (one(database).collected_at is not None) == given_up
+            tasks.give_up_collecting(session, now)
+        assert (one(database).outputs_problem is not None) == given_up
+        with database.reading() as session:
+            assert bool(tasks.to_watch(session, "hpc", now)) != given_up
+            assert not tasks.recalled(session, "hpc", now)
+    watches.renew(database, run_id, 0, "run", now)
+    with database.reading() as session:
+        assert [task.key for task in tasks.recalled(session, "hpc", now)] == ["a"]
+        assert not tasks.recalled(session, "hpc", now + timedelta(minutes=1))
