@@ -4,11 +4,11 @@ import base64
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from scripthut.backends import facts, node, node_work
 from scripthut.backends.match import choose
+from scripthut.backends.measuring import Measuring, submitted_since
 from scripthut.core.errors import Refused, Unreachable
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
@@ -72,6 +72,7 @@ class ClusterBackend:
         self._queued: dict[Token, frozenset[str]] = {}  # ids in the queue, when last looked
         self._absent_since: dict[Token, float] = {}  # jobs without an id
         self._accounting_pause: tuple[float, str | None] = (0.0, None)
+        self._measuring = Measuring(now)
 
     @property
     def name(self) -> str:
@@ -178,6 +179,7 @@ class ClusterBackend:
             logs=seen.logs,
             progress=seen.progress,
             pieces=seen.pieces,
+            used=self._measuring.read(self._dialect, watches, seen.ran),
             unanswered=asked.unanswered | frozenset(unread),
             notice=why or asked.notice,
         )
@@ -207,6 +209,7 @@ class ClusterBackend:
                 {"key": f"facts {key}", "argv": argv, "timeout": facts.SECONDS}
                 for key, argv in asked.items()
             ]
+        commands += self._measuring.commands(self._dialect, watches)
         return {
             "commands": commands,
             "states": node.states(live),
@@ -296,10 +299,8 @@ class ClusterBackend:
         unnamed: Sequence[Job],
         claims: Mapping[Token, str],
     ) -> Asked:
-        since = min((j.submitted_at for j in open_ if j.submitted_at), default=datetime.min)
-        since = since if since.tzinfo else datetime(2000, 1, 1, tzinfo=UTC)
         user = self._transport.user
-        argvs = self._dialect.accounting(user, set(ids.values()), unnamed, since)
+        argvs = self._dialect.accounting(user, set(ids.values()), unnamed, submitted_since(open_))
         if not argvs:
             return Asked()  # this scheduler has nobody to ask
         commands = [

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,7 @@ from scripthut.backends.local_end import (
     condemn,
     condemned,
     ended,
+    hold,
     mark,
     running,
     waiting,
@@ -78,7 +80,7 @@ class LocalBackend:
         self._guard = Guard(grace)
         self._living: dict[Token, Living] = {}
         self._waiting: dict[Token, Job] = {}  # in the order in which they start
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._children: list[tuple[Job, subprocess.Popen[bytes]]] = []
         self._machine = Local()
 
     @property
@@ -152,7 +154,7 @@ class LocalBackend:
         argv = [*bash, str(_file(job, "sh"))]
         job_id, child = processes.launch(argv, env, out, err, self._processors(job))
         _file(job, "job").write_text(job_id)
-        self._children.append(child)
+        self._children.append((job, child))
         return job_id
 
     def _processors(self, job: Job) -> frozenset[int]:
@@ -293,7 +295,15 @@ class LocalBackend:
 
     def _reap(self) -> None:
         """Take leave of children that ended; else they would stay as zombies."""
-        self._children = [child for child in self._children if child.poll() is None]
+        self._children = [one for one in self._children if not self._has_ended(*one)]
+
+    @staticmethod
+    def _has_ended(job: Job, child: "subprocess.Popen[bytes]") -> bool:
+        held = processes.reap(child)
+        if held:
+            with suppress(OSError):
+                hold(job, held)
+        return held is not None
 
 
 def _answer(request: dict[str, object]) -> node.Seen:

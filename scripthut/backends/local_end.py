@@ -18,7 +18,7 @@ import psutil
 from scripthut.backends import processes
 from scripthut.clock import utcnow
 from scripthut.core import units
-from scripthut.core.jobs import ExitNote, Job, Phase, Sighting, Token
+from scripthut.core.jobs import UNKNOWN, ExitNote, Job, Phase, Sighting, Token, Used
 
 log = logging.getLogger(__name__)
 PERIOD = 1.0  # seconds between two looks at the limits
@@ -56,6 +56,24 @@ def condemned(job: Job) -> tuple[str, float] | None:
     return (min(found)[1], min(found)[0]) if found else None
 
 
+def used(job: Job) -> Used:
+    """What a job is known to have held at most; its processor time stands in its exit note."""
+    try:
+        return Used(int(_held(job).read_text()))
+    except (FileNotFoundError, ValueError):
+        return UNKNOWN
+
+
+def hold(job: Job, memory: int) -> None:
+    """Write down that a job held so much, if that is more than is known."""
+    if memory > (used(job).memory or 0):
+        _held(job).write_text(str(memory))
+
+
+def _held(job: Job) -> Path:
+    return Path(job.paths.state / f"{job.token}.held")
+
+
 def waiting(job_id: str, reason: str) -> Sighting:
     """A job that has not started."""
     return Sighting(job_id, Phase.WAITING, "WAITING", reason)
@@ -89,9 +107,10 @@ def ended(job: Job, job_id: str, note: ExitNote | None) -> Sighting:
     else:
         phase, word, reason = Phase.FAILED, "KILLED", KILLED
     if note is None:
-        return Sighting(job_id, phase, word, reason, ended_at=_last_sign(job))
+        return Sighting(job_id, phase, word, reason, ended_at=_last_sign(job), used=used(job))
     start, end = note.started_at, note.ended_at
-    return Sighting(job_id, phase, word, reason, note.code, None, start, end, note.node)
+    times = (note.code, None, start, end, note.node)
+    return Sighting(job_id, phase, word, reason, *times, used(job).or_more(note.used))
 
 
 _SENTENCES = {
@@ -166,7 +185,10 @@ class Guard:
             condemn(one.job, TIME)
             log.info("time limit token=%s limit=%s", one.job.token, asked.time_limit)
             processes.end(process)
-        elif asked.memory is not None and processes.memory(process) > asked.memory:
+            return
+        held = processes.memory(process)
+        hold(one.job, held)
+        if asked.memory is not None and held > asked.memory:
             condemn(one.job, MEMORY)
             log.info("memory limit token=%s limit=%s", one.job.token, asked.memory)
             processes.kill(process, mark(one.job))

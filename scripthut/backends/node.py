@@ -39,6 +39,7 @@ from scripthut.core.jobs import (
     RemoteFile,
     Said,
     Token,
+    Used,
     Watch,
 )
 from scripthut.transports.base import MIB, Transport
@@ -69,6 +70,7 @@ _MODULES = (
     node_read,
     node_script,
 )
+_MOST_MEMORY, _DIGITS = 2**50, 16
 MOST_SAID = 256 * MIB  # bytes of one command's output
 FETCH_BYTES = 32 * MIB  # of listed files in one command; base64 makes them 43 MiB on the wire
 
@@ -310,9 +312,18 @@ def read_note(token: Token, text: str) -> ExitNote | None:
             node=said["node"],
             why=said.get("why") or None,
             is_late=said.get("late") == "1",
+            used=_used(said),
         )
     except (KeyError, ValueError, OverflowError, OSError):
         return None
+
+
+def _used(said: Mapping[str, str]) -> Used:
+    """What a note says of it; notes of older versions, and of other systems, do not."""
+    memory, cpu = said.get("memory", ""), said.get("cpu_ms", "")
+    # In the cgroup of old kernels "no value" is a page below 2^63.
+    held = int(memory) if memory.isdecimal() and int(memory) < _MOST_MEMORY else None
+    return Used(held, int(cpu) / 1000 if cpu.isdecimal() and len(cpu) < _DIGITS else None)
 
 
 def wanted(

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ import psutil
 # The process waits to be told its own name, which holds its start time; it is then replaced by the
 # job. When the server dies before it could tell, nothing has happened.
 _LAUNCH = 'read -r SCRIPTHUT_JOB_ID && export SCRIPTHUT_JOB_ID && exec "$@" </dev/null'
+_MAXRSS = 1 if sys.platform == "darwin" else 1024  # bytes in a unit of `ru_maxrss`
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -94,6 +96,24 @@ def memory(process: psutil.Process) -> int:
             told = each.memory_info()
             held += told.rss - getattr(told, "shared", 0)
     return held
+
+
+def reap(child: "subprocess.Popen[bytes]") -> int | None:
+    """Take leave of a child that has ended: what the largest process below it held at most.
+
+    Bytes; None: it has not ended; 0: somebody else took leave of it.
+    """
+    if child.returncode is not None:
+        return 0
+    try:
+        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+    except ChildProcessError:
+        child.poll()
+        return 0
+    if pid == 0:
+        return None
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss * _MAXRSS
 
 
 def pinned(process: psutil.Process) -> frozenset[int]:

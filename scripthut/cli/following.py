@@ -12,6 +12,7 @@ from rich.text import Text
 
 from scripthut.cli.client import Client, word
 from scripthut.cli.show import console, print_json, state
+from scripthut.core.units import size
 
 ENDS = frozenset({"completed", "failed", "cancelled"})
 BAD = frozenset({"failed", "cancelled", "dep_failed", "lost"})
@@ -110,15 +111,17 @@ def table(found: dict[str, Any], tasks: list[dict[str, Any]]) -> Table:
     title = Text.assemble(
         (found["name"], "bold"), f"  {found['id']}  ", state(found["status"]), f"  {counts}"
     )
-    made = Table("Task", "State", "Job", "", title=title, title_justify="left", box=None)
+    measured = any(_used(task) for task in tasks)
+    heads = ("Task", "State", "Job", *(("Used",) if measured else ()), "")
+    made = Table(*heads, title=title, title_justify="left", box=None)
     for task in tasks:
         said = task["reason"] if task["status"] != "completed" else None
         if task["status"] == "running":
             share = task["progress"]
             share_words = f"{int(share * 100 + 1e-9)} % " if share is not None else ""
             said = share_words + (task["progress_text"] or "")
-        words = (Text(task["id"]), state(task["status"]), task["job_id"] or "", Text(said or ""))
-        made.add_row(*words)
+        words = (Text(task["id"]), state(task["status"]), task["job_id"] or "")
+        made.add_row(*words, *((_used(task),) if measured else ()), Text(said or ""))
     if len(tasks) < len(found["tasks"]):
         made.add_row(f"and {len(found['tasks']) - len(tasks)} more", "", "", "")
     return made
@@ -131,6 +134,14 @@ def say_uncollected(found: dict[str, Any]) -> None:
         who = "a task" if left == 1 else f"{left} tasks"
         words = f"What {who} wrote last is not on the server yet: it is being fetched."
         console(is_error=True).print(words, style="dim", highlight=False)
+
+
+def _used(task: dict[str, Any]) -> str:
+    """What a task used of its memory and of its processors' time, where that is known."""
+    held, share = task.get("memory_used"), task.get("cpu_efficiency")
+    asked = f" of {size(task['memory'])}" if held and task.get("memory") else ""
+    said = [f"{size(held)}{asked}"] if held else []
+    return ", ".join([*said, *([f"cpu {share:.0%}"] if share is not None else [])])
 
 
 def _say_failures(client: Client, found: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from signal import Signals
 
+from scripthut.core.jobs import UNKNOWN, Used
 from scripthut.core.states import State
 
 TITLES: Mapping[State, str] = {
@@ -54,6 +55,8 @@ class Ending:
     elapsed: float | None
     time_limit: int | None
     memory: int | None  # as it was asked for
+    memory_used: int | None = None  # at most
+    efficiency: float | None = None  # which part of its processors' time it used
 
     @property
     def is_out_of_time(self) -> bool:
@@ -74,6 +77,8 @@ class Ended:
     finished_at: datetime | None
     time_limit: int | None
     memory: int | None
+    cpus: int = 1
+    used: Used = UNKNOWN
 
 
 def ending(task: Ended) -> Ending | None:
@@ -90,7 +95,24 @@ def ending(task: Ended) -> Ending | None:
         elapsed=elapsed,
         time_limit=task.time_limit,
         memory=task.memory,
+        memory_used=task.used.memory,
+        efficiency=efficiency(task.used, task.cpus, task.started_at, task.finished_at),
     )
+
+
+def efficiency(
+    used: Used, cpus: int, started_at: datetime | None, ended_at: datetime | None
+) -> float | None:
+    """Which part of the time of its processors a task used; None: not known, or over at once.
+
+    >>> at = datetime(2026, 1, 1, 9)
+    >>> efficiency(Used(cpu=30.0), 2, at, at.replace(minute=1)), efficiency(Used(), 1, at, at)
+    (0.25, None)
+    """
+    if used.cpu is None or started_at is None or ended_at is None:
+        return None
+    there = (ended_at - started_at).total_seconds() * cpus
+    return used.cpu / there if there >= 1 else None
 
 
 def exit_words(code: int | None, signal: int | None) -> str | None:

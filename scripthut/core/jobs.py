@@ -100,6 +100,26 @@ class Rejected:
     wait: bool = False
 
 
+@dataclass(frozen=True)
+class Used:
+    """What a job has used. Bytes that it held at most, seconds of processor time; None: unknown."""
+
+    memory: int | None = None
+    cpu: float | None = None
+
+    def or_more(self, other: "Used") -> "Used":
+        """The larger of each: every way to measure may miss something, and none counts too much.
+
+        >>> Used(5, None).or_more(Used(3, 1.5))
+        Used(memory=5, cpu=1.5)
+        """
+        memory = max((n for n in (self.memory, other.memory) if n is not None), default=None)
+        return Used(memory, max((n for n in (self.cpu, other.cpu) if n is not None), default=None))
+
+
+UNKNOWN = Used()
+
+
 class Phase(StrEnum):
     """What a scheduler's state word means to us."""
 
@@ -123,6 +143,7 @@ class Sighting:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     node: str | None = None
+    used: Used = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -137,6 +158,7 @@ class ExitNote:
     node: str
     why: str | None = None  # a sentence: why the frame could not run the command, or ended it
     is_late: bool = False  # the frame ended the command at its timeout
+    used: Used = UNKNOWN
 
 
 class Area(StrEnum):
@@ -231,6 +253,7 @@ class Watch:
         default_factory=dict
     )  # "output"|"error" -> offset; -1: the tail
     progress_mark: str | None = None  # of the progress known; None: of none
+    measure: bool = False  # it has ended: what did it use?
 
 
 @dataclass(frozen=True)
@@ -249,6 +272,7 @@ class Observation:
     logs: Mapping[tuple[Token, str], Chunk] = field(default_factory=dict)
     progress: Mapping[Token, Said] = field(default_factory=dict)  # only where the mark changed
     pieces: Mapping[int, Got] = field(default_factory=dict)  # by their place among those asked for
+    used: Mapping[Token, Used] = field(default_factory=dict)  # of those to be measured
     unanswered: frozenset[Token] = frozenset()  # nobody could say: conclude nothing
     notice: str | None = None  # a sentence for the backend's card ("accounting does not answer")
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from scripthut.core.causes import Cause, cause
-from scripthut.core.jobs import ExitNote, Phase, Sighting
+from scripthut.core.jobs import ExitNote, Phase, Sighting, Used
 from scripthut.core.states import LIVE, Event, State
 
 PATIENCE = timedelta(minutes=10)  # no record anywhere for this long: lost
@@ -189,8 +189,9 @@ def _scheduler_says(
     facts |= {"exit_code": sighting.exit_code, "signal": sighting.signal}
     if sighting.started_at is not None:
         facts["started_at"] = sighting.started_at
+    facts |= _used(sighting.used)
     if note is not None:
-        facts |= _note_facts(note)
+        facts |= _note_facts(note) | _used(sighting.used.or_more(note.used))
         if event is not Event.EXITED_OK and note.code == 0:
             facts |= {"exit_code": sighting.exit_code, "signal": sighting.signal}
     elif event is Event.EXITED_OK:
@@ -298,7 +299,13 @@ def _note_facts(note: ExitNote) -> dict[str, object]:
         "node": note.node,
         "reason": _why(note),
         "cause": None if note.code == 0 else _cause_by_note(note),
+        **_used(note.used),
     }
+
+
+def _used(used: Used) -> dict[str, object]:
+    facts = {"memory_used": used.memory, "cpu_used": used.cpu}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _why(note: ExitNote) -> str | None:

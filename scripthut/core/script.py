@@ -53,6 +53,32 @@ hut_bash=$BASH
 hut_code=
 hut_got=
 hut_timer=
+# What the job has used. Its own cgroup, where it has one, knows of all that it started; else there
+# is the processor time of all that this shell has waited for. A cgroup that it may share with
+# others says nothing of it.
+hut_used() {
+  local at line part path
+  hut_memory= hut_cpu=
+  while IFS=: read -r _ part path; do
+    case $path/ in
+      */job_"$hut_id"/*) path=${path%%/job_"$hut_id"*}/job_$hut_id ;;
+      */"$hut_id"/*) path=${path%%/"$hut_id"*}/$hut_id ;;
+      *) continue ;;
+    esac
+    at=/sys/fs/cgroup${part:+/$part}$path
+    case ,$part, in
+      *,memory,*) read -r hut_memory <"$at/memory.max_usage_in_bytes" ;;
+      *,cpuacct,*) read -r line <"$at/cpuacct.usage" && hut_cpu=$((line / 1000000)) ;;
+      ,,)
+        read -r hut_memory <"$at/memory.peak"
+        read -r _ line <"$at/cpu.stat" && hut_cpu=$((line / 1000))
+        ;;
+    esac
+  done </proc/self/cgroup
+  [ -z "$hut_cpu" ] && read -r line <"/proc/$$/stat" || return 0
+  set -- ${line##*) }
+  hut_cpu=$(((${12} + ${13} + ${14} + ${15}) * 10))
+} 2>/dev/null
 hut_finish() {
   trap '' HUP INT TERM USR1 USR2
   [ -n "$hut_code" ] || hut_code=${hut_got:-143}
@@ -60,10 +86,12 @@ hut_finish() {
   hut_is_late=0
   [ ! -e "$hut_note.$hut_id.late" ] || hut_code=124 hut_is_late=1
   hut_why=$(cat -- "$hut_note.$hut_id.why" 2>/dev/null)
-  printf 'token=%s\njob=%s\ncode=%s\nstart=%s\nend=%s\nnode=%s\nwhy=%s\nlate=%s\nwhole\n' \
+  hut_used
+  printf 'token=%s\njob=%s\ncode=%s\nstart=%s\nend=%s\nnode=%s\nwhy=%s\nlate=%s\n' \
     "$hut_token" "$hut_id" "$hut_code" "$hut_start" "$(date +%s)" "$hut_node" \
-    "${hut_why:0:1000}" "$hut_is_late" \
-    >"$hut_note.$hut_id.tmp" &&
+    "${hut_why:0:1000}" "$hut_is_late" >"$hut_note.$hut_id.tmp" &&
+    printf 'memory=%s\ncpu_ms=%s\nwhole\n' "$hut_memory" "$hut_cpu" \
+      >>"$hut_note.$hut_id.tmp" &&
     mv -f -- "$hut_note.$hut_id.tmp" "$hut_note"
   exit "$hut_code"
 }

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from scripthut.core.jobs import Job, Observation, Token, Watch
+from scripthut.core.jobs import Job, Observation, Token, Used, Watch
 from scripthut.core.judge import Evidence, Standing, Verdict, ended_unclaimed, judge
 from scripthut.core.mask import mask_document, secrets
 from scripthut.core.progress import read
@@ -65,7 +65,13 @@ def observe(hands: Hands, now: datetime, answering_since: datetime) -> Seen:
     observation, surveyed = hands.backend.survey(asked, wish)
     pieces.answer(hands, wished, wish.pieces, observation.pieces, now)
     evidence = {row.id: _evidence(jobs[row.id].token, observation) for row in rows}
-    said = {row.id: _said(hands, row, jobs[row.id], observation) for row in rows}
+    said = {
+        row.id: [
+            *_said(hands, row, jobs[row.id], observation),
+            *_measured(row, observation.used.get(jobs[row.id].token)),
+        ]
+        for row in rows
+    }
     moved = _move(hands, rows, evidence, said, Moment(now, answering_since))
     watched = {jobs[row.id].token: _watched(row, jobs[row.id], looks, now) for row in rows}
     live = sum(row.state in LIVE for row in rows)
@@ -87,6 +93,7 @@ def _watch(row: Task, job: Job, looks: Sequence[WatchRow], now: datetime) -> Wat
         list_outputs=started and _is_listed(row, now),
         tails=dict.fromkeys(sorted(tails), TAIL),
         progress_mark=row.progress_mark,
+        measure=ended and row.started_at is not None and row.collected_at is None,
     )
 
 
@@ -120,6 +127,14 @@ def _said(hands: Hands, row: Task, job: Job, seen: Observation) -> list[Verdict]
         "progress_mark": said.mark,
     }
     return [Verdict(facts=facts)]
+
+
+def _measured(row: Task, used: Used | None) -> list[Verdict]:
+    """What the scheduler's records add to what the exit note said."""
+    if used is None:
+        return []
+    most = used.or_more(Used(row.memory_used, row.cpu_used))
+    return [Verdict(facts={"memory_used": most.memory, "cpu_used": most.cpu})]
 
 
 def _move(

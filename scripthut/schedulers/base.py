@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Protocol
 
 from scripthut.core.errors import Refused
-from scripthut.core.jobs import Accepted, Answer, Job, Rejected, Sighting, Token
+from scripthut.core.jobs import Accepted, Answer, Job, Rejected, Sighting, Token, Used
 from scripthut.core.queue import Queue
 from scripthut.core.survey import Facts
 
@@ -103,6 +103,14 @@ class Dialect(Protocol):
 
     def parse_accounting(self, answer: Answer) -> list[Row] | None:
         """The jobs that ended; None: this cluster keeps no accounts. Unreachable: no answer."""
+        ...
+
+    def measuring(self, ids: Collection[str], since: datetime) -> list[list[str]]:
+        """Commands that tell what ended jobs have used; none where that is not told."""
+        ...
+
+    def parse_measured(self, answer: Answer) -> Mapping[str, Used]:
+        """What they told, by job id. Unreachable when it was no answer."""
         ...
 
     def cancel(self, ids: Collection[str]) -> list[str]:

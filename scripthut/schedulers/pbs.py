@@ -13,14 +13,14 @@ from pathlib import PurePosixPath
 
 from scripthut.core import units
 from scripthut.core.errors import Refused, Unreachable
-from scripthut.core.jobs import Accepted, Answer, Job, Phase, Rejected, Sighting
+from scripthut.core.jobs import UNKNOWN, Accepted, Answer, Job, Phase, Rejected, Sighting, Used
 from scripthut.core.queue import Listed, Queue, bounded
 from scripthut.core.quote import sh
 from scripthut.core.survey import Facts
 from scripthut.schedulers import pbs_facts, pbs_text
 from scripthut.schedulers import pbs_words as words
 from scripthut.schedulers.base import Row, check_extra
-from scripthut.schedulers.pbs_end import NO_LOG, ending
+from scripthut.schedulers.pbs_end import NO_LOG, ending, used
 from scripthut.schedulers.pbs_text import Attributes
 
 _ID = re.compile(r"\d{1,12}(?:\.[\w.-]{1,250})?")  # 4[].pbs1 and 4[2].pbs1 are arrays, never ours
@@ -198,6 +198,15 @@ class PBS:
         if answer.code not in (0, words.NO_SUCH_JOB, words.HAS_FINISHED):
             raise Unreachable(f"qstat did not answer: {_said(answer)}")
         return pbs_text.jobs(answer.out)
+
+    def measuring(self, ids: Collection[str], since: datetime) -> list[list[str]]:
+        """The same question as for endings: a job's record tells of both."""
+        return self.accounting("", ids, [], since)
+
+    def parse_measured(self, answer: Answer) -> Mapping[str, Used]:
+        """What the jobs that are still known have used."""
+        found = {job_id: used(job) for job_id, job in self._shown(answer).items()}
+        return {job_id: told for job_id, told in found.items() if told != UNKNOWN}
 
     def cancel(self, ids: Collection[str]) -> list[str]:
         """Qdel for many jobs."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from scripthut.core import units
-from scripthut.core.jobs import Phase, Sighting
+from scripthut.core.jobs import Phase, Sighting, Used
 from scripthut.schedulers import pbs_text
 from scripthut.schedulers import pbs_words as words
 from scripthut.schedulers.pbs_text import Attributes
@@ -30,6 +30,13 @@ def ending(job: Attributes, kind: words.Kind) -> Sighting | None:
     if code < 0:
         return _failed("ENDED", f"PBS ended it with its code {code}", job, ended)
     return _killed(code, job, ended) or _exited(code, ended)
+
+
+def used(job: Attributes) -> Used:
+    """What a job has used by now. Servers look from time to time, and say 0 before the first."""
+    memory = pbs_text.size(job.get("resources_used.mem"))
+    cpu = units.elapsed(job.get("resources_used.cput", ""))
+    return Used(memory or None, float(cpu) if cpu else None)
 
 
 def _killed(code: int, job: Attributes, ended: datetime) -> Sighting | None:

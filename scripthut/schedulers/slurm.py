@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from scripthut.core import units
 from scripthut.core.errors import Refused, Unreachable
-from scripthut.core.jobs import Accepted, Answer, Job, Rejected
+from scripthut.core.jobs import Accepted, Answer, Job, Rejected, Used
 from scripthut.core.queue import Queue
 from scripthut.core.quote import sh
 from scripthut.core.survey import Facts
@@ -126,10 +126,7 @@ class Slurm:
         self, user: str, ids: Collection[str], jobs: Sequence[Job], since: datetime
     ) -> list[list[str]]:
         """A day before `since` is asked too: without a start, sacct looks at today only."""
-        start = (since.astimezone(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S")
-        ask = [*_CLOCK, "sacct", "--noheader", "--parsable", "--allocations"]
-        ask += [f"--delimiter={text.FIELD}", f"--starttime={start}"]
-        ask += [f"--format={','.join(text.ACCOUNT_FIELDS)}"]
+        ask = [*_sacct(text.ACCOUNT_FIELDS, since), "--allocations"]
         names = [job_name(job) for job in jobs]
         by_id = [[*ask, f"--jobs={','.join(part)}"] for part in _parts(sorted(ids))]
         by_name = [[*ask, f"--user={user}", f"--name={','.join(part)}"] for part in _parts(names)]
@@ -138,6 +135,15 @@ class Slurm:
     def parse_accounting(self, answer: Answer) -> list[Row] | None:
         """Only endings that are final, of each job's newest incarnation."""
         return text.ended_rows(answer)
+
+    def measuring(self, ids: Collection[str], since: datetime) -> list[list[str]]:
+        """Of each job all steps are asked for: what was held is told of them alone."""
+        ask = _sacct(text.USED_FIELDS, since)
+        return [[*ask, f"--jobs={','.join(part)}"] for part in _parts(sorted(ids))]
+
+    def parse_measured(self, answer: Answer) -> Mapping[str, Used]:
+        """Each job's largest step, and the time of all of them."""
+        return text.used(answer)
 
     def cancel(self, ids: Collection[str]) -> list[str]:
         """Scancel for many jobs; of a row of an array, only what the row stands for.
@@ -153,6 +159,12 @@ class Slurm:
             raise Unreachable(f"scancel did not reach the scheduler: {text.said(answer)}")
         if answer.code == _PROGRAM_MISSING:
             raise Unreachable(f"scancel was not found on the login node: {text.said(answer)}")
+
+
+def _sacct(fields: Sequence[str], since: datetime) -> list[str]:
+    start = (since.astimezone(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S")
+    ask = [*_CLOCK, "sacct", "--noheader", "--parsable", f"--delimiter={text.FIELD}"]
+    return [*ask, f"--starttime={start}", f"--format={','.join(fields)}"]
 
 
 def _part_of(job_id: str) -> str:

@@ -14,7 +14,7 @@ from functools import partial
 
 from scripthut.core import units
 from scripthut.core.errors import BadAnswer, Unreachable
-from scripthut.core.jobs import Answer, Phase, Sighting
+from scripthut.core.jobs import UNKNOWN, Answer, Phase, Sighting, Used
 from scripthut.core.queue import Listed, Queue, bounded
 from scripthut.schedulers import slurm_words as words
 from scripthut.schedulers.base import Row
@@ -39,6 +39,7 @@ ACCOUNT_FIELDS = (
     *("JobIDRaw", "State", "ExitCode", "Submit", "Start", "End", "Timelimit", "NodeList"),
     "JobName",
 )
+USED_FIELDS = ("JobIDRaw", "MaxRSS", "TotalCPU")
 _INDICES = QUEUE_FIELDS.index("%K")
 _ID = re.compile(r"\d{1,10}")  # 4_1, 4_[2-5%2] and 12+0 are parts of arrays, never ours
 
@@ -70,6 +71,47 @@ def ended_rows(answer: Answer) -> list[Row] | None:
         if _ID.fullmatch(parts[0]) and _stamp(parts) >= _stamp(newest.get(parts[0], [])):
             newest[parts[0]] = parts
     return [row for parts in newest.values() if (row := _accounted(parts)) is not None]
+
+
+def used(answer: Answer) -> dict[str, Used]:
+    """What sacct says jobs have used, by job; nothing of those that it says nothing of.
+
+    Unreachable when it did not answer.
+
+    A job's steps come below it: what it held at most is the most of any, since nobody looked at all
+    of them at once.
+    """
+    if answer.code != 0:
+        raise Unreachable(f"sacct did not answer: {said(answer)}")
+    found: dict[str, Used] = {}
+    for step, held, time in _counted(answer.out.split(FIELD), len(USED_FIELDS)):
+        job_id = step.partition(".")[0]
+        told = Used(_held(held), _processor_time(time))
+        found[job_id] = found.get(job_id, UNKNOWN).or_more(told)
+    return {job_id: told for job_id, told in found.items() if told != UNKNOWN}
+
+
+def _held(text: str) -> int | None:
+    """Bytes in sacct's MaxRSS; None for a step that ended before anybody looked at it.
+
+    >>> [_held(t) for t in ("2976K", "1.50G", "0", "")]
+    [3047424, 1610612736, None, None]
+    """
+    try:
+        return units.memory(text if not text.isdecimal() else f"{int(text) / 1024}K") or None
+    except ValueError:
+        return None
+
+
+def _processor_time(text: str) -> float | None:
+    """Seconds in sacct's TotalCPU.
+
+    >>> [_processor_time(t) for t in ("00:00.058", "01:02:03", "1-00:00:01", "INVALID", "")]
+    [0.058, 3723.0, 86401.0, None, None]
+    """
+    whole, _, part = text.partition(".")
+    seconds = units.elapsed(whole) if ":" in whole else None
+    return None if seconds is None else seconds + (float(f"0.{part}") if part.isdecimal() else 0)
 
 
 def said(answer: Answer) -> str:

@@ -71,6 +71,8 @@ class Task(Base):
     exit_code: Mapped[int | None]
     signal: Mapped[int | None]
     node: Mapped[str | None] = mapped_column(Text)
+    memory_used: Mapped[int | None] = mapped_column(BigInteger)  # bytes at most; None: not known
+    cpu_used: Mapped[float | None]  # seconds of processor time
     reason: Mapped[str | None] = mapped_column(Text)  # a sentence: why it waits, or why it ended
     requeues: Mapped[int] = mapped_column(
         default=0, server_default=text("0")

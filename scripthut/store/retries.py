@@ -29,6 +29,8 @@ CLEAN = MappingProxyType(
         "exit_code": None,
         "signal": None,
         "node": None,
+        "memory_used": None,
+        "cpu_used": None,
         "reason": None,
         "missing_since": None,
         "requeues": 0,

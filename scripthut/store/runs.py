@@ -9,7 +9,9 @@ from datetime import datetime
 from sqlalchemy import Select, Text, cast, func, or_, select, tuple_
 from sqlalchemy.orm import Session, contains_eager
 
+from scripthut.core import endings
 from scripthut.core.errors import NotFound
+from scripthut.core.jobs import Used
 from scripthut.core.layers import Leaf
 from scripthut.core.states import TERMINAL, RunState, State, run_state
 from scripthut.store.models import EventRow, Run, Task, asked
@@ -85,6 +87,14 @@ class TaskRow:
     time_limit: int | None
     progress: float | None = None  # between 0 and 1; None: the task does not say
     progress_text: str | None = None
+    memory_used: int | None = None  # at most; None: not known
+    cpu_used: float | None = None  # seconds of processor time
+
+    @property
+    def efficiency(self) -> float | None:
+        """Which part of its processors' time was used; None: not known, or not over."""
+        used = Used(self.memory_used, self.cpu_used)
+        return endings.efficiency(used, self.cpus, self.started_at, self.finished_at)
 
     @property
     def is_over(self) -> bool:
@@ -166,29 +176,12 @@ _RUN = (
     Run.cpu_seconds,
 )
 _TASK = (
-    Task.id,
-    Task.run_id,
-    Task.n,
-    Task.key,
-    Task.name,
-    Task.state,
-    Task.version,
-    Task.attempt,
-    Task.job_id,
-    Task.exit_code,
-    Task.signal,
-    Task.submitted_at,
-    Task.started_at,
-    Task.finished_at,
-    Task.reason,
-    Task.cancel_asked_at,
-    Task.has_outputs,
-    Task.has_run_summary,
-    asked("cpus"),
-    asked("memory"),
-    asked("time_limit"),
-    Task.progress,
-    Task.progress_text,
+    *(Task.id, Task.run_id, Task.n, Task.key, Task.name, Task.state, Task.version, Task.attempt),
+    *(Task.job_id, Task.exit_code, Task.signal),
+    *(Task.submitted_at, Task.started_at, Task.finished_at, Task.reason, Task.cancel_asked_at),
+    *(Task.has_outputs, Task.has_run_summary),
+    *(asked("cpus"), asked("memory"), asked("time_limit")),
+    *(Task.progress, Task.progress_text, Task.memory_used, Task.cpu_used),
 )
 
 

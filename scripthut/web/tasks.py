@@ -21,6 +21,7 @@ from flask.typing import ResponseReturnValue
 from scripthut.clock import utcnow
 from scripthut.core import env
 from scripthut.core.endings import Ended, Ending, ending
+from scripthut.core.jobs import Used
 from scripthut.core.lines import lines
 from scripthut.core.mask import without_secrets
 from scripthut.core.spec import TaskSpec
@@ -120,7 +121,9 @@ def why(task: Task) -> Ending | None:
     """Why a task did not complete; None for one that did, or may yet."""
     spec = TaskSpec.stored(task.spec)
     known = (task.state, task.reason, task.exit_code, task.signal)
-    return ending(Ended(*known, task.started_at, task.finished_at, spec.time_limit, spec.memory))
+    asked = (spec.time_limit, spec.memory, spec.cpus)
+    used = Used(task.memory_used, task.cpu_used)
+    return ending(Ended(*known, task.started_at, task.finished_at, *asked, used))
 
 
 def last_words(task: Task) -> tuple[str, str]:

@@ -1,11 +1,13 @@
 """A real Slurm that stops answering, forgets, and keeps jobs waiting."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from scripthut.backends.cluster import UNHEARD, ClusterBackend
+from scripthut.backends.measuring import PAUSE
 from scripthut.core import paths
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Answer, Job, Observation, Phase, Resources, Sighting, Watch
@@ -191,3 +193,38 @@ def test_a_foreign_job_with_our_old_id_is_neither_seen_nor_cancelled(there: Plac
     there.backend.cancel([ours])
     assert there.look([running]).sightings[running.token].phase is Phase.RUNNING
     there.backend.cancel([running])
+
+
+HUNGRY = "python3 -c 'import time; x = bytearray({} << 20); time.sleep({})'"
+
+
+def test_the_accounting_tells_what_an_ended_job_has_used(there: Place) -> None:
+    jobs = there.submit(there.job(0, HUNGRY.format(60, 3)), there.job(1, HUNGRY.format(300, 60)))
+    there.until_ended(jobs)
+    before = there.backend.commands
+    watches = [Watch(job, live=False, measure=True) for job in jobs]
+    deadline = time.monotonic() + 30
+    while len(seen := there.backend.observe(watches).used) < len(jobs):
+        assert time.monotonic() < deadline, seen
+    held = [seen[job.token].memory or 0 for job in jobs]
+    assert 60 << 20 <= held[0] < 100 << 20
+    assert held[1] > 100 << 20  # what it was ended for
+    assert (seen[jobs[0].token].cpu or 0) > 0
+    assert there.backend.commands - before >= 1
+
+
+def test_an_accounting_that_is_down_is_not_asked_what_was_used(
+    there: Place, slurm: Cluster, clock: Clock
+) -> None:
+    (job,) = there.submit(there.job(0, "true"))
+    there.until_ended([job])
+    slurm.fault("dbd-stop")
+    watch = Watch(job, live=False, measure=True)
+    assert there.backend.observe([watch]).used == {}
+    slurm.mend()
+    assert there.backend.observe([watch]).used == {}
+    clock.now += PAUSE
+    deadline = time.monotonic() + 30
+    while job.token not in there.backend.observe([watch]).used:
+        assert time.monotonic() < deadline
+        clock.now += PAUSE

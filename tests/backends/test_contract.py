@@ -451,3 +451,15 @@ def test_pieces_beyond_what_one_look_brings_are_left_for_another(place: Place) -
     much = [Piece(job, Area.OUTPUT, b"x", 0, 8 * 1024**2)] * 3
     assert set(place.backend.read_pieces(much)) == {0, 1, 2}
     assert set(place.backend.read_pieces([Piece(job, Area.OUTPUT, b"x", 0, 17 * 1024**2)])) == set()
+
+
+BUSY = "python3 -c 'import time; x = bytearray(60 << 20)\nwhile time.process_time() < 1: pass'"
+
+
+def test_what_a_job_used_of_its_processors_stands_in_its_note(place: Place) -> None:
+    (job,) = place.submit(place.job(0, f"{BUSY}; exit 4"))
+    note = place.until_ended([job]).notes.get(job.token)
+    used = note_of(place.until([job], lambda seen: job.token in seen.notes), job).used
+    assert note is None or note.used == used
+    assert used.cpu is not None
+    assert 0.9 <= used.cpu < 30

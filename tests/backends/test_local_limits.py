@@ -182,3 +182,21 @@ def test_a_task_that_starts_at_once_is_told_with_its_own_process(here: Place) ->
     assert isinstance(answer, Accepted)
     assert answer.job_id[0].isdigit()
     here.until_ended([job])
+
+
+def test_what_a_task_held_at_most_is_known_of_long_ones_and_short_ones(here: Place) -> None:
+    holds = "import time; x = bytearray({} << 20); time.sleep({})"
+    jobs = here.submit(
+        asking(here, 0, f'python3 -c "{holds.format(80, 0)}"'),
+        asking(
+            here,
+            1,
+            f'python3 -c "{holds.format(60, 3)}" & python3 -c "{holds.format(70, 3)}"; wait',
+        ),
+    )
+    seen = here.until_ended(jobs).sightings
+    short, long = (seen[job.token].used.memory or 0 for job in jobs)
+    assert 80 * MIB <= short < 130 * MIB
+    assert 130 * MIB <= long < 230 * MIB
+    again = Place(backend(), lambda _: backend()).look(jobs).sightings
+    assert again[jobs[1].token].used == seen[jobs[1].token].used

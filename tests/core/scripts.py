@@ -46,9 +46,12 @@ class Node:
             paths=paths.for_task(logs, "abcdefgh", "sim.1", 1, TOKEN),
         )
 
-    def start(self, job: Job, job_id: str = "7", is_login: bool = False) -> "subprocess.Popen[str]":
+    def start(
+        self, job: Job, job_id: str = "7", is_login: bool = False, before: str = ""
+    ) -> "subprocess.Popen[str]":
+        """`before`: a line of bash that is run in the job's process before its script."""
         file = self.home / f"job{job_id}.sh"
-        file.write_text(script(job, ["# a line"], is_login), encoding="utf-8")
+        file.write_text(before + script(job, ["# a line"], is_login), encoding="utf-8")
         env = {"HOME": str(self.home), "PATH": os.environ["PATH"], "SCRIPTHUT_JOB_ID": job_id}
         # As a scheduler starts it: what started the tests may ignore signals (nohup, a pipeline).
         start = ["env", "--default-signal=HUP,INT,TERM", "bash"]

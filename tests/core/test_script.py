@@ -369,3 +369,36 @@ def test_a_cancelled_command_is_no_late_one(node: Node) -> None:
     os.killpg(process.pid, signal.SIGTERM)
     ended = node.end(job, process)
     assert (ended.note["code"], ended.note["late"]) == ("143", "0")
+
+
+def test_the_note_says_how_much_processor_time_all_that_was_started_used(node: Node) -> None:
+    busy = "i=0; while [ $i -lt 60000 ]; do i=$((i + 1)); done"
+    ended = node.run(node.job(f"bash -c '{busy}'; ({busy}); exit 0"))
+    assert 50 < int(ended.note["cpu_ms"]) < 60_000
+    assert ended.note["memory"] == ""  # its cgroup holds others, too
+
+
+MEMORY = Path("/sys/fs/cgroup/memory")
+
+
+def test_the_note_says_what_a_job_with_a_cgroup_of_its_own_held(node: Node) -> None:
+    mine = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    ours = [path for _, kind, path in mine if kind == "memory"]
+    if not ours or os.geteuid() != 0:
+        pytest.skip("needs root and the first kind of cgroups")
+    group = MEMORY / ours[0].lstrip("/") / "job_4711"
+    (group / "step").mkdir(parents=True)
+    try:
+        enter = f"echo $$ >{group}/step/cgroup.procs\n"
+        job = node.job("python3 -c 'bytearray(90 << 20)'")
+        process = node.start(job, "4711", before=enter)
+        assert process.communicate(timeout=60) and process.returncode == 0
+        note = dict(
+            line.split("=", 1) for line in Path(job.paths.note).read_text().splitlines()[:-1]
+        )
+        assert 90 << 20 <= int(note["memory"]) < 300 << 20
+        assert int(note["cpu_ms"]) > 0
+    finally:
+        until(lambda: not (group / "step/cgroup.procs").read_text())
+        (group / "step").rmdir()
+        group.rmdir()

@@ -24,6 +24,7 @@ from scripthut.core.jobs import (
     Sighting,
     Token,
     Unreadable,
+    Used,
     Watch,
 )
 from scripthut.core.queue import Queue
@@ -55,6 +56,7 @@ class FakeCluster:
     claimed: dict[Token, str] = field(default_factory=dict)
     writes: bool = False  # every task has written a file
     submitted_when_fetched: list[list[str]] = field(default_factory=list)
+    used: dict[str, Used] = field(default_factory=dict)  # task id -> what the records say
     queue: Queue = field(default_factory=Queue)
     facts: Facts = field(default_factory=Facts)
 
@@ -95,6 +97,11 @@ class FakeCluster:
             {**claims, **{t: job_id for t, job_id in self.claimed.items() if t in wanted}},
             listings=self._listings(wanted) if self.writes else {},
             withdrawn=frozenset(self.withdrawn & wanted),
+            used={
+                watch.job.token: self.used[watch.job.key]
+                for watch in watches
+                if watch.measure and watch.job.key in self.used
+            },
         )
 
     def _listings(self, tokens: Collection[Token]) -> Mapping[Token, Listing]:

@@ -1,11 +1,12 @@
 """The engine over a simulated cluster: nothing lost, nothing twice, silence proves nothing."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select, update
 
-from scripthut.core.jobs import Rejected
+from scripthut.core.jobs import Rejected, Used
 from scripthut.store import lease, orders
 from scripthut.store.models import EventRow, Lease, Run, Task
 from tests.engine.world import World
@@ -275,3 +276,17 @@ def test_what_may_start_next_does_not_wait_for_what_was_written(world: World) ->
     world.cluster.ends("a")
     world.turn()
     assert world.cluster.submitted_when_fetched == [["a", "b"]]
+
+
+def test_what_a_task_used_is_the_most_that_its_note_and_the_records_know(world: World) -> None:
+    world.run({"a": [], "b": []})
+    world.turn()
+    world.cluster.ends("a", "b")
+    token = world.task("a").token
+    world.cluster.notes[token] = replace(world.cluster.notes[token], used=Used(2**30, 3.5))
+    world.cluster.used = {"a": Used(2**31, 2.0), "b": Used(5, None)}
+    world.turn()
+    assert (world.task("a").memory_used, world.task("a").cpu_used) == (2**30, 3.5)
+    world.turn()
+    assert (world.task("a").memory_used, world.task("a").cpu_used) == (2**31, 3.5)
+    assert (world.task("b").memory_used, world.task("b").cpu_used) == (5, None)

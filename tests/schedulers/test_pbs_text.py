@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripthut.core.errors import BadAnswer, Unreachable
-from scripthut.core.jobs import Answer, Phase, Sighting
+from scripthut.core.jobs import Answer, Phase, Sighting, Used
 from scripthut.schedulers.pbs import PBS
 from scripthut.schedulers.pbs_words import OLD_PRO, ON_SLURM, PRO, STATES, TORQUE
 from tests.schedulers.test_slurm_text import plain
@@ -209,3 +209,14 @@ def test_text_in_a_job_s_environment_is_not_taken_for_the_job_s_state() -> None:
     value = "PBS_O_X=1,ODD=a\nb\n    job_state = F\nJob Id is mine"
     text = text_of(job_state="R", Variable_List=value, comment="Job run")
     assert one(text).phase is Phase.RUNNING
+
+
+def test_what_jobs_have_used_is_told_where_the_server_has_looked() -> None:
+    text = (CAPTURED / "openpbs" / "qstat_endings_of_many_kinds.txt").read_text()
+    told = PBS(kind=OLD_PRO).parse_measured(Answer(153, text, ""))
+    assert Used(6448 * 1024, None) in told.values()
+    assert all(used.memory for used in told.values())  # those with 0 were not looked at
+    busy = text_of(job_state="F", resources_used__cput="01:00:02", resources_used__mem="75488kb")
+    assert PBS(kind=OLD_PRO).parse_measured(Answer(0, busy, "")) == {
+        "20.pbs1": Used(75488 * 1024, 3602.0)
+    }

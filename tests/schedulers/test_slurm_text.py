@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripthut.core.errors import BadAnswer, Unreachable
-from scripthut.core.jobs import Answer, Phase
+from scripthut.core.jobs import Answer, Phase, Used
 from scripthut.schedulers.base import Row
 from scripthut.schedulers.slurm import Slurm
 from scripthut.schedulers.slurm_words import ENDS, PHASES, REASONS, why
@@ -143,3 +143,19 @@ def test_a_word_of_a_newer_slurm_is_never_an_ending() -> None:
 def test_an_ending_without_a_time_is_not_final() -> None:
     fields = ["7", "FAILED", "None", "1", "2", "N/A", "1:00:00", "n1", "(null)", *REST]
     assert SLURM.parse_queue(Answer(0, "\x1e" + "\x1f".join(fields) + "\x1e\n", "")) == []
+
+
+def test_what_jobs_have_used_is_the_most_of_their_steps() -> None:
+    """The last column tells of all steps in the job's own row."""
+    told = SLURM.parse_measured(Answer(0, (CAPTURED / "used_of_ended_jobs.txt").read_text(), ""))
+    assert told == {
+        "37": Used(194012 * 1024, 0.002),  # ended for its memory, by one look at it
+        "38": Used(195372 * 1024, 0.211),  # a step of srun's
+        "39": Used(None, 0.002),  # over before anybody looked
+        "43": Used(2900 * 1024, 93784.5),
+    }
+
+
+def test_an_accounting_that_failed_tells_of_no_use() -> None:
+    with pytest.raises(Unreachable, match="sacct did not answer: cannot be reached"):
+        SLURM.parse_measured(Answer(1, "", "sacct: error: cannot be reached"))
