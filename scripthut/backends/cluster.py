@@ -1,6 +1,5 @@
 """A cluster: a scheduler's dialect and a transport to its login node, together a backend."""
 
-import base64
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +8,8 @@ from pathlib import PurePosixPath
 from scripthut.backends import facts, node, node_work
 from scripthut.backends.match import choose
 from scripthut.backends.measuring import Measuring, submitted_since
-from scripthut.core.errors import Refused, Unreachable
+from scripthut.backends.submitting import BATCH_SECONDS, Submissions, preview
+from scripthut.core.errors import Unreachable
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
     Accepted,
@@ -27,16 +27,13 @@ from scripthut.core.jobs import (
     Watch,
 )
 from scripthut.core.judge import SIGNALLED
-from scripthut.core.script import script
 from scripthut.core.survey import Facts, Surveyed, Wish
 from scripthut.schedulers.base import Dialect, Row
 from scripthut.transports.base import Transport
 
 QUEUE_SECONDS = 25  # Slurm's own limit for a controller that hangs is 10
 ACCOUNTING_SECONDS = 20  # sacct has none of its own
-SUBMIT_SECONDS = 60  # for one job
 OBSERVE_SECONDS = 90  # for all of a look, listings included
-BATCH_SECONDS = 300  # for all submissions of one command
 UNHEARD = 30.0  # a job without an id, absent for so long, is looked for in the accounting
 PAUSE = 30.0  # accounting that did not answer is left alone for so long
 NO_ACCOUNTING = 600.0  # "there is none" is believed for so long
@@ -68,6 +65,7 @@ class ClusterBackend:
         self._transport = transport
         self._limits = limits or OutputLimits()
         self._now = now
+        self._submissions = Submissions(transport, now)
         self._turn = 0
         self._queued: dict[Token, frozenset[str]] = {}  # ids in the queue, when last looked
         self._absent_since: dict[Token, float] = {}  # jobs without an id
@@ -101,50 +99,12 @@ class ClusterBackend:
             self._dialect = self._dialect.introduced(node.understand(told).ran["kind"])
 
     def submit(self, jobs: Sequence[Job]) -> Mapping[Token, Accepted | Rejected]:
-        """See backends/base.py. One command for up to 200 jobs."""
+        """See backends/base.py. One command for up to 200 submissions; an array is one."""
         self._meet()
-        answers: dict[Token, Accepted | Rejected] = {}
-        requests = []
-        for job in jobs:
-            try:
-                requests.append(self._submission(job))
-            except Refused as error:
-                answers[job.token] = Rejected(str(error))
-        for part in node.batches(requests):
-            try:
-                told = node.ask(self._transport, {"submits": part}, BATCH_SECONDS)
-            except Unreachable:
-                if not answers:
-                    raise
-                return answers  # nobody knows of this part; what is known must not be lost
-            answers |= self._submitted(told)
-        return answers
-
-    def _submission(self, job: Job) -> node.Record:
-        text = self.preview(job)
-        file = self._dialect.script_file(job)
-        return {
-            "token": job.token,
-            "argv": self._dialect.submit(job),
-            "script": base64.b64encode(text.encode("utf-8", "replace")).decode(),
-            "file": None if file is None else str(file),
-            "directories": sorted({str(job.paths.out.parent), str(job.paths.err.parent)}),
-            "state": str(job.paths.state),
-            "timeout": SUBMIT_SECONDS,
-        }
-
-    def _submitted(self, told: Sequence[node.Record]) -> dict[Token, Accepted | Rejected]:
-        answers: dict[Token, Accepted | Rejected] = {}
-        for record in told:
-            if "skipped" in record:
-                why = "the scheduler takes submissions too slowly for all at once"
-                answers[record["skipped"]] = Rejected(why, wait=True)
-            elif "submitted" in record:
-                answer = self._dialect.parse_submit(node.answer_of(record))
-                if answer is not None:
-                    answers[record["submitted"]] = answer
-                if isinstance(answer, Accepted):
-                    self._queued[record["submitted"]] = frozenset({answer.job_id})
+        answers = self._submissions.submit(self._dialect, jobs)
+        for token, answer in answers.items():
+            if isinstance(answer, Accepted):
+                self._queued[token] = frozenset({answer.job_id})
         return answers
 
     def observe(self, watches: Sequence[Watch]) -> Observation:
@@ -369,7 +329,7 @@ class ClusterBackend:
 
     def preview(self, job: Job) -> str:
         """See backends/base.py."""
-        return script(job, self._dialect.directives(job), self._dialect.login_shell)
+        return preview(self._dialect, job)
 
     def read(self, paths: Mapping[str, str], most: int) -> Mapping[str, bytes | Unreadable]:
         """See backends/base.py."""

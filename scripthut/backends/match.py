@@ -37,11 +37,14 @@ def _first(rows: Sequence[Row]) -> Row | None:
     return min(rows, key=lambda row: number(row.sighting.job_id), default=None)
 
 
-def number(job_id: str) -> int:
-    """The number of a job; PBS adds the name of its server, which may have several.
+def number(job_id: str) -> tuple[int, int]:
+    """The number of a job, and its index in an array, else -1.
 
-    >>> number("12.pbs1.example.org"), number("12"), number("job:")
-    (12, 12, -1)
+    PBS adds the name of its server, which may have several.
+
+    >>> number("12.pbs1.example.org"), number("12"), number("12_7"), number("job:")
+    ((12, -1), (12, -1), (12, 7), (-1, -1))
     """
-    digits = job_id.partition(".")[0]
-    return int(digits) if digits.isdecimal() else -1
+    digits, _, index = job_id.partition(".")[0].partition("_")
+    known = int(digits) if digits.isdecimal() else -1
+    return known, int(index) if index.isdecimal() else -1

@@ -19,10 +19,10 @@ from scripthut.clock import utcnow
 from scripthut.config import Config, environment, resolve
 from scripthut.core.jobs import Watch
 from scripthut.core.legacy import EXTERNAL, OldRun
+from scripthut.core.tokens import token
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.collect import collect
 from scripthut.engine.jobs import job_of
-from scripthut.ids import token
 from scripthut.store import importing, outputs, tasks
 from scripthut.store.db import Database
 from scripthut.store.importing import Place

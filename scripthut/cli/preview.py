@@ -23,9 +23,10 @@ from scripthut.core.document import parse as parse_document
 from scripthut.core.errors import Conflict, HutError, Refused
 from scripthut.core.jobs import Job, Resources, Watch
 from scripthut.core.states import Event
+from scripthut.core.tokens import token
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.collect import collect
-from scripthut.ids import new_run_id, token
+from scripthut.ids import new_run_id
 from scripthut.store import runs, tasks
 from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database

@@ -83,6 +83,7 @@ class Job:
     job_id: str | None = None  # the scheduler's id; None while it is not known
     submitted_at: datetime | None = None  # when the intent to submit was committed
     void_note: datetime | None = None  # the end in an exit note that an earlier run left
+    array: bool = False  # may be submitted with others alike as one array
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from scripthut.core.causes import Cause
 from scripthut.core.spec import Retry, TaskSpec
 
 LONGEST = 86400  # seconds between two attempts
-MOST = 35  # attempts: one character of the token, see ids.token
+MOST = 35  # attempts: one character of the token, see core.tokens
 
 WORDS: Mapping[Cause, str] = {
     Cause.NODE_FAILURE: "its node failed",

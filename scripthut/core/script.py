@@ -6,7 +6,7 @@ a trap, a heredoc mark) can keep the frame from writing the note.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from scripthut.core import units
@@ -34,7 +34,7 @@ hut_die() {
   exit 1
 }
 hut_node=${SLURMD_NODENAME:-$(uname -n)}
-hut_id=${SLURM_JOB_ID:-${PBS_JOBID:-${SCRIPTHUT_JOB_ID:-}}}
+hut_id=${hut_element:-${SLURM_JOB_ID:-${PBS_JOBID:-${SCRIPTHUT_JOB_ID:-}}}}
 [ -n "$hut_id" ] || hut_die "no job id: submit this script to the scheduler"
 mkdir -p -m 700 -- "$hut_state" || hut_die "cannot make the state directory $hut_state"
 if ! ln -sn -- "job:$hut_id" "$hut_claim" 2>/dev/null; then
@@ -95,6 +95,23 @@ hut_finish() {
     mv -f -- "$hut_note.$hut_id.tmp" "$hut_note"
   exit "$hut_code"
 }
+"""
+
+# An element of an array opens its logs itself, since the scheduler knows one pattern for all.
+_LOGS = r"""
+hut_closed=
+exec >>"$hut_out" 2>>"$hut_err" || hut_closed=1
+"""
+_NO_SUCH_ELEMENT = r"""
+*) printf 'scripthut: this array has no task %s\n' "$hut_index" >&2; exit 1 ;;
+esac
+"""
+_IF_CLOSED = r"""
+if [ -n "$hut_closed" ]; then
+  printf 'cannot open its log file %s or %s' "$hut_out" "$hut_err" >"$hut_note.$hut_id.why"
+  hut_code=1
+  hut_finish
+fi
 """
 
 _PLACES = r"""
@@ -183,18 +200,73 @@ def script(job: Job, directives: Sequence[str], shell_is_login: bool) -> str:
 
     Refused, with a sentence, when something in the job cannot stand in a script.
     """
+    text = _head(job, directives, shell_is_login) + "hut_element=\n" + _lines(_values(job))
+    text += _CLAIM + _PLACES + _body(job, _own(job.env.values()), [_exported(_settings(job))])
+    text += _CHILD
+    return _whole(job, text)
+
+
+def array_script(
+    jobs: Mapping[int, Job], directives: Sequence[str], shell_is_login: bool, element: Sequence[str]
+) -> str:
+    """One script for jobs that are alike, by their indices: each element does its own job's work.
+
+    What differs from job to job stands in one `case`, so a large array is still a small script.
+    `element`: lines that set `hut_index` and `hut_element`, the id of the element. The jobs have
+    the same `init`, the same timeout or none, and commands that are not long. Refused as above.
+    """
+    first = next(iter(jobs.values()))
+    values = {index: _values(job) | _log_files(job) for index, job in jobs.items()}
+    settings = {index: _settings(job) for index, job in jobs.items()}
+    same, shared = _shared(list(values.values())), _shared(list(settings.values()))
+    cases = [
+        f"{index})\n{_lines(_without(values[index], same))}"
+        f"hut_task() {{\n{_exported(_without(settings[index], shared))}\n:\n}}\n;;"
+        for index in jobs
+    ]
+    text = _head(first, directives, shell_is_login) + "\n".join([*element, ""])
+    text += "case $hut_index in\n" + "\n".join(cases)
+    text += "\n" + _NO_SUCH_ELEMENT
+    text += _lines(same) + _LOGS + _CLAIM + _IF_CLOSED + _PLACES
+    own = _own(value for job in jobs.values() for value in job.env.values())
+    text += _body(first, own, ["  hut_task", _exported(shared)]) + _CHILD
+    return _whole(first, text)
+
+
+def _shared(some: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """What all of them say alike."""
+    first, *rest = some
+    return {k: v for k, v in first.items() if all(other.get(k) == v for other in rest)}
+
+
+def _without(some: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+    return {name: word for name, word in some.items() if name not in known}
+
+
+def _head(job: Job, directives: Sequence[str], shell_is_login: bool) -> str:
     head = ["#!/bin/bash -l" if shell_is_login else "#!/bin/bash", *directives]
     if any("\n" in line or "\r" in line for line in head):
         raise Refused(f"task {job.key!r}: a value for the scheduler holds a line break")
-    text = "\n".join(head) + "\n" + (_LOGIN if shell_is_login else "set +eu\n")
-    text += _assignments(job) + _CLAIM + _PLACES + _body(job) + _CHILD
+    return "\n".join(head) + "\n" + (_LOGIN if shell_is_login else "set +eu\n")
+
+
+def _whole(job: Job, text: str) -> str:
     text += (_TIMER if job.timeout else "") + _WAIT
     if "\0" in text:
         raise Refused(f"task {job.key!r}: its command or environment holds a NUL character")
     return text
 
 
-def _assignments(job: Job) -> str:
+def _lines(values: Mapping[str, str]) -> str:
+    return "".join(f"{name}={word}\n" for name, word in values.items())
+
+
+def _log_files(job: Job) -> dict[str, str]:
+    return {"hut_out": _word(str(job.paths.out)), "hut_err": _word(str(job.paths.err))}
+
+
+def _values(job: Job) -> dict[str, str]:
+    """What the frame must know of a job, as words for a shell."""
     paths = job.paths
     values = {
         "hut_token": job.token,
@@ -213,12 +285,12 @@ def _assignments(job: Job) -> str:
     if job.timeout:
         values["hut_timeout"] = str(job.timeout)
         values["hut_late"] = f"It ran longer than its timeout of {units.clock(job.timeout)}"
-    lines = [f"{name}={_word(value)}" for name, value in values.items()]
-    return "\n".join([*lines, f"hut_dir={_directory(job.working_dir)}", ""])
+    words = {name: _word(value) for name, value in values.items()}
+    return words | {"hut_dir": _directory(job.working_dir)}
 
 
-def _body(job: Job) -> str:
-    """The part that runs in a subshell: the task's environment must not touch the frame's."""
+def _settings(job: Job) -> dict[str, str]:
+    """The variables that a job is given, as words for its own shell. Refused for bad names."""
     exports: dict[str, Value] = {
         **job.env,
         "SCRIPTHUT_OUTPUT_DIR": str(job.paths.outputs),
@@ -230,9 +302,21 @@ def _body(job: Job) -> str:
     wrong = [name for name in exports if not _NAME.fullmatch(name)]
     if wrong:
         raise Refused(f"task {job.key!r}: {wrong[0]!r} cannot be the name of a variable")
+    return {name: _assigned(value) for name, value in exports.items()}
+
+
+def _exported(settings: Mapping[str, str]) -> str:
+    return "\n".join(f"  export {name}={word}" for name, word in settings.items())
+
+
+def _body(job: Job, own: Sequence[str], exports: Sequence[str]) -> str:
+    """The part that runs in a subshell: the task's environment must not touch the frame's.
+
+    `own`: the job's own variables, taken before `exports` sets any.
+    """
     lines = [_INIT.strip("\n")] if job.init else []
-    lines += [f"  hut_own_{name}=${{{name}-}}" for name in _own(exports.values())]
-    lines += [f"  export {name}={_assigned(value)}" for name, value in exports.items()]
+    lines += [f"  hut_own_{name}=${{{name}-}}" for name in own]
+    lines += exports
     short = len(job.command.encode("utf-8", "replace")) <= _LARGEST_WORD
     run = '-c "$hut_command" "$hut_key"' if short else "<(printf '%s\\n' \"$hut_command\")"
     options = '${hut_set:+"-$hut_set"} ' if job.init else ""

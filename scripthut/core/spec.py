@@ -147,6 +147,7 @@ class TaskSpec(BaseModel):
     timeout: Seconds | None = None  # that the command itself may run, on every backend
     gres: Line | None = None
     extra_args: list[Line] = []
+    array: bool = False
     output_file: Line | None = None
     error_file: Line | None = None
     env: list[EnvRule] = []

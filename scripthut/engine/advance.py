@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from scripthut import ids
+from scripthut.core import tokens
 from scripthut.core.env import Resolved
 from scripthut.core.graph import Node, cascade, ready
 from scripthut.core.paths import log_dir
@@ -23,6 +23,7 @@ _T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 AT_ONCE = 100  # tasks claimed in one cycle: one command submits them
+ARRAYS_AT_ONCE = 1000  # with those that one submission can carry as an array
 
 
 def advance(
@@ -48,10 +49,15 @@ def advance(
         shares = allot(rest, _claimants(own, can_start, live))
         can_start |= {run.id: can_start[run.id][: shares[run.id]] for run in own}
     claimants = _claimants(runs, can_start, live)
-    free = min(cap - sum(live.values()), AT_ONCE)
-    shares = allot(free, claimants)
+    free = min(cap - sum(live.values()), ARRAYS_AT_ONCE)
+    shares = allot(min(free, AT_ONCE), claimants)
     chosen = [node.id for run in runs for node in can_start[run.id][: shares[run.id]]]
-    return _claim(hands, chosen, now) if chosen else ()
+    if free > AT_ONCE:
+        shares = allot(free, claimants)
+        more = [node.id for run in runs for node in can_start[run.id][: shares[run.id]]]
+        with hands.reading() as session:
+            chosen += sorted(store.of_arrays(session, set(more) - set(chosen)))
+    return [task for part in _parts(chosen) for task in _claim(hands, part, now)]
 
 
 def _claimants(
@@ -127,7 +133,7 @@ def _claim(hands: Hands, chosen: Sequence[int], now: datetime) -> Sequence[Task]
 def _claim_one(session: Session, task: Task, given: Resolved, now: datetime) -> bool:
     facts = {
         "env": given.kept(),
-        "token": ids.token(task.run_id, task.n, task.attempt),
+        "token": tokens.token(task.run_id, task.n, task.attempt),
         "submitted_at": now,
         "job_id": None,
         "reason": None,  # `missing_since` stays: an earlier submission may still arrive

@@ -2,8 +2,7 @@
 
 from pathlib import PurePosixPath
 
-from scripthut import ids
-from scripthut.core import paths
+from scripthut.core import paths, tokens
 from scripthut.core.jobs import Job, Resources
 from scripthut.core.spec import TaskSpec
 from scripthut.store import env
@@ -20,7 +19,7 @@ def job_of(task: Task, home: PurePosixPath, attempt: int | None = None) -> Job:
     run, spec = task.run, TaskSpec.stored(task.spec)
     place = directory(task)
     logs = absolute(run.log_dir, "~", home) if run.log_dir else paths.log_dir(home, run.name)
-    token = (task.token if is_present else None) or ids.token(run.id, task.n, attempt)
+    token = (task.token if is_present else None) or tokens.token(run.id, task.n, attempt)
     where = paths.for_task(
         logs,
         run.id,
@@ -56,6 +55,7 @@ def job_of(task: Task, home: PurePosixPath, attempt: int | None = None) -> Job:
         job_id=task.job_id if is_present else None,
         submitted_at=task.submitted_at,
         void_note=task.void_note,
+        array=spec.array,
     )
 
 

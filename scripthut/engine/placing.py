@@ -7,9 +7,8 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
-from scripthut import ids
 from scripthut.config import Config
-from scripthut.core import folders
+from scripthut.core import folders, tokens
 from scripthut.core.errors import NotFound
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.graph import ready
@@ -150,7 +149,7 @@ def end_run(reading: Doing, writing: Doing, run_id: str, why: str, now: datetime
     for at in range(0, len(doomed), AT_ONCE):
         with writing() as session:
             for task in tasks.by_ids(session, doomed[at : at + AT_ONCE]):
-                token = ids.token(task.run_id, task.n, task.attempt)
+                token = tokens.token(task.run_id, task.n, task.attempt)
                 if tasks.move(session, task, Event.CLAIMED, now, {"token": token}):
                     tasks.move(session, task, Event.REFUSED, now, {"reason": why})
 

@@ -45,11 +45,42 @@ def check_extra(key: str, given: Sequence[str], refused: Collection[str]) -> Non
             )
 
 
+class Arrays(Protocol):
+    """How a scheduler takes many jobs that are alike at once, as the elements of one array."""
+
+    def array_question(self) -> list[str]:
+        """A command that tells how large an array may be."""
+        ...
+
+    def array_limit(self, answer: Answer) -> int:
+        """The first index that no array may have. Unreachable when nobody says."""
+        ...
+
+    def array_directives(self, jobs: Mapping[int, Job]) -> list[str]:
+        """Lines for the head of an array's script."""
+        ...
+
+    def element_lines(self) -> list[str]:
+        """Lines of the script that set `hut_index` and `hut_element`, the element's id."""
+        ...
+
+    def submit_array(self, jobs: Mapping[int, Job]) -> list[str]:
+        """The command that takes the script of jobs by their indices; they are alike."""
+        ...
+
+    def element_id(self, array_id: str, index: int) -> str:
+        """What the scheduler calls an element of an array that it accepted."""
+        ...
+
+
 class Dialect(Protocol):
     """How to speak to one scheduler. Commands are words, never a line for a shell."""
 
     @property
     def login_shell(self) -> bool: ...  # job scripts run in a login shell
+
+    @property
+    def arrays(self) -> Arrays | None: ...  # None: tasks are submitted one by one
 
     def introduction(self) -> list[str]:
         """A command that tells which kind of the scheduler this is; none when it is known."""

@@ -60,6 +60,10 @@ class PBS:
     kind: words.Kind | None = None
     extra: tuple[str, ...] = ()  # words for qsub, of all jobs
 
+    @property
+    def arrays(self) -> None:
+        """None: an array of PBS cannot leave indices out, and Torque's has no rows in the queue."""
+
     def introduction(self) -> list[str]:
         """Every kind of PBS answers this in its own way, without asking its server."""
         return [] if self.kind else ["qstat", "--version"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 
-from scripthut.core import units
+from scripthut.core import tokens, units
 from scripthut.core.errors import Refused, Unreachable
 from scripthut.core.jobs import Accepted, Answer, Job, Rejected, Used
 from scripthut.core.queue import Queue
@@ -15,12 +15,14 @@ from scripthut.core.survey import Facts
 from scripthut.schedulers import slurm_facts
 from scripthut.schedulers import slurm_text as text
 from scripthut.schedulers import slurm_words as words
-from scripthut.schedulers.base import Row, check_extra
+from scripthut.schedulers.base import Arrays, Row, check_extra
 
 _CLOCK = ("env", "TZ=UTC", "SLURM_TIME_FORMAT=%s")  # else times are local and say no zone
+_WHOLE = "SLURM_BITSTR_LEN=0"  # else squeue cuts the list of an array's waiting elements
 _AT_ONCE = 500  # ids in one sacct: far from the longest command line
 _ACCEPTED = re.compile(r"(?:Submitted batch job )?(\d{1,10})(?:;\S+)?(?: on cluster \S+)?")
 _PROGRAM_MISSING = 127
+_ELEMENT = re.compile(r"(\d{1,10})_(\d{1,9})")
 
 
 @dataclass(frozen=True)
@@ -55,20 +57,62 @@ class Slurm:
 
     def submit(self, job: Job) -> list[str]:
         """Sbatch with all options; the script comes on standard input."""
+        names = {"job-name": job_name(job), "comment": job.token}
+        logs = {"output": _log(str(job.paths.out)), "error": _log(str(job.paths.err))}
+        return self._sbatch(job, {**names, **logs})
+
+    @property
+    def arrays(self) -> Arrays:
+        """Slurm takes arrays of any indices."""
+        return self
+
+    def array_question(self) -> list[str]:
+        """The cluster's whole configuration: there is no shorter question."""
+        return ["scontrol", "show", "config"]
+
+    def array_limit(self, answer: Answer) -> int:
+        """MaxArraySize, which is 0 where arrays are switched off."""
+        found = re.search(r"^MaxArraySize\s*=\s*(\d{1,9})\s*$", answer.out, re.MULTILINE)
+        if found is None:
+            raise Unreachable(
+                f"scontrol did not tell how large an array may be: {text.said(answer)}"
+            )
+        return int(found[1])
+
+    def array_directives(self, jobs: Mapping[int, Job]) -> list[str]:
+        """As of a single job."""
+        return [f"# {sh([word])}" for word in self.submit_array(jobs)]
+
+    def element_lines(self) -> list[str]:
+        """An element is known by its array's id: Slurm gives it one of its own only later."""
+        return [
+            "hut_index=$SLURM_ARRAY_TASK_ID",
+            "hut_element=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID",
+        ]
+
+    def submit_array(self, jobs: Mapping[int, Job]) -> list[str]:
+        """Sbatch for all of them. The script opens each element's own logs."""
+        job = next(iter(jobs.values()))
+        names = {"array": tokens.ranges(jobs), "job-name": array_name(job)}
+        logs = {"output": "/dev/null", "error": "/dev/null"}
+        return self._sbatch(job, {**names, "comment": tokens.place(job.token)[0], **logs})
+
+    def element_id(self, array_id: str, index: int) -> str:
+        """As squeue, scancel and sacct call it."""
+        return f"{array_id}_{index}"
+
+    def _sbatch(self, job: Job, names: Mapping[str, str]) -> list[str]:
         asked = job.resources
         memory = None if asked.memory is None else f"{-(-asked.memory // units.MIB)}M"
         limit = None if asked.time_limit is None else units.clock(asked.time_limit)
         options = {
-            "job-name": job_name(job),
-            "comment": job.token,
+            **names,
             "partition": self._partition(asked.partition),
             "account": self.account,
             "cpus-per-task": str(asked.cpus),
             "mem": memory,
             "time": limit,
             "gres": asked.gres,
-            "output": _log(str(job.paths.out)),
-            "error": _log(str(job.paths.err)),
             "open-mode": "append",  # a second job with this token must not empty the first's logs
         }
         given = [*self.extra, *asked.extra]  # before ours, for the last of two counts
@@ -99,6 +143,7 @@ class Slurm:
         form = text.RECORD + text.FIELD.join(text.QUEUE_FIELDS) + text.RECORD
         return [
             *_CLOCK,
+            _WHOLE,
             "squeue",
             "--noheader",
             "--states=all",
@@ -128,6 +173,7 @@ class Slurm:
         """A day before `since` is asked too: without a start, sacct looks at today only."""
         ask = [*_sacct(text.ACCOUNT_FIELDS, since), "--allocations"]
         names = [job_name(job) for job in jobs]
+        names += sorted({array_name(job) for job in jobs if job.array})
         by_id = [[*ask, f"--jobs={','.join(part)}"] for part in _parts(sorted(ids))]
         by_name = [[*ask, f"--user={user}", f"--name={','.join(part)}"] for part in _parts(names)]
         return by_id + by_name
@@ -148,10 +194,16 @@ class Slurm:
     def cancel(self, ids: Collection[str]) -> list[str]:
         """Scancel for many jobs; of a row of an array, only what the row stands for.
 
-        >>> Slurm().cancel(["4_[2-5%2]", "12+0", "7"])
-        ['scancel', '12', '4_[2-5]', '7']
+        >>> Slurm().cancel(["4_[2-5%2]", "12+0", "7", "8_1", "8_2", "8_9"])
+        ['scancel', '12', '4_[2-5]', '7', '8_[1-2,9]']
         """
-        return ["scancel", *sorted({_part_of(job_id) for job_id in ids})]
+        parts = {_part_of(job_id) for job_id in ids}
+        elements: dict[str, set[int]] = {}
+        for match in filter(None, map(_ELEMENT.fullmatch, sorted(parts))):
+            elements.setdefault(match[1], set()).add(int(match[2]))
+            parts.discard(match[0])
+        parts |= {f"{array}_[{tokens.ranges(some)}]" for array, some in elements.items()}
+        return ["scancel", *sorted(parts)]
 
     def parse_cancel(self, answer: Answer) -> None:
         """A job that has ended already is no failure; a controller that does not answer is one."""
@@ -177,9 +229,18 @@ def job_name(job: Job) -> str:
 
     Safe ASCII only, so that sacct's list of names, its tables and its shell never stumble.
     """
-    room = 64 - 1 - len(job.token)
-    shown = re.sub(r"[^A-Za-z0-9._+-]+", "_", job.name)[:room].strip("_-") or "task"
-    return f"{shown} {job.token}"
+    return _name(job.name, job.token)
+
+
+def array_name(job: Job) -> str:
+    """The name of the array that a job is an element of: the run's, and the array's token."""
+    return _name(job.run_name, tokens.place(job.token)[0])
+
+
+def _name(told: str, token: str) -> str:
+    room = 64 - 1 - len(token)
+    shown = re.sub(r"[^A-Za-z0-9._+-]+", "_", told)[:room].strip("_-") or "task"
+    return f"{shown} {token}"
 
 
 def _log(path: str) -> str:

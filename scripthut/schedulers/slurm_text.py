@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from scripthut.core import units
+from scripthut.core import tokens, units
 from scripthut.core.errors import BadAnswer, Unreachable
 from scripthut.core.jobs import UNKNOWN, Answer, Phase, Sighting, Used
 from scripthut.core.queue import Listed, Queue, bounded
@@ -36,25 +36,32 @@ QUEUE_FIELDS = (  # the second line is for people's eyes
     ),
 )
 ACCOUNT_FIELDS = (
-    *("JobIDRaw", "State", "ExitCode", "Submit", "Start", "End", "Timelimit", "NodeList"),
+    *("JobID", "State", "ExitCode", "Submit", "Start", "End", "Timelimit", "NodeList"),
     "JobName",
 )
-USED_FIELDS = ("JobIDRaw", "MaxRSS", "TotalCPU")
-_INDICES = QUEUE_FIELDS.index("%K")
-_ID = re.compile(r"\d{1,10}")  # 4_1, 4_[2-5%2] and 12+0 are parts of arrays, never ours
+USED_FIELDS = ("JobID", "MaxRSS", "TotalCPU")
+_INDICES, _COMMENT = QUEUE_FIELDS.index("%K"), QUEUE_FIELDS.index("%k")
+_ID = re.compile(r"\d{1,10}(?:_\d{1,9})?")  # 12+0 is a part of a heterogeneous job, never ours
+_PART = re.compile(r"(\d{1,10})_(?:(\d{1,9})|\[([^\]%]*)(?:%\d+)?\]?)")  # 4_1, or 4_[2-5,7%2]
 
 
 def queue_rows(answer: Answer) -> list[Row]:
     """The jobs that may be ours. Unreachable when squeue failed, or was cut off."""
-    found = (_queued(parts) for parts in _records(answer) if _ID.fullmatch(parts[0]))
-    return [row for row in found if row is not None]
+    found: list[Row] = []
+    for parts in _records(answer):
+        for element in _elements(parts):
+            is_ours = "_" not in element[0] or element is not parts
+            if is_ours and _ID.fullmatch(element[0]) and (row := _queued(element)):
+                found.append(row)
+    return found
 
 
 def queue_listing(answer: Answer) -> Queue:
     """All jobs, for people."""
     return bounded(
         (_phase(parts[1]), elements(parts[_INDICES]), partial(_listed, parts))
-        for parts in _records(answer)
+        for record in _records(answer)
+        for parts in _elements(record)
     )
 
 
@@ -68,8 +75,11 @@ def ended_rows(answer: Answer) -> list[Row] | None:
         raise BadAnswer("the answer of sacct was cut off")
     newest: dict[str, list[str]] = {}
     for parts in _counted(answer.out.split(FIELD), len(ACCOUNT_FIELDS)):
-        if _ID.fullmatch(parts[0]) and _stamp(parts) >= _stamp(newest.get(parts[0], [])):
-            newest[parts[0]] = parts
+        job_id, array = parts[0], parts[-1].rpartition(" ")[2]
+        is_ours = "_" not in job_id or tokens.element(array, 0) is not None
+        is_newer = _stamp(parts) >= _stamp(newest.get(job_id, []))
+        if is_ours and is_newer and _ID.fullmatch(job_id):
+            newest[job_id] = parts
     return [row for parts in newest.values() if (row := _accounted(parts)) is not None]
 
 
@@ -133,6 +143,30 @@ def _records(answer: Answer) -> Iterator[list[str]]:
             yield parts
 
 
+def _elements(parts: list[str]) -> list[list[str]]:
+    """A record of an array of ours as one for each element; any other as it is.
+
+    What of an array waits is one record; each element gets the token that is its own.
+    """
+    match = _PART.fullmatch(parts[0])
+    array = parts[_COMMENT]
+    if match is None or tokens.element(array, 0) is None:
+        return [parts]
+    try:
+        found = tokens.indices(match[2] or match[3])
+    except ValueError:
+        raise BadAnswer(f"squeue did not tell all elements of {parts[0]}") from None
+    return [_element(parts, match[1], array, index) for index in found]
+
+
+def _element(parts: Sequence[str], array_id: str, array: str, index: int) -> list[str]:
+    own = list(parts)
+    own[0], own[_INDICES] = f"{array_id}_{index}", str(index)
+    own[_COMMENT] = tokens.element(array, index) or ""
+    own[-1] = own[-1].removesuffix(array) + own[_COMMENT]
+    return own
+
+
 def _phase(word: str) -> Phase:
     # A word of a newer Slurm: the job exists, and is no more known than that.
     return words.PHASES.get(word, Phase.WAITING)
@@ -186,6 +220,10 @@ def _queued(parts: Sequence[str]) -> Row | None:
 
 def _accounted(parts: Sequence[str]) -> Row | None:
     job_id, word, code, submitted, start, end, limit, node, name = parts
+    index = job_id.partition("_")[2]
+    if index:
+        named, blank, token = name.rpartition(" ")
+        name = f"{named}{blank}{tokens.element(token, int(index)) or token}"
     raw = Raw(job_id, word, "None", _time(start), _time(end), limit, node, name, "", code)
     row = _row(raw, _time(submitted))
     # A job that the queue no longer has does not wait or run, whatever the accounts still say;

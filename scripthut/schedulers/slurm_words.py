@@ -194,6 +194,7 @@ NOT_NOW = (
     "Disk quota exceeded",
     "No space left on device",
     "Stale file handle",
+    "Invalid job array specification",  # then fewer at once, and in the end one by one
 )
 # The same sentence is printed for too many jobs and for a job too large; only a word of
 # SUBMIT-like limits before it, or none at all, means that waiting helps.

@@ -205,6 +205,12 @@ def by_ids(session: Session, ids: Collection[int]) -> Sequence[Task]:
     return session.scalars(statement.options(contains_eager(Task.run))).all()
 
 
+def of_arrays(session: Session, ids: Collection[int]) -> set[int]:
+    """Which of some tasks may be submitted with others as one array."""
+    is_array = Task.spec["array"].as_boolean()
+    return set(session.scalars(select(Task.id).where(Task.id.in_(ids), is_array)))
+
+
 def to_cancel(session: Session, backend: str, again_before: datetime) -> Sequence[Task]:
     """Live tasks whose cancellation is asked for and not sent, or sent before `again_before`.
 

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from scripthut.core.errors import NotFound
 from scripthut.core.lines import Line, lines
-from scripthut.ids import token
+from scripthut.core.tokens import token
 from scripthut.store import outputs, runs
 from scripthut.store.models import Task
 from scripthut.web.extensions import kept

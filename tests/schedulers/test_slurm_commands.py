@@ -38,9 +38,9 @@ def test_a_plain_job_asks_for_little() -> None:
         "--parsable",
         "--job-name=sim_1 abcdefgh.7pr.12",
         "--comment=abcdefgh.7pr.12",
-        "--cpus-per-task=1",
         "--output=/home/ada/logs/scripthut_abcdefgh_sim.1.out",
         "--error=/home/ada/logs/scripthut_abcdefgh_sim.1.err",
+        "--cpus-per-task=1",
         "--open-mode=append",
     ]
 

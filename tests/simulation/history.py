@@ -14,8 +14,8 @@ from random import Random
 
 from sqlalchemy import delete, insert, select, update
 
-from scripthut import ids
 from scripthut.backends.cluster import ClusterBackend
+from scripthut.core import tokens
 from scripthut.core.document import parse
 from scripthut.core.errors import Conflict
 from scripthut.core.jobs import OutputLimits
@@ -139,7 +139,7 @@ class Histories:
         """The scheduler takes a submission: what its task needs must have completed."""
         run_id, n = token.split(".")[:2]
         for dep in self.shapes[run_id][int(n, 36)]:
-            attempts = [ids.token(run_id, dep, attempt) for attempt in range(1, MOST + 1)]
+            attempts = [tokens.token(run_id, dep, attempt) for attempt in range(1, MOST + 1)]
             if "ok" not in {self.cluster.ended.get(attempt) for attempt in attempts}:
                 self.wrong.append(f"{token} was submitted before task {dep} completed")
 
@@ -216,7 +216,7 @@ class Histories:
         tasks = self.tasks()
         states = {(task.run_id, task.key): task.state for task in tasks}
         for task in tasks:
-            token = ids.token(task.run_id, task.n, task.attempt)
+            token = tokens.token(task.run_id, task.n, task.attempt)
             said, truth = task.state, self.cluster.ended.get(token, NEVER)
             is_held = any(states[task.run_id, dep] in WAITING for dep in task.deps)
             if said is State.PENDING and is_held and truth == NEVER:

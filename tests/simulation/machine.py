@@ -129,6 +129,10 @@ class Language:
     def introduction(self) -> list[str]:
         return []
 
+    @property
+    def arrays(self) -> None:
+        """None: it is not spoken to so."""
+
     def introduced(self, answer: Answer) -> "Language":
         return self
 
