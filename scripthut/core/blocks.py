@@ -56,7 +56,7 @@ def cells(row: str) -> list[str]:
     ['a', '`b | c`']
     """
     row = row.strip().removeprefix("|")
-    parts = re.split(r"(?<!\\)\|", row)
+    parts = row.split("|") if "\\" not in row else re.split(r"(?<!\\)\|", row)
     if len(parts) > 1 and not parts[-1].strip():
         parts.pop()
     return [part.strip().replace("\\|", "|") for part in parts]

@@ -5,7 +5,8 @@ import xml.etree.ElementTree as etree
 from collections.abc import Callable
 
 from markdown import Markdown
-from markdown.inlinepatterns import InlineProcessor
+from markdown.inlinepatterns import InlineProcessor, Pattern
+from markdown.treeprocessors import InlineProcessor as Reader
 from markdown.util import AtomicString, code_escape
 
 Element = etree.Element
@@ -15,7 +16,7 @@ Hold = Callable[[str, bool], str]
 """(formula, whether it stands on lines of its own) -> the text that stands for it."""
 
 PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
-_PLAIN = re.compile(r"[^\\`*_\[\]<&~$@]*")
+_MARK = re.compile(r"[\\`*_\[\]<&~$@]")
 _ADDRESS = re.compile(r"://|www\.|mailto:|xmpp:")
 
 _OUTSIDE = "?!.,:*_~'\""  # belongs to the sentence when it stands at the end of an address
@@ -39,18 +40,55 @@ class Plain(AtomicString):
 
 def is_plain(text: str) -> bool:
     """Whether a text, line breaks aside, says the same in Markdown and without it."""
-    return _PLAIN.fullmatch(text) is not None and not _ADDRESS.search(text)
+    if _MARK.search(text):
+        return False
+    return (":" not in text and "www." not in text) or not _ADDRESS.search(text)
 
 
 def set_text(element: Element, lines: list[str]) -> Element:
     """Put lines into an element: broken as they are, and to be read on only if need be."""
-    if not all(is_plain(line) for line in lines):
+    if len(lines) == 1:
+        element.text = Plain(lines[0]) if is_plain(lines[0]) else lines[0]
+        return element
+    if not all(map(is_plain, lines)):
         element.text = "\n".join(lines)
         return element
     element.text = Plain(lines[0])
     for line in lines[1:]:
         etree.SubElement(element, "br").tail = Plain("\n" + line)
     return element
+
+
+_SIGNS = {
+    **{"ticked_formula": "$`", "backtick": "`", "formula": "$", "escape": "\\", "note": "[^"},
+    **dict.fromkeys(("reference", "link", "short_reference"), "["),
+    **dict.fromkeys(("image_link", "image_reference", "short_image_ref"), "!["),
+    **{"autolink": "<", "automail": "<", "html": "<", "url": "://", "www": "www.", "email": "@"},
+    **{"entity": "&", "strike": "~", "break": "\n"},
+}
+"""What a text must hold for a pattern to be found in it; most hold few of them."""
+
+Patterns = list[tuple[str, Pattern]]
+
+
+def patterns(md: Markdown) -> Patterns:
+    """All patterns in their order, each with what a text must hold for it."""
+    return [(_SIGNS.get(name, ""), md.inlinePatterns[name]) for name in _names(md)]
+
+
+def _names(md: Markdown) -> list[str]:
+    by_pattern = {id(md.inlinePatterns[name]): name for name in [*_SIGNS, "em_strong"]}
+    return [by_pattern[id(pattern)] for pattern in md.inlinePatterns]
+
+
+def find_only(md: Markdown, known: Patterns, element: Element) -> None:
+    """Let the library look only for those patterns that can be in an element."""
+    text = "".join(element.itertext())
+    reader = md.treeprocessors["inline"]
+    if not isinstance(reader, Reader):
+        raise TypeError(reader)
+    here = [pattern for sign, pattern in known if sign in text]
+    reader.inlinePatterns = here  # type: ignore[assignment]
 
 
 def extend(md: Markdown, notes: dict[str, Element], hold: Hold) -> None:

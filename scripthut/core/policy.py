@@ -58,9 +58,8 @@ def filtered(element: str, attributes: Attributes, folder: str) -> dict[str, str
         return None if element in ("img", "input") else {}
     if element == "input":
         return _checkbox(attributes)
-    rules = {**_EVERYWHERE, **_RULES.get(element, {})}
     kept = {}
-    for name, rule in rules.items():
+    for name, rule in _ALL_RULES.get(element, _EVERYWHERE).items():
         value = attributes.get(name)
         shown = None if value is None else rule(_without_signs(value), folder)
         if shown is not None:
@@ -197,6 +196,7 @@ _RULES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
         "table": _ALIGN,
     }
 )
+_ALL_RULES = {name: {**_EVERYWHERE, **rules} for name, rules in _RULES.items()}
 ATTRIBUTES = {
     name: sorted({*_EVERYWHERE, *_RULES.get(name, {})})
     + {"a": ["rel"], "input": ["type", "checked", "disabled"]}.get(name, [])

@@ -172,8 +172,9 @@ class _Reader:
                 self._indented(line)
                 return True
             rest = line.rest
-            if not self._container(line, rest):
-                return any(start(self, line, rest) for start in _LEAVES)
+            sign = rest[0]
+            if sign not in _CONTAINERS or not self._container(line, rest):
+                return any(start(self, line, rest) for start in _LEAVES.get(sign, ()))
         return False
 
     def _container(self, line: _Line, rest: str) -> bool:
@@ -341,12 +342,19 @@ class _Reader:
         self.leaf = self._leaf(Kind.PARAGRAPH, [line.rest])
 
 
-_LEAVES = (
-    _Reader._heading,
-    _Reader._fence,
-    _Reader._math,
-    _Reader._html,
-    _Reader._setext,
-    _Reader._rule,
-    _Reader._table,
-)
+# By the character that a line begins with: most begin with none of these.
+_CONTAINERS = frozenset(">[-+*0123456789")
+_LEAVES = {
+    "#": (_Reader._heading,),
+    "`": (_Reader._fence,),
+    "~": (_Reader._fence,),
+    "$": (_Reader._math,),
+    "<": (_Reader._html,),
+    "=": (_Reader._setext,),
+    "-": (_Reader._setext, _Reader._rule, _Reader._table),
+    "*": (_Reader._rule,),
+    "_": (_Reader._rule,),
+    "|": (_Reader._table,),
+    ":": (_Reader._table,),
+    "\t": (_Reader._table,),
+}

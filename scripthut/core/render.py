@@ -56,6 +56,7 @@ class _Document:
         self.notes: dict[str, _Element] = {}
         self.markdown = Markdown(output_format="html")
         inline.extend(self.markdown, self.notes, self._formula)
+        self.patterns = inline.patterns(self.markdown)
 
     def html(self, text: str) -> str:
         built = build(read(text), Holders(self._raw_html, self._code, self._formula))
@@ -102,6 +103,7 @@ class _Document:
             return
         root = _wrapped(element)
         processors = self.markdown.treeprocessors
+        inline.find_only(self.markdown, self.patterns, element)
         processors["inline"].run(root)
         processors["unescape"].run(root)
         for one in root.iter("br"):
@@ -137,11 +139,8 @@ class _Document:
 
     def _is_ours(self, element: _Element) -> bool:
         """Whether a user's HTML stands nowhere in it."""
-        return not any(
-            text and (STX in text or _RAW in text)
-            for one in element.iter()
-            for text in (one.text, one.tail)
-        )
+        text = "".join(element.itertext()) + (element.tail or "")
+        return STX not in text and _RAW not in text
 
     def _sanitised(self, element: _Element) -> str:
         return self.sanitiser.tree(_wrapped(element), _as_written)
@@ -154,9 +153,11 @@ class _Document:
 
     def _take_long_tables(self, element: _Element) -> None:
         """Put the HTML of long tables aside: to parse them would take long."""
+        if not any(map(_is_long, element.iter("table"))):
+            return
         for parent in [_wrapped(element), *element.iter()]:
             for table in parent:
-                if table.tag == "table" and len(table) == 2 and len(table[1]) > ROWS:
+                if table.tag == "table" and _is_long(table):
                     html = "".join(self._part(part) for part in table)
                     stand_in = self._hold(f"<table>\n{html}</table>")
                     table.clear()
@@ -178,8 +179,14 @@ class _Document:
 
 def _is_read(element: _Element) -> bool:
     """Whether there is nothing of an element's own text to be read."""
-    texts = (element.text, element.tail)
-    return all(not text or isinstance(text, AtomicString) for text in texts)
+    text, tail = element.text, element.tail
+    return (not text or isinstance(text, AtomicString)) and (
+        not tail or isinstance(tail, AtomicString)
+    )
+
+
+def _is_long(table: _Element) -> bool:
+    return len(table) == 2 and len(table[1]) > ROWS
 
 
 def _wrapped(element: _Element) -> _Element:
@@ -256,6 +263,8 @@ def _mark_headings(elements: list[_Element]) -> None:
     """Give each heading an id as GitHub would, and a link to itself."""
     seen: dict[str, int] = {}
     for element in elements:
+        if element.tag in ("p", "table", "pre"):  # there are no blocks in them
+            continue
         for one in element.iter():
             if one.tag not in ("h1", "h2", "h3", "h4", "h5", "h6"):
                 continue

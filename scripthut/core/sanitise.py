@@ -1,10 +1,10 @@
 """HTML -> HTML that is safe to show, by the allow-list of policy.py: the only user of bleach."""
 
 import xml.etree.ElementTree as etree
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from html import escape, unescape
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from bleach.sanitizer import Cleaner
 
@@ -16,6 +16,7 @@ _Token: TypeAlias = dict[str, object]
 Element = etree.Element
 
 _PROTOCOLS = frozenset({"http", "https", "mailto"})
+_CELLS, _SHORT = ("td", "th"), range(1, 16)
 _VOID = frozenset({"br", "hr", "img", "input", "wbr"})
 
 
@@ -46,39 +47,36 @@ class Sanitiser:
         return "".join(map(_markup, _walk(root, self._folder, written)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """An allowed element's beginning, with the attributes that it keeps."""
+class _Tag(NamedTuple):
+    """An allowed element's beginning, with the attributes that it keeps; None: its end."""
 
     name: str
-    attributes: dict[str, str]
+    attributes: dict[str, str] | None
+    text: str  # as it stands in HTML
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
-    name: str
-
-
-_Part: TypeAlias = _Start | _End | str
+_Part: TypeAlias = _Tag | str
 """A text is as it stands in HTML."""
+
+# Most elements have no attributes: one value for all of a name.
+_BARE = {name: _Tag(name, {}, f"<{name}>") for name in policy.ELEMENTS}
+_ENDS = {name: _Tag(name, None, f"</{name}>") for name in policy.ELEMENTS}
+
+
+def _start(name: str, attributes: dict[str, str]) -> _Tag:
+    shown = "".join(f' {key}="{escape(value)}"' for key, value in attributes.items())
+    return _Tag(name, attributes, f"<{name}{shown}>")
 
 
 def _markup(part: _Part) -> str:
-    if isinstance(part, str):
-        return part
-    if isinstance(part, _End):
-        return f"</{part.name}>"
-    if not part.attributes:
-        return f"<{part.name}>"
-    shown = "".join(f' {name}="{escape(value)}"' for name, value in part.attributes.items())
-    return f"<{part.name}{shown}>"
+    return part if isinstance(part, str) else part.text
 
 
 def _token(part: _Part) -> _Token:
     """What bleach passes on; it carries attribute values as they are written in HTML."""
     if isinstance(part, str):
         return {"type": "Characters", "data": part}
-    if isinstance(part, _End):
+    if part.attributes is None:
         return {"type": "EndTag", "name": part.name, "namespace": None}
     data = {(None, key): escape(value, quote=False) for key, value in part.attributes.items()}
     kind = "EmptyTag" if part.name in _VOID else "StartTag"
@@ -94,30 +92,42 @@ def _walk(root: Element, folder: str, written: Callable[[str], str]) -> Iterator
         if isinstance(node, str):
             yield written(node)
             continue
-        if not isinstance(node, Element):
+        if isinstance(node, _Tag):
             depth -= 1
             yield node
             continue
         name = node.tag
-        children = True
         if name in policy.ELEMENTS and depth < DEPTH:
-            children = name not in _VOID
-            shown = policy.filtered(name, _attributes(node), folder)
-            if shown is None:
-                yield escape(_instead(node), quote=False)
-            else:
-                yield _Start(name, shown)
-                if children:
-                    depth += 1
-                    stack.append(_End(name))
+            tag = _shown(name, node.attrib, folder)
+            yield escape(_instead(node), quote=False) if tag is None else tag
+            if name in _VOID:
+                continue
+            if tag is not None and not len(node):
+                if node.text:
+                    yield written(node.text)
+                yield _ENDS[name]
+                continue
+            if tag is not None:
+                depth += 1
+                stack.append(_ENDS[name])
         elif not isinstance(name, str) or name.startswith("{") or name in policy.DROPPED:
-            children = False
-        if children:
-            _push_content(stack, node)
+            continue
+        _push_content(stack, node)
 
 
-def _attributes(node: Element) -> dict[str, str]:
-    return {k: unescape(v) for k, v in node.attrib.items() if isinstance(k, str)}
+def _shown(name: str, given: Mapping[str, str], folder: str) -> _Tag | None:
+    """How an allowed element begins; None: it must not stand."""
+    if len(given) == 1 and name in _CELLS and len(align := given.get("align", "")) in _SHORT:
+        return _cell(name, align)
+    attributes = {k: unescape(v) for k, v in given.items() if isinstance(k, str)}
+    kept = policy.filtered(name, attributes, folder)
+    return _start(name, kept) if kept else None if kept is None else _BARE[name]
+
+
+@lru_cache(256)
+def _cell(name: str, align: str) -> _Tag:
+    """Most of the elements with an attribute, in a document of tables, are these few."""
+    return _start(name, policy.filtered(name, {"align": unescape(align)}, "") or {})
 
 
 def _push_content(stack: list[Element | _Part], node: Element) -> None:

@@ -1,5 +1,6 @@
 """A child process with limits, for files that others wrote: they may be made to take forever."""
 
+import gc
 import logging
 import os
 import resource
@@ -122,6 +123,7 @@ def serve(works: Mapping[str, Callable[[str, bytes], bytes]], memory: int = MEMO
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    gc.set_threshold(50_000)  # documents are large trees, which are freed without the collector
     asked, answers = sys.stdin.buffer, sys.stdout.buffer
     while head := asked.read(_HEAD.size):
         work, words, data = (_exactly(asked, size) for size in _HEAD.unpack(head))
