@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -28,6 +29,7 @@ CASES = json.loads(
 HOSTILE = {c["name"]: c["payload"] for c in CASES if c["expectation"].startswith("inert")}
 LISTENS = "window.ran = []; window.alert = (what) => window.ran.push(String(what));"
 SOON = 20_000
+POLICY = "content-security-policy"
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,32 @@ def test_rendered_hostile_documents_do_nothing(page: Page, site: str, hut: Hut, 
     assert ran == []
     assert asked == []
     assert page.locator("hut-html").count() == len(HOSTILE)
+
+
+def test_without_the_policy_the_sanitiser_lets_nothing_through(
+    page: Page, site: str, hut: Hut, app: Flask
+) -> None:
+    inner, taken = app.wsgi_app, []
+
+    def without_policy(environ: dict[str, Any], start: Callable[..., Any]) -> Any:
+        def bare(status: str, headers: list[tuple[str, str]], *more: object) -> object:
+            taken.extend(header for header in headers if header[0].lower() == POLICY)
+            return start(status, [h for h in headers if h[0].lower() != POLICY], *more)
+
+        return inner(environ, bare)
+
+    app.wsgi_app = without_policy  # type: ignore[method-assign]
+    documents = {name: render(text) for name, text in HOSTILE.items()}
+    fill(hut, app.extensions["kept"], documents)
+
+    ran, asked = browse(page, site)
+
+    assert taken
+    said = page.evaluate(f"fetch(location).then(r => r.headers.get('{POLICY}'))")
+    assert said is None
+    assert page.locator("hut-html").count() == len(HOSTILE)
+    assert ran == []
+    assert asked == []
 
 
 def test_without_a_sanitiser_no_script_runs_and_no_other_site_is_asked(
