@@ -9,12 +9,26 @@ from pydantic import BeforeValidator, Field
 from scripthut.config.env import EnvGroups, EnvRules
 from scripthut.config.part import Part
 from scripthut.core import units
+from scripthut.core.costs import Rates
 
 CLONES = "~/scripthut-repos"
 
 
 def _memory(value: object) -> object:
     return units.memory(str(value)) if isinstance(value, str | int) else value
+
+
+class Prices(Part):
+    """What an hour costs here, in a currency as it is written behind a number."""
+
+    cpu_hour: float = Field(0.0, ge=0)
+    gpu_hour: float = Field(0.0, ge=0)
+    currency: str = Field("", max_length=8)
+
+    @property
+    def rates(self) -> Rates:
+        """These prices, to reckon with."""
+        return Rates(self.cpu_hour, self.gpu_hour, self.currency)
 
 
 class SSH(Part):
@@ -42,6 +56,7 @@ class Slurm(Part):
     extra_args: list[str] = []  # for every submission: "--qos=high"
     clone_dir: str = CLONES
     max_concurrent: int = Field(100, ge=1)
+    prices: Prices | None = None  # None: costs are not shown
     env: EnvRules = []
     env_groups: EnvGroups = {}
 
@@ -59,6 +74,7 @@ class PBS(Part):
     extra_args: list[str] = []  # for every submission: "--qos=high"
     clone_dir: str = CLONES
     max_concurrent: int = Field(100, ge=1)
+    prices: Prices | None = None  # None: costs are not shown
     env: EnvRules = []
     env_groups: EnvGroups = {}
 
@@ -73,6 +89,7 @@ class Local(Part):
     max_concurrent: int = Field(default_factory=lambda: os.cpu_count() or 4, ge=1)
     cpus: int | None = Field(None, ge=1)  # None: all that the machine has
     memory: Annotated[int | None, BeforeValidator(_memory)] = None  # bytes; None: likewise
+    prices: Prices | None = None  # None: costs are not shown
     env: EnvRules = []
     env_groups: EnvGroups = {}
 

@@ -9,7 +9,7 @@ from scripthut.config.part import Part
 SECTIONS = {
     "stacks": "software environments are not built by this version: tasks find what is installed",
     "agent": "coding agents are not started by this version",
-    "pricing": "costs are not shown by this version",
+    "pricing": "costs are shown for a backend that has `prices` of its own",
     "cache": "every task runs: results of earlier runs are not reused by this version",
 }
 BACKENDS = {

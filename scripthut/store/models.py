@@ -41,6 +41,7 @@ class Run(Base):
     origin: Mapped[str | None] = mapped_column(String(8), index=True)  # the run that it repeats
     checkout_id: Mapped[int | None] = mapped_column(ForeignKey("checkouts.id"), index=True)
     cpu_seconds: Mapped[float] = mapped_column(default=0.0, server_default=text("0"))  # of ended
+    gpu_seconds: Mapped[float] = mapped_column(default=0.0, server_default=text("0"))
     pinned_at: Mapped[datetime | None]  # its files stay, whatever their age; None: not pinned
     removed_at: Mapped[datetime | None]  # when its files and logs were removed; None: they were not
     removed_why: Mapped[str | None] = mapped_column(Text)

@@ -31,6 +31,7 @@ class RunRow:
     summary_version: int  # of the last change of its summary
     source: str | None  # the source that its document came from
     cpu_seconds: float  # of its tasks that have ended
+    gpu_seconds: float
     counts: Mapping[State, int]
     begun: float = 0.0  # the sum of what its running tasks say they have done, in tasks
 
@@ -174,6 +175,7 @@ _RUN = (
     Run.summary_version,
     Run.source,
     Run.cpu_seconds,
+    Run.gpu_seconds,
 )
 _TASK = (
     *(Task.id, Task.run_id, Task.n, Task.key, Task.name, Task.state, Task.version, Task.attempt),

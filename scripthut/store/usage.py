@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Protocol
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from scripthut.core.costs import Hours, used
 from scripthut.core.states import State
 from scripthut.core.usage import spread
 from scripthut.store.models import Run, Task, Usage
@@ -19,13 +21,16 @@ def spend(session: Session, task: Task) -> None:
         return
     found = select(Run.source, Run.name).where(Run.id == task.run_id)
     source = source_of(*session.execute(found).one())
-    total = 0.0
-    hours = spread(task.started_at, task.finished_at, _cpus(task.spec))
+    wall, each = 0.0, used(task.spec, 3600)
+    hours = spread(task.started_at, task.finished_at, 1)
     for (hour, seconds), _ in zip(hours, range(LONGEST), strict=False):
-        total += seconds
-        _add(session, hour, source, seconds)
-    again = update(Run).where(Run.id == task.run_id).values(cpu_seconds=Run.cpu_seconds + total)
-    session.connection().execute(again)
+        wall += seconds
+        _add(session, hour, source, seconds * each.cpu)
+    more = {
+        "cpu_seconds": Run.cpu_seconds + wall * each.cpu,
+        "gpu_seconds": Run.gpu_seconds + wall * each.gpu,
+    }
+    session.connection().execute(update(Run).where(Run.id == task.run_id).values(more))
 
 
 def _add(session: Session, hour: datetime, source: str, seconds: float) -> None:
@@ -40,11 +45,6 @@ def _add(session: Session, hour: datetime, source: str, seconds: float) -> None:
 def source_of(source: str | None, name: str) -> str:
     """What a run's time is counted under: its source, else the head of its name."""
     return source or name.partition("/")[0] or name
-
-
-def _cpus(spec: Mapping[str, object]) -> int:
-    cpus = spec.get("cpus")
-    return cpus if isinstance(cpus, int) else 1
 
 
 def by_hour(session: Session, since: datetime, now: datetime) -> dict[tuple[datetime, str], float]:
@@ -63,15 +63,40 @@ def by_hour(session: Session, since: datetime, now: datetime) -> dict[tuple[date
     return found
 
 
-def running(session: Session, run_id: str, now: datetime) -> float:
-    """CPU seconds that a run's tasks have spent which run now."""
-    statement = select(Task.started_at, Task.spec["cpus"].as_integer()).where(
+class Spender(Protocol):
+    """A run, whole or as a row of a list."""
+
+    @property
+    def cpu_seconds(self) -> float: ...
+    @property
+    def gpu_seconds(self) -> float: ...
+
+
+def ended(run: Spender) -> Hours:
+    """What the tasks of a run have spent that have ended."""
+    return Hours(run.cpu_seconds / 3600, run.gpu_seconds / 3600)
+
+
+def running(session: Session, run_id: str, now: datetime) -> Hours:
+    """What a run's tasks have spent so far which run now."""
+    statement = select(Task.started_at, Task.spec).where(
         Task.run_id == run_id, Task.state == State.RUNNING, Task.started_at.is_not(None)
     )
-    spent = 0.0
-    for started, cpus in session.execute(statement):
-        spent += max(0.0, (now - (started or now)).total_seconds()) * (cpus or 1)
-    return spent
+    parts = (
+        used(spec, max(0.0, (now - (started or now)).total_seconds()))
+        for started, spec in session.execute(statement)
+    )
+    return sum(parts, Hours())
+
+
+def by_backend(session: Session, since: datetime) -> dict[str, Hours]:
+    """What the ended tasks of runs that were made after a time have spent, by backend."""
+    statement = (
+        select(Run.backend, func.sum(Run.cpu_seconds), func.sum(Run.gpu_seconds))
+        .where(Run.created_at >= since)
+        .group_by(Run.backend)
+    )
+    return {name: Hours(cpu / 3600, gpu / 3600) for name, cpu, gpu in session.execute(statement)}
 
 
 def by_day(spent: Mapping[tuple[datetime, str], float]) -> dict[date, float]:

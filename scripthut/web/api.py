@@ -14,7 +14,7 @@ from scripthut.core.errors import Refused
 from scripthut.core.jobs import Chunk
 from scripthut.core.states import State
 from scripthut.ids import new_run_id
-from scripthut.store import backends, collected, orders, runs, watches
+from scripthut.store import backends, collected, orders, runs, usage, watches
 from scripthut.store.about import about
 from scripthut.store.create import create_run
 from scripthut.store.lease import leader
@@ -22,6 +22,7 @@ from scripthut.store.models import BackendRow, Task
 from scripthut.store.removal import remove_run
 from scripthut.store.runs import RunRow, TaskRow, Which
 from scripthut.web import arrivals, configuration
+from scripthut.web.costs import as_json, cost
 from scripthut.web.extensions import config, database, kept, live
 from scripthut.web.filters import plain, whole
 from scripthut.web.outputs import outputs_json, summary_json
@@ -126,7 +127,8 @@ def _whole(run_id: str, since: int = -1) -> dict[str, object]:
 
 
 def run_json(run: RunRow) -> dict[str, object]:
-    """A run as the API gives it."""
+    """A run as the API gives it. What it has spent counts the tasks that have ended."""
+    spent = usage.ended(run)
     return {
         "id": run.id,
         "name": run.name,
@@ -138,6 +140,9 @@ def run_json(run: RunRow) -> dict[str, object]:
         "url": url_for("runs.show", run_id=run.id),
         "counts": {state.value: count for state, count in run.counts.items()},
         "progress": round(run.progress, 4),
+        "cpu_seconds": round(spent.cpu * 3600, 3),
+        "gpu_seconds": round(spent.gpu * 3600, 3),
+        "cost": as_json(cost(run.backend, spent)),
         "version": run.version,
         # The same by the names of older versions, whose clients still ask.
         "workflow_name": run.name,

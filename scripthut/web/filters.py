@@ -9,6 +9,7 @@ from pathlib import Path
 from flask import Flask, url_for
 
 from scripthut.clock import utcnow
+from scripthut.core.costs import Hours
 from scripthut.core.states import State
 from scripthut.core.units import size
 
@@ -44,7 +45,7 @@ CUT_ESCAPE = re.compile(rb"\x1b[^A-Za-z\x07]{0,64}$")
 def init_app(app: Flask) -> None:
     """Give the templates these words."""
     app.jinja_env.filters |= {"size": size, "duration": duration, "iso": iso, "words": words}
-    app.jinja_env.filters |= {"percent": percent, "hours": hours}
+    app.jinja_env.filters |= {"percent": percent, "hours": hours, "used": used}
     folder = Path(app.static_folder or "")
     marks = {
         path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest()[:8]
@@ -93,6 +94,16 @@ def hours(value: float) -> str:
         return f"{seconds} CPU second{'s' if seconds > 1 else ''}"
     digits = 0 if value >= 10 or value == 0 else 1 if value >= 1 else 2
     return f"{value:,.{digits}f} CPU hours"
+
+
+def used(spent: Hours) -> str:
+    """CPU hours, and GPU hours where there are any.
+
+    >>> used(Hours(2)), used(Hours(2, 0.5))
+    ('2.0 CPU hours', '2.0 CPU hours and 0.5 GPU hours')
+    """
+    cards = f" and {spent.gpu:,.1f} GPU hours" if spent.gpu else ""
+    return hours(spent.cpu) + cards
 
 
 def percent(share: float) -> str:

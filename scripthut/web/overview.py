@@ -14,13 +14,14 @@ from scripthut.store import runs, search, usage
 from scripthut.store.lease import leader
 from scripthut.store.runs import RunRow
 from scripthut.web import backends
+from scripthut.web.costs import total
 from scripthut.web.extensions import config
 
 bp = Blueprint("overview", __name__)
 
 NOW, LATELY, NEEDS = 50, 8, 12  # runs that are shown of each kind
 FRESH = timedelta(days=3)  # how long a run that failed asks for a person
-YEAR = timedelta(days=53 * 7)
+YEAR, MONTH = timedelta(days=53 * 7), timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,11 @@ def index() -> ResponseReturnValue:
     spent = usage.by_hour(g.session, now - YEAR, now)
     year = charts.year(usage.by_day(spent), now.date())
     return render_template(
-        "overview/index.html", **_runs(), year=year, day=charts.columns(spent, now)
+        "overview/index.html",
+        **_runs(),
+        year=year,
+        day=charts.columns(spent, now),
+        month=total(usage.by_backend(g.session, now - MONTH)),
     )
 
 

@@ -10,11 +10,12 @@ from scripthut.clock import utcnow
 from scripthut.core.costs import Hours
 from scripthut.core.errors import Conflict
 from scripthut.ids import new_nonce
-from scripthut.store import queue, runs, stakes
+from scripthut.store import queue, runs, stakes, usage
 from scripthut.store.models import Run, Task
 from scripthut.store.reruns import Mode
 from scripthut.store.stakes import Loss, Spending
-from scripthut.web.filters import hours
+from scripthut.web.costs import cost
+from scripthut.web.filters import used
 from scripthut.web.htmx import htmx
 
 bp = Blueprint("questions", __name__)
@@ -84,7 +85,7 @@ def _cancel_run(run: Run) -> Question:
         raise Conflict(f"All tasks of the run {run.id} have ended.")
     return Question(
         title=f"Cancel {run.name}?",
-        said=_of_loss(loss),
+        said=_of_loss(run.backend, loss),
         yes=f"Cancel {some(loss.tasks, 'task')}",
         action=url_for("runs.cancel", run_id=run.id),
         back=url_for("runs.show", run_id=run.id),
@@ -100,7 +101,10 @@ def _cancel_task(task: Task) -> Question:
     waits = runs.dependents(g.session, task.run_id, task.key, 1)
     return Question(
         title=f"Cancel {task.key}?",
-        said=(*_of_loss(loss), *(["What waits for it will not run."] if waits else [])),
+        said=(
+            *_of_loss(task.run.backend, loss),
+            *(["What waits for it will not run."] if waits else []),
+        ),
         yes="Cancel the task",
         action=url_for("tasks.cancel", run_id=task.run_id, key=task.key),
         back=url_for("tasks.show", run_id=task.run_id, key=task.key),
@@ -110,11 +114,11 @@ def _cancel_task(task: Task) -> Question:
 
 
 def _retry_run(run: Run) -> Question:
-    cost = stakes.of_retry(g.session, run.id)
-    first = cost.tasks - cost.following
+    may_cost = stakes.of_retry(g.session, run.id)
+    first = may_cost.tasks - may_cost.following
     return Question(
         title=f"Try {some(first, 'task')} of {run.name} again?",
-        said=_of_spending(cost, "As new attempts, in this run."),
+        said=_of_spending(run.backend, may_cost, "As new attempts, in this run."),
         yes=f"Try {some(first, 'task')} again",
         action=url_for("retries.run", run_id=run.id),
         back=url_for("runs.show", run_id=run.id),
@@ -122,10 +126,12 @@ def _retry_run(run: Run) -> Question:
 
 
 def _retry_task(task: Task) -> Question:
-    cost = stakes.of_retry(g.session, task.run_id, task)
+    may_cost = stakes.of_retry(g.session, task.run_id, task)
     return Question(
         title=f"Try {task.key} again?",
-        said=_of_spending(cost, f"As attempt {task.attempt + 1}, in this run."),
+        said=_of_spending(
+            task.run.backend, may_cost, f"As attempt {task.attempt + 1}, in this run."
+        ),
         yes="Try again",
         action=url_for("retries.task", run_id=task.run_id, key=task.key),
         back=url_for("tasks.show", run_id=task.run_id, key=task.key),
@@ -134,17 +140,17 @@ def _retry_task(task: Task) -> Question:
 
 def _rerun(mode: Mode) -> Callable[[Run], Question]:
     def question(run: Run) -> Question:
-        cost = stakes.of_rerun(g.session, run, mode)
-        what = f"A new run of {some(cost.tasks, 'task')}, which names this one as its origin."
-        if cost.taken_over:
-            what += f" It takes over the {cost.taken_over} that completed."
+        may_cost = stakes.of_rerun(g.session, run, mode)
+        what = f"A new run of {some(may_cost.tasks, 'task')}, which names this one as its origin."
+        if may_cost.taken_over:
+            what += f" It takes over the {may_cost.taken_over} that completed."
         return Question(
             title=f"Run {run.name} again?",
             said=(
-                *_of_spending(cost, what),
-                f"This run has used {hours(run.cpu_seconds / 3600)}.",
+                *_of_spending(run.backend, may_cost, what),
+                f"This run has used {_hours(run.backend, usage.ended(run))}.",
             ),
-            yes=f"Run {some(cost.tasks, 'task')}",
+            yes=f"Run {some(may_cost.tasks, 'task')}",
             action=url_for("retries.rerun", run_id=run.id),
             back=url_for("runs.show", run_id=run.id),
             leads_on=True,
@@ -163,11 +169,13 @@ OF_RUN: Mapping[str, Callable[[Run], Question]] = {
 OF_TASK: Mapping[str, Callable[[Task], Question]] = {"cancel": _cancel_task, "retry": _retry_task}
 
 
-def _of_loss(loss: Loss) -> tuple[str, ...]:
+def _of_loss(backend: str, loss: Loss) -> tuple[str, ...]:
     said = []
     if loss.running:
         verb = "runs and has" if loss.running == 1 else "run and have"
-        said.append(f"{some(loss.running, 'task')} {verb} used {_hours(loss.spent)} so far.")
+        said.append(
+            f"{some(loss.running, 'task')} {verb} used {_hours(backend, loss.spent)} so far."
+        )
     waiting = loss.tasks - loss.running
     if waiting:
         verb = "waits" if waiting == 1 else "wait"
@@ -175,22 +183,22 @@ def _of_loss(loss: Loss) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _of_spending(cost: Spending, what: str) -> tuple[str, ...]:
+def _of_spending(backend: str, found: Spending, what: str) -> tuple[str, ...]:
     said = [what]
-    if cost.following:
-        verb = "waits" if cost.following == 1 else "wait"
-        said.append(f"{some(cost.following, 'task')} that {verb} for them will follow.")
-    if cost.tasks > cost.unlimited:
-        said.append(f"By their time limits they use at most {_hours(cost.most)}.")
-    if cost.unlimited:
-        verb = "has" if cost.unlimited == 1 else "have"
-        said.append(f"{some(cost.unlimited, 'task')} {verb} no time limit.")
+    if found.following:
+        verb = "waits" if found.following == 1 else "wait"
+        said.append(f"{some(found.following, 'task')} that {verb} for them will follow.")
+    if found.tasks > found.unlimited:
+        said.append(f"By their time limits they use at most {_hours(backend, found.most)}.")
+    if found.unlimited:
+        verb = "has" if found.unlimited == 1 else "have"
+        said.append(f"{some(found.unlimited, 'task')} {verb} no time limit.")
     return tuple(said)
 
 
-def _hours(used: Hours) -> str:
-    cards = f" and {used.gpu:,.1f} GPU hours" if used.gpu else ""
-    return hours(used.cpu) + cards
+def _hours(backend: str, spent: Hours) -> str:
+    price = cost(backend, spent)
+    return used(spent) + (f", about {price}" if price else "")
 
 
 def some(count: int, noun: str) -> str:

@@ -8,6 +8,7 @@ from flask import Blueprint, g, make_response, redirect, render_template, reques
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
+from scripthut.core.costs import Hours
 from scripthut.core.forecast import remaining
 from scripthut.store import (
     backends,
@@ -23,6 +24,7 @@ from scripthut.store import (
 from scripthut.store.about import about
 from scripthut.store.runs import Mark, RunRow, Which
 from scripthut.web import arrivals, gantt, graph, table
+from scripthut.web.costs import cost
 from scripthut.web.errors import wants_json
 from scripthut.web.extensions import config, database
 from scripthut.web.htmx import htmx
@@ -188,7 +190,8 @@ def _live(run: RunRow, mark: Mark) -> dict[str, object]:
     began = None if run.is_over else runs.began(g.session, run.id)
     passed = (now - began).total_seconds() if began else 0.0
     left = remaining(run.done + run.begun, run.total, passed)
-    spent = run.cpu_seconds + (0.0 if run.is_over else usage.running(g.session, run.id, now))
+    running = Hours() if run.is_over else usage.running(g.session, run.id, now)
+    spent = usage.ended(run) + running
     return {
         "run": run,
         "checkout": checkout,
@@ -199,7 +202,8 @@ def _live(run: RunRow, mark: Mark) -> dict[str, object]:
         "failure": first,
         "left": left,
         "ends_at": None if left is None else now + timedelta(seconds=left),
-        "cpu_hours": spent / 3600,
+        "spent": spent,
+        "cost": cost(run.backend, spent),
         "holding": retention.of_run(g.session, runs.find_run(g.session, run.id)),
         "views": tuple(VIEWS),
     }

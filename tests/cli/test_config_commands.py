@@ -52,7 +52,8 @@ def test_a_good_file_is_told_with_what_is_not_used_of_it(tmp_path: Path) -> None
     done = hut(tmp_path, "config", "check")
     assert done.returncode == 0
     assert "is well. Backends: local. Sources: none." in done.stdout
-    assert done.stderr == "note: pricing: is kept; costs are not shown by this version\n"
+    said = "costs are shown for a backend that has `prices` of its own"
+    assert done.stderr == f"note: pricing: is kept; {said}\n"
 
 
 def test_what_holds_is_shown_with_where_it_comes_from(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from scripthut.core.costs import Hours
 from scripthut.core.states import Event
 from scripthut.store import runs, tasks, usage
 from scripthut.store.models import Task
@@ -44,11 +45,25 @@ def test_what_a_task_spent_is_counted_however_it_ended(database, running, event)
 def test_a_task_that_runs_counts_up_to_now_and_not_twice_at_its_end(database, running):
     before = spent(database)
     with database.reading() as session:
-        assert usage.running(session, "abcdefgh", NOW) == 5400.0
+        assert usage.running(session, "abcdefgh", NOW) == Hours(1.5)
     with database.writing() as session:
         tasks.move(session, running, Event.EXITED_OK, NOW, {"finished_at": NOW})
     assert spent(database) == before
     assert usage.by_day(before) == {NOW.date(): 5400.0}
+
+
+def test_gpu_hours_are_counted_and_summed_by_backend(database, running):
+    with database.writing() as session:
+        spec = {**running.spec, "cpus": 4, "gres": "gpu:a100:2"}
+        session.execute(update(Task).where(Task.id == running.id).values(spec=spec))
+    with database.writing() as session:
+        task = session.get(Task, running.id)
+        tasks.move(session, task, Event.EXITED_OK, NOW, {"finished_at": NOW})
+    with database.reading() as session:
+        run = runs.one(session, "abcdefgh")
+        assert usage.ended(run) == Hours(cpu=6.0, gpu=3.0)
+        assert usage.by_backend(session, run.created_at) == {run.backend: Hours(6.0, 3.0)}
+        assert usage.by_backend(session, NOW + timedelta(days=1)) == {}
 
 
 def test_who_loses_the_race_to_end_a_task_counts_nothing(database, running):
