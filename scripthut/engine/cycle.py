@@ -47,7 +47,16 @@ class Report:
 class Cycle:
     """One backend's cycles, run one after the other by one thread."""
 
-    def __init__(self, hands: Hands, kind: str, cap: int, upkeep: Upkeep | None = None) -> None:
+    def __init__(
+        self,
+        hands: Hands,
+        kind: str,
+        cap: int,
+        upkeep: Upkeep | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock`: seconds that only ever grow."""
+        self._clock = clock
         self.hands = replace(hands, writing=partial(self._counting, hands.writing))
         self._written = 0
         self._upkeep = upkeep
@@ -96,16 +105,18 @@ class Cycle:
         before = backend.commands
         self._cancel(now)
         did = self._upkeep.run(self.hands, now) if self._upkeep else 0
-        began = time.monotonic()
+        began = self._clock()
         seen = observe(self.hands, now, answering_since)
-        seconds = time.monotonic() - began
+        seconds = self._clock() - began
+        # What may end while a look is taken must not seem to end after what follows from it began.
+        then = now + timedelta(seconds=seconds)
         survey(self.hands, seen.surveyed, now)
         if seen.unclaimed:
             backend.cancel(seen.unclaimed)
         asked = backend.commands
         try:
-            decided = generate(self.hands, now)  # what joins may start at once
-            started = self._start(now)  # first: keeping what 500 tasks wrote takes many seconds
+            decided = generate(self.hands, then)  # what joins may start at once
+            started = self._start(then)  # first: keeping what 500 tasks wrote takes many seconds
         finally:
             submitted = backend.commands - asked
             paused = collect(self.hands, seen.watched, seen.observation, now)

@@ -1,12 +1,15 @@
 """The engine over a simulated cluster: nothing lost, nothing twice, silence proves nothing."""
 
+import itertools
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
 
 from scripthut.core.jobs import Rejected, Used
+from scripthut.engine.cycle import Cycle
 from scripthut.store import lease, orders
 from scripthut.store.models import EventRow, Lease, Run, Task
 from tests.engine.world import World
@@ -267,6 +270,18 @@ def test_what_an_engine_had_in_its_hands_is_void_when_it_leads_again(world: Worl
         time.sleep(0.05)
     assert not world.cycle.run(world.now).answered
     assert world.states() == {"a": "submitted"}
+
+
+def test_what_follows_is_dated_after_the_end_it_follows(world: World) -> None:
+    world.run({"a": [], "b": ["a"]})
+    world.turn()
+    world.cluster.now += timedelta(seconds=2)  # `a` ends while a long look is taken
+    world.cluster.ends("a")
+    slow = Cycle(world.cycle.hands, "slurm", 100, clock=itertools.count(0, 3).__next__)
+    assert slow.run(world.now).answered
+    ended = world.task("a").finished_at
+    assert ended == world.cluster.now
+    assert world.task("b").submitted_at >= ended
 
 
 def test_what_may_start_next_does_not_wait_for_what_was_written(world: World) -> None:

@@ -310,5 +310,5 @@ def test_an_engine_that_lost_its_lease_while_it_read_adds_nothing(world: World) 
     assert other.renew()
     hands = replace(world.cycle.hands, writing=other.writing)
     world.cluster.read = real  # type: ignore[method-assign]
-    assert Cycle(hands, "slurm", 100).run(world.now).answered
+    assert Cycle(hands, "slurm", 100, clock=lambda: 0.0).run(world.now).answered
     assert world.states() == {"make": "completed", "sim": "submitted"}

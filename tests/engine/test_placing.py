@@ -86,7 +86,7 @@ def world(database: Database, tmp_path: Path) -> Iterator[Ground]:
     assert lead.renew()
     hands = lead.hands(cluster, Kept(tmp_path / "kept"), OutputLimits())
     upkeep = Upkeep(Live.of(config), lambda _: cluster)
-    ground = Ground(database, cluster, Cycle(hands, "slurm", 100, upkeep), lead)
+    ground = Ground(database, cluster, Cycle(hands, "slurm", 100, upkeep, lambda: 0.0), lead)
     ground.upkeep = upkeep
     yield ground
 

@@ -107,7 +107,8 @@ class Histories:
         clock = lambda: self.cluster.now  # noqa: E731
         backend = ClusterBackend("hpc", Language(), machine, now=clock)
         hands = lead.hands(backend, self.kept, OutputLimits())
-        return Cycle(replace(hands, writing=self._deadly(hands.writing)), "slurm", self.plan.cap)
+        hands = replace(hands, writing=self._deadly(hands.writing))
+        return Cycle(hands, "slurm", self.plan.cap, clock=clock)
 
     def _deadly(
         self, writing: Callable[[], AbstractContextManager[Session]]
