@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -65,27 +67,56 @@ def _administer(url: str, statement: str) -> None:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The address of an empty PostgreSQL database; the server lives for the session."""
+    with running_postgres() as server:
+        yield server.url
+
+
+@dataclass
+class Postgres:
+    """A PostgreSQL of its own, on a socket in `base`, that can be ended and started again."""
+
+    base: Path
+    programs: Path
+    as_owner: Sequence[str]
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://hut@/postgres?host={self.base}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        serve = ["-D", self.base / "data", "-k", self.base]
+        serve += ["-c", "listen_addresses=", "-c", "fsync=off"]
+        words = [*self.as_owner, self.programs / "postgres", *serve]
+        with (self.base / "log").open("ab") as log:
+            self.process = subprocess.Popen(words, stdout=log, stderr=log, cwd="/")
+        ready = [self.programs / "pg_isready", "-h", self.base, "-t", "1", "-q"]
+        while subprocess.run(ready, check=False).returncode != 0:
+            assert self.process.poll() is None, (self.base / "log").read_text()
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT is a fast shutdown: open connections are cut. SIGQUIT is as good as a crash."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(timeout=30)
+
+
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL, empty, for as long as the `with` lasts."""
     programs = _programs()
     if programs is None or shutil.which("setpriv") is None:
         pytest.skip("no PostgreSQL here (Debian packages postgresql and util-linux)")
     base = Path(tempfile.mkdtemp(prefix="hut-pg-", dir="/tmp"))  # short: a socket's path is limited
-    as_owner = _give_away(base)
-    data = base / "data"
-    init = [programs / "initdb", "-D", data, "-U", "hut", "-A", "trust", "--no-sync"]
-    subprocess.run([*as_owner, *init], check=True, capture_output=True, cwd="/")
-    serve = ["-D", data, "-k", base, "-c", "listen_addresses=", "-c", "fsync=off"]
-    with (base / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [*as_owner, programs / "postgres", *serve], stdout=log, stderr=log, cwd="/"
-        )
+    server = Postgres(base, programs, _give_away(base))
+    init = [programs / "initdb", "-D", base / "data", "-U", "hut", "-A", "trust", "--no-sync"]
+    subprocess.run([*server.as_owner, *init], check=True, capture_output=True, cwd="/")
     try:
-        ready = [programs / "pg_isready", "-h", base, "-t", "1", "-q"]
-        while subprocess.run(ready, check=False).returncode != 0:
-            assert server.poll() is None, (base / "log").read_text()
-        yield f"postgresql+psycopg://hut@/postgres?host={base}"
+        server.start()
+        yield server
     finally:
-        server.send_signal(signal.SIGINT)  # a fast shutdown: open connections are cut
-        server.wait(timeout=30)
+        server.stop()
         shutil.rmtree(base)
 
 

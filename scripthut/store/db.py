@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -17,6 +17,8 @@ from scripthut.core.errors import HutError
 __all__ = ["Database", "DatabaseDown", "Session"]
 
 BUSY = 30.0  # seconds a writer waits for another one before "database is locked"
+STUCK = 5.0  # seconds after which PostgreSQL ends a writer that has fallen silent
+CONNECT = {"connect_timeout": "10", "tcp_user_timeout": "15000"}  # for PostgreSQL, unless given
 
 
 class DatabaseDown(HutError):
@@ -32,12 +34,15 @@ class Database:
         self._sqlite = self.url.get_backend_name() == "sqlite"
         if self._sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        args = {"timeout": BUSY} if self._sqlite else {}
+        given = {name: CONNECT[name] for name in CONNECT.keys() - self.url.query.keys()}
+        args = {"timeout": BUSY} if self._sqlite else given
         self.engine = create_engine(self.url, connect_args=args, pool_pre_ping=not self._sqlite)
         self._writer = self.engine.execution_options(hut_writes=True)
         if self._sqlite:
             event.listen(self.engine, "connect", _sqlite_connect)
             event.listen(self.engine, "begin", _sqlite_begin)
+        else:
+            event.listen(self._writer, "begin", _postgresql_begin)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -68,7 +73,9 @@ class Database:
 def _says_when_down() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
+    except DBAPIError as error:
+        if not isinstance(error, OperationalError) and not error.connection_invalidated:
+            raise
         raise DatabaseDown(f"The database does not answer: {error.orig}") from error
 
 
@@ -97,3 +104,11 @@ def _use_wal(cursor: DBAPICursor) -> None:
 def _sqlite_begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("hut_writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgresql_begin(connection: Connection) -> None:
+    """Let nobody hold a row for ever: a host that vanished, a leader that was put to sleep."""
+    connection.exec_driver_sql(
+        f"SET LOCAL idle_in_transaction_session_timeout = {int(STUCK * 1000)}; "
+        f"SET LOCAL lock_timeout = {int(BUSY * 1000)}"
+    )
