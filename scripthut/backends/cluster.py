@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from scripthut.backends import facts, node, node_work
+from scripthut.backends.accounts import Asked, Open, unanswered
 from scripthut.backends.match import choose
 from scripthut.backends.measuring import Measuring, submitted_since
 from scripthut.backends.submitting import BATCH_SECONDS, Submissions, preview
@@ -26,26 +27,17 @@ from scripthut.core.jobs import (
     Unreadable,
     Watch,
 )
-from scripthut.core.judge import SIGNALLED
 from scripthut.core.survey import Facts, Surveyed, Wish
 from scripthut.schedulers.base import Dialect, Row
 from scripthut.transports.base import Transport
 
 QUEUE_SECONDS = 25  # Slurm's own limit for a controller that hangs is 10
 ACCOUNTING_SECONDS = 20  # sacct has none of its own
+GLANCE_SECONDS = 5  # for the accounting, when no ending depends on it
 OBSERVE_SECONDS = 90  # for all of a look, listings included
 UNHEARD = 30.0  # a job without an id, absent for so long, is looked for in the accounting
 PAUSE = 30.0  # accounting that did not answer is left alone for so long
 NO_ACCOUNTING = 600.0  # "there is none" is believed for so long
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the accounting said."""
-
-    sightings: Mapping[Token, Sighting] = field(default_factory=dict)
-    unanswered: frozenset[Token] = frozenset()
-    notice: str | None = None
 
 
 class ClusterBackend:
@@ -141,6 +133,7 @@ class ClusterBackend:
             pieces=seen.pieces,
             used=self._measuring.read(self._dialect, watches, seen.ran),
             unanswered=asked.unanswered | frozenset(unread),
+            unaccounted=asked.unaccounted,
             notice=why or asked.notice,
         )
         return observation, self._surveyed(seen, wish)
@@ -233,43 +226,33 @@ class ClusterBackend:
     ) -> Asked:
         """Ask the accounting about what queue and notes leave open."""
         now = self._now()
-        ids: dict[Token, str] = {}
-        unnamed: list[Job] = []
-        for job in live:
-            note = seen.notes.get(job.token)
-            if job.token in sightings or (note is not None and note.code not in SIGNALLED):
-                continue
-            job_id = seen.claims.get(job.token) or job.job_id
-            if job_id is not None:
-                ids[job.token] = job_id
-            elif now - self._absent_since.get(job.token, now) >= UNHEARD:
-                unnamed.append(job)
-        open_ = [job for job in live if job.token in ids] + unnamed
-        if not open_:
-            return Asked()
+        absent = {t for t, since in self._absent_since.items() if now - since >= UNHEARD}
+        open_ = Open.of([job for job in live if job.token not in sightings], seen, absent)
+        if not self._dialect.has_accounts:
+            open_.noted.clear()
         until, why = self._accounting_pause
         if now < until:
-            return _unanswered(open_, why) if why else Asked()
-        return self._ask_accounting(open_, ids, unnamed, seen.claims)
+            return unanswered(open_.needed, why) if why and open_.needed else Asked()
+        return self._ask_accounting(open_, seen.claims) if open_ else Asked()
 
-    def _ask_accounting(
-        self,
-        open_: Sequence[Job],
-        ids: Mapping[Token, str],
-        unnamed: Sequence[Job],
-        claims: Mapping[Token, str],
-    ) -> Asked:
+    def _ask_accounting(self, open_: Open, claims: Mapping[Token, str]) -> Asked:
+        jobs = open_.jobs
+        ids = {token: job_id for token, (_, job_id) in (open_.named | open_.noted).items()}
         user = self._transport.user
-        argvs = self._dialect.accounting(user, set(ids.values()), unnamed, submitted_since(open_))
+        argvs = self._dialect.accounting(
+            user, set(ids.values()), open_.unnamed, submitted_since(jobs)
+        )
         if not argvs:
             return Asked()  # this scheduler has nobody to ask
+        seconds = ACCOUNTING_SECONDS if open_.needed else GLANCE_SECONDS
         commands = [
-            {"key": f"accounting {n}", "argv": argv, "timeout": ACCOUNTING_SECONDS}
+            {"key": f"accounting {n}", "argv": argv, "timeout": seconds}
             for n, argv in enumerate(argvs)
         ]
         told = node.ask(self._transport, {"commands": commands}, OBSERVE_SECONDS)
         rows: list[Row] = []
         why: str | None = None
+        has_accounts = True
         for answer in node.understand(told).ran.values():
             try:
                 found = self._dialect.parse_accounting(answer)
@@ -279,12 +262,14 @@ class ClusterBackend:
                 continue
             if found is None:
                 self._accounting_pause = (self._now() + NO_ACCOUNTING, None)
+                has_accounts = False
             rows += found or []
-        sightings = self._match(open_, rows, {**ids, **claims})
+        sightings = self._match(jobs, rows, {**ids, **claims})
         if why is None:
-            return Asked(sightings)
-        rest = _unanswered([job for job in open_ if job.token not in sightings], why)
-        return Asked(sightings, rest.unanswered, why)
+            unheard = open_.noted.keys() - sightings.keys() if has_accounts else ()
+            return Asked(sightings, unaccounted=frozenset(unheard))
+        rest = unanswered([job for job in open_.needed if job.token not in sightings], why)
+        return Asked(sightings, rest.unanswered, notice=why if open_.needed else None)
 
     def cancel(self, jobs: Collection[Job]) -> None:
         """See backends/base.py. Only ids that the queue showed with our token are named.
@@ -349,7 +334,3 @@ class ClusterBackend:
 
 def _is_live(row: Row) -> bool:
     return row.sighting.phase in (Phase.WAITING, Phase.RUNNING)
-
-
-def _unanswered(jobs: Sequence[Job], why: str) -> Asked:
-    return Asked(unanswered=frozenset(job.token for job in jobs), notice=why)

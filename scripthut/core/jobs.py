@@ -275,6 +275,7 @@ class Observation:
     pieces: Mapping[int, Got] = field(default_factory=dict)  # by their place among those asked for
     used: Mapping[Token, Used] = field(default_factory=dict)  # of those to be measured
     unanswered: frozenset[Token] = frozenset()  # nobody could say: conclude nothing
+    unaccounted: frozenset[Token] = frozenset()  # the accounting has not heard of their end yet
     notice: str | None = None  # a sentence for the backend's card ("accounting does not answer")
 
 

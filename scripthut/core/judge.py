@@ -56,6 +56,7 @@ class Evidence:
     claimed_by: str | None = None  # the job id in the claim
     unanswered: bool = False  # part of the question got no answer
     withdrawn: bool = False  # the token is claimed for no job: none can run with it
+    unaccounted: bool = False  # the accounting answered, and has not heard of its end yet
 
 
 Facts: TypeAlias = Mapping[str, object]
@@ -125,23 +126,32 @@ def _ended(
 ) -> Verdict | None:
     """The ending that the evidence proves, or None when it does not prove one."""
     sighting, note = seen.sighting, seen.note
+    is_earlier = note is not None and sighting is not None and _is_earlier(sighting, note)
     # Counted on our own clock from when the queue was first seen without it, never on the node's.
     awaited = _gone_for(task, now, answering_since)
-    if sighting is not None and sighting.phase in ENDED:
+    if sighting is not None and sighting.phase in ENDED and not is_earlier:
         if _is_in_doubt(task, seen, sighting, awaited, now):
             return None
         return _scheduler_says(task, sighting, note, seen.claimed_by)
-    if note is None or sighting is not None:
+    if note is None or (sighting is not None and not is_earlier):
         return None  # in the queue: it may run anew, and of a bad end the scheduler says why
     if task.requeues and awaited < LATE:
         return None  # it may be the note of an earlier run
     has_no_word = awaited < (PATIENCE if seen.unanswered else WORD)
     if note.code == 0:
-        # A handler that exits 0 after the limit has not completed: the scheduler's word counts.
-        return None if _over_limit(task, note) and has_no_word else _by_note(note)
+        # A handler that exits 0 after the limit has not completed: the scheduler's word counts. So
+        # it does where a job went back into the queue after this note, and ended there unseen.
+        is_open = _over_limit(task, note) or seen.unaccounted or is_earlier
+        return None if is_open and has_no_word else _by_note(note)
     if note.code in SIGNALLED and task.cancel_asked:
         return Verdict(Event.CANCELLED, _note_facts(note) | {"reason": "Cancelled"})
     return None if note.code in SIGNALLED and has_no_word else _by_note(note)
+
+
+def _is_earlier(sighting: Sighting, note: ExitNote) -> bool:
+    """Whether the scheduler's word is on a run before the one that left the note."""
+    ended = sighting.ended_at
+    return sighting.word in RETURNS and ended is not None and ended < note.started_at
 
 
 def ended_unclaimed(seen: Evidence) -> bool:

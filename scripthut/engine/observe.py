@@ -202,6 +202,7 @@ def _evidence(token: Token, seen: Observation) -> Evidence:
         claimed_by=seen.claims.get(token),
         withdrawn=token in seen.withdrawn,
         unanswered=token in seen.unanswered,
+        unaccounted=token in seen.unaccounted,
     )
 
 

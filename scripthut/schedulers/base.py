@@ -82,6 +82,9 @@ class Dialect(Protocol):
     @property
     def arrays(self) -> Arrays | None: ...  # None: tasks are submitted one by one
 
+    @property
+    def has_accounts(self) -> bool: ...  # who has left the queue is remembered, unless switched off
+
     def introduction(self) -> list[str]:
         """A command that tells which kind of the scheduler this is; none when it is known."""
         ...

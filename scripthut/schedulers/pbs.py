@@ -85,6 +85,11 @@ class PBS:
     def _kind(self) -> words.Kind:
         return self.kind or words.PRO
 
+    @property
+    def has_accounts(self) -> bool:
+        """PBS Pro has a history; Torque's queue itself remembers for a while."""
+        return self._kind.has_history
+
     def directives(self, job: Job) -> list[str]:
         """How the job is submitted, as comments; and where its output goes from here on."""
         shown = [f"# {sh([word])}" for word in self.submit(job)]

@@ -35,6 +35,11 @@ class Slurm:
     login_shell: bool = False
     extra: tuple[str, ...] = ()  # words for sbatch, of all jobs
 
+    @property
+    def has_accounts(self) -> bool:
+        """Whether slurmdbd is there shows when it is asked."""
+        return True
+
     def introduction(self) -> list[str]:
         """Nothing: every Slurm understands the same."""
         return []

@@ -87,9 +87,7 @@ class SimCluster:
     accounts: list[tuple[float, dict[str, object]]] = field(default_factory=list)
     down_until: float = 0.0
     is_well: bool = False
-    # One that requeues itself, exits 0 and is cancelled before it runs again, all unseen, leaves a
-    # note that says it completed: known not to be seen.
-    cancels: bool = False
+    cancels: bool = False  # somebody may cancel jobs
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _past: list[tuple[float, list[dict[str, object]]]] = field(default_factory=list)
     _count: "count[int]" = field(default_factory=count)
@@ -160,7 +158,10 @@ class SimCluster:
     def _finish(self, job: SimJob) -> None:
         """The command ends, or is ended, in one of many ways."""
         if job.runs < 3 and self.lies_by(Lie.REQUEUE, 0.4):
-            codes = [None, 1, 143] if self.cancels else [None, 0, 1, 143]
+            # One that exits 0, goes back into the queue and is cancelled there, all unseen, is
+            # known to the accounting alone: where that is late or silent, nobody can tell.
+            is_hidden = self.cancels and self.lies & {Lie.LAG, Lie.SILENT, Lie.NONE}
+            codes = [None, 1, 143] if is_hidden else [None, 0, 1, 143]
             self._requeue(job, "COMPLETING", self.chance.choice(codes))
         elif job.runs < 3 and self.lies_by(Lie.PREEMPT, 0.3):
             self._requeue(job, self.chance.choice(["PREEMPTED", "NODE_FAIL"]), 143)

@@ -125,6 +125,7 @@ class Language:
     """What the simulated scheduler is asked, and what its text means."""
 
     login_shell = False
+    has_accounts = True
 
     def introduction(self) -> list[str]:
         return []
