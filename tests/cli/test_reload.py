@@ -101,9 +101,10 @@ def test_what_cannot_change_while_it_runs_is_named(directory: Path) -> None:
 def test_sighup_reads_again_and_takes_the_number_of_workers_too(directory: Path) -> None:
     with serving(directory) as site:
         master = _master(site)
+        former = until(lambda: _workers(master))
         change(directory, place("local"), place("second"), workers=3)
         os.kill(master.pid, signal.SIGHUP)
-        until(lambda: len(_workers(master)) == 3)
+        until(lambda: len(_workers(master)) == 3 and not _workers(master) & former)
         until(lambda: known(site) == {("local", "second")})
         assert ended(site, site.run([{"id": "a", "command": "true"}], backend="second"))
         (directory / "scripthut.yaml").write_text("backends: 5")
@@ -118,6 +119,14 @@ def _master(site: Site) -> psutil.Process:
     return found
 
 
-def _workers(master: psutil.Process) -> list[psutil.Process]:
-    gone = {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
-    return [p for p in master.children() if p.status() not in gone and "serve" in p.cmdline()]
+def _workers(master: psutil.Process) -> set[int]:
+    """The pids of those that live: any may end between one look at it and the next."""
+    return {p.pid for p in master.children() if _serves(p)}
+
+
+def _serves(process: psutil.Process) -> bool:
+    try:
+        gone = process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+        return not gone and "serve" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["Cluster", "login_node", "mended", "slurm", "start_cluster"]
+__all__ = ["Cluster", "login_node", "mended", "need_slurm", "slurm", "start_cluster"]
 
 HERE = Path(__file__).parent
 USERS = ("hut", "hut2")
@@ -177,11 +177,16 @@ def start_cluster(**settings: str) -> Iterator[Cluster]:
             guard.wait(120)
 
 
+def need_slurm() -> None:
+    """Leave the test out, saying why, where there can be no cluster."""
+    if why := _missing(NEEDS_SLURM):
+        pytest.skip(why)
+
+
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Cluster]:
     """A Slurm cluster with accounting and its login node."""
-    if why := _missing(NEEDS_SLURM):
-        pytest.skip(why)
+    need_slurm()
     with start_cluster() as cluster:
         yield cluster
 

@@ -13,10 +13,12 @@ import pytest
 
 from tests.stories.conftest import free_port
 from tests.stories.server import Server, until
+from tests.stories.storm import database_of
 
 pytestmark = pytest.mark.slow
 LOCAL = {"type": "local", "name": "local", "max_concurrent": 4}
 TAKEN_OVER = 15  # seconds
+LASTS = 11  # seconds, after which a lease has run out
 
 
 @pytest.fixture
@@ -44,6 +46,40 @@ def sleepers(count: int, seconds: float, tally: Path) -> list[dict[str, object]]
 def holder(server: Server) -> str | None:
     engine = server.get("/health")["engine"]
     return None if engine is None else str(engine["holder"])
+
+
+def send(server: Server, what: signal.Signals) -> None:
+    assert server.process is not None
+    os.killpg(server.process.pid, what)
+
+
+def is_held(server: Server) -> bool:
+    """Whether somebody writes into the database, and goes on doing so for a second."""
+    with sqlite3.connect(database_of(server), isolation_level=None, timeout=1) as other:
+        try:
+            other.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        other.execute("ROLLBACK")
+        return False
+
+
+def stop_between_writes(server: Server) -> None:
+    """SIGSTOP at a moment when none of its transactions holds SQLite's one lock."""
+    send(server, signal.SIGSTOP)
+    while is_held(server):
+        send(server, signal.SIGCONT)
+        time.sleep(0.05)
+        send(server, signal.SIGSTOP)
+
+
+def stop_in_a_write(server: Server) -> None:
+    """SIGSTOP at a moment when one of its transactions holds SQLite's one lock."""
+    send(server, signal.SIGSTOP)
+    while not is_held(server):
+        send(server, signal.SIGCONT)
+        time.sleep(0.01)
+        send(server, signal.SIGSTOP)
 
 
 def test_jobs_outlive_a_killed_server_and_are_judged_by_the_next(
@@ -85,15 +121,35 @@ def test_a_leader_that_sleeps_is_followed_and_when_it_wakes_nothing_runs_twice(
     tally = tmp_path / "tally"
     run_id = server.run(sleepers(30, 1, tally), backend="local")
     until(lambda: tally.exists(), 30, "the first tasks")
-    assert server.process is not None
-    os.killpg(server.process.pid, signal.SIGSTOP)
+    stop_between_writes(server)
     slept = time.monotonic()
     until(lambda: holder(second) not in (None, first), TAKEN_OVER, "another leader")
     time.sleep(max(0.0, asleep - (time.monotonic() - slept)))  # the sleep is what is tested
-    os.killpg(server.process.pid, signal.SIGCONT)
+    send(server, signal.SIGCONT)
     assert second.await_end(run_id) == "completed"
     second.stop()
     assert sorted(tally.read_text().split()) == sorted(f"t{i}" for i in range(30))
+
+
+def test_a_leader_stopped_in_a_write_is_followed_once_it_is_killed_and_nobody_acts_before(
+    server: Server, tmp_path: Path
+) -> None:
+    second = beside(server)
+    second.start()
+    first = holder(server)
+    tally = tmp_path / "tally"
+    run_id = server.run(sleepers(60, 0.2, tally), backend="local")
+    until(lambda: tally.exists(), 30, "the first tasks")
+    stop_in_a_write(server)
+    assert len(second.states(run_id)) == 60  # reading goes on
+    time.sleep(LASTS)  # longer than a lease
+    assert is_held(server)
+    assert holder(second) in (None, first)
+    server.kill()
+    until(lambda: holder(second) not in (None, first), TAKEN_OVER, "another leader")
+    assert second.await_end(run_id) == "completed"
+    second.stop()
+    assert sorted(tally.read_text().split()) == sorted(f"t{i}" for i in range(60))
 
 
 def test_a_killed_leader_is_followed_within_fifteen_seconds(server: Server, tmp_path: Path) -> None:
