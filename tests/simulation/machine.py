@@ -9,7 +9,7 @@ from typing import Any
 
 from scripthut.backends import node
 from scripthut.core.errors import Unreachable
-from scripthut.core.jobs import Accepted, Answer, Job, Phase, Rejected, Sighting
+from scripthut.core.jobs import Accepted, Answer, Job, Phase, Rejected, Sighting, Used
 from scripthut.core.survey import Facts, Queue
 from scripthut.schedulers.base import Row
 from tests.simulation.cluster import EPOCH, MINUTE, Lie, SimCluster
@@ -173,6 +173,12 @@ class Language:
         if answer.code == 1:
             raise Unreachable("accounting does not answer")
         return [_row(row) for row in json.loads(answer.out)] if answer.code == 0 else None
+
+    def measuring(self, ids: Collection[str], since: datetime) -> list[list[str]]:
+        return []
+
+    def parse_measured(self, answer: Answer) -> Mapping[str, Used]:
+        return {}
 
     def cancel(self, ids: Collection[str]) -> list[str]:
         return ["cancel", *sorted(ids)]
