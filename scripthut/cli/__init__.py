@@ -13,6 +13,7 @@ from scripthut.cli import (
     doctor,
     importing,
     init,
+    later,
     logs,
     looking,
     preview,
@@ -30,8 +31,9 @@ from scripthut.cli.client import Client
 from scripthut.cli.configuration import settle
 from scripthut.cli.options import config_option, verbose_option
 from scripthut.cli.reach import server_option
-from scripthut.core.errors import HutError, Invalid
+from scripthut.core.errors import HutError, Invalid, Missing
 
+WRONG_WORDS = 2  # as click says it, and what a file is that is not there
 INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
 
 
@@ -45,31 +47,50 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except Invalid as error:
-        _complain(error.what + ":", *(f"  {problem}" for problem in error.problems))
+        code = WRONG_WORDS if isinstance(error, Missing) else 1
+        _complain(error.what + ":", *(f"  {problem}" for problem in error.problems), code=code)
     except HutError as error:
         _complain(str(error))
     else:
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _complain(first: str, *more: str) -> None:
+def _complain(first: str, *more: str, code: int = 1) -> None:
     click.echo("\n".join([f"scripthut: {first}", *more]), err=True)
-    sys.exit(1)
+    sys.exit(code)
+
+
+host_option = click.option("--host", help="The address to listen on; loopback only.")
+port_option = click.option(
+    "--port", "-p", type=click.IntRange(0, 65535), help="The port; 0 takes a free one."
+)
 
 
 @click.group(invoke_without_command=True)
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@config_option
+@host_option
+@port_option
+@click.version_option(__version__, "--version", "-V", message="%(prog)s %(version)s")
 @click.pass_context
-def commands(context: click.Context) -> None:
-    """Run workflows on your own cluster, and read what their tasks wrote in the browser."""
+def commands(
+    context: click.Context, config_file: Path | None, host: str | None, port: int | None
+) -> None:
+    """Run workflows on your own cluster, and read what their tasks wrote in the browser.
+
+    Without a command: `scripthut serve`, as older versions had it.
+    """
+    words = {"--config": config_file, "--host": host, "--port": port}
+    misplaced = [name for name, value in words.items() if value is not None]
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        context.invoke(serve_command, config_file=config_file, host=host, port=port)
+    elif misplaced:
+        raise click.UsageError(f"{misplaced[0]} belongs behind {context.invoked_subcommand}")
 
 
 @commands.command("serve")
 @config_option
-@click.option("--host", help="The address to listen on; loopback only.")
-@click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
+@host_option
+@port_option
 @click.option("--bind", metavar="unix:PATH", help="Listen on a socket file, for a proxy.")
 @verbose_option
 def serve_command(
@@ -121,5 +142,8 @@ for part in (
     status.status_command,
     complete.completion_command,
     doctor.doctor_command,
+    *later.COMMANDS,
 ):
     commands.add_command(part)
+for group, part in later.PARTS:
+    group.add_command(part)

@@ -16,10 +16,16 @@ VARIABLES = {
 }
 
 
-def headers(configured: Access | None) -> Mapping[str, str]:
-    """The headers that go with every question; none when nothing is configured. Unreachable."""
+def headers(configured: Access | None, given: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers that go with every question; none when nothing is configured. Unreachable.
+
+    `given`: by key, on the command line; it goes before the variables, and these before the rest.
+    """
     told = configured or Access()
-    words = {key: os.environ.get(name) or getattr(told, key) for key, name in VARIABLES.items()}
+    words = {
+        key: given.get(key) or os.environ.get(name) or getattr(told, key)
+        for key, name in VARIABLES.items()
+    }
     if words["cf_client_id"] and words["cf_client_secret"]:
         return {
             "CF-Access-Client-Id": words["cf_client_id"],

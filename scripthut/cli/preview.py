@@ -20,7 +20,7 @@ from scripthut.clock import utcnow
 from scripthut.config import Config, parse
 from scripthut.core import paths
 from scripthut.core.document import parse as parse_document
-from scripthut.core.errors import Conflict, HutError, Refused
+from scripthut.core.errors import Conflict, HutError, Missing, Refused
 from scripthut.core.jobs import Job, Resources, Watch
 from scripthut.core.states import Event
 from scripthut.core.tokens import token
@@ -85,6 +85,8 @@ def preview_command(folder: Path, output: Path | None, port: int) -> None:
 def opened(folder: Path) -> Iterator[Preview]:
     """A preview of a folder, gone with all it kept afterwards. Refused when it is no folder."""
     place = folder.expanduser().resolve()
+    if not place.exists():
+        raise Missing(str(folder))
     if not place.is_dir() or place == place.parent:
         raise Refused(f"{folder} cannot be shown: it is not a folder with a name")
     with tempfile.TemporaryDirectory(prefix="scripthut-preview-") as directory:

@@ -17,6 +17,7 @@ from scripthut.core.errors import Unreachable
 F = TypeVar("F", bound=Callable[..., object] | click.Command)
 LOCAL = "local"
 FILE = "scripthut.config"  # of the command line, in click's context
+ACCESS = "scripthut.access"  # what is said there of the gate before the server
 
 
 def server_option(command: F) -> F:
@@ -39,7 +40,23 @@ def server_option(command: F) -> F:
         callback=_base,
         help="The running server; else $SCRIPTHUT_SERVER, settings.cli_server, or this machine's.",
     )
-    return config(server(command))
+    found = server(command)
+    for key in access.VARIABLES:
+        flag = click.option(
+            f"--{key.replace('_', '-')}",
+            metavar="TEXT",
+            hidden=True,  # four more lines in every command's help; docs/cli.md has them
+            expose_value=False,
+            is_eager=True,
+            callback=_keep_access,
+        )
+        found = flag(found)
+    return config(found)
+
+
+def _keep_access(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value and option.name:
+        context.meta.setdefault(ACCESS, {})[option.name] = value
 
 
 def _keep(context: click.Context, _option: click.Parameter, value: Path | None) -> None:
@@ -50,7 +67,8 @@ def _base(context: click.Context, _option: click.Parameter, value: str | None) -
     if context.resilient_parsing:
         return value or ""
     base = base_of(context.meta.get(FILE), value)
-    context.meta[HEADERS] = access.headers(_access(context.meta.get(FILE), value))
+    configured = _access(context.meta.get(FILE), value)
+    context.meta[HEADERS] = access.headers(configured, context.meta.get(ACCESS, {}))
     return base
 
 

@@ -7,13 +7,15 @@ from typing import Any
 
 from scripthut.cli.client import Client
 from scripthut.core import document
-from scripthut.core.errors import Invalid, Unreachable
+from scripthut.core.errors import Invalid, Missing, Unreachable
 
 
 def text_of(file: Path) -> str:
     """The text of a file, or of standard input for `-`. Raises Invalid."""
     try:
         return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise Missing(str(file)) from error
     except OSError as error:
         raise Invalid(str(file), [f"cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:

@@ -10,7 +10,7 @@ from scripthut.config import variables
 from scripthut.config.file import Config, parse
 from scripthut.config.reading import Layer, read
 from scripthut.config.words import Loc, place
-from scripthut.core.errors import Invalid
+from scripthut.core.errors import Invalid, Missing
 
 NAMES = ("scripthut.yaml", "scripthut.yml")
 GLOBAL_ALONE = ("backends", "cache", "pricing", "settings", "sources")
@@ -103,6 +103,8 @@ def _resolve(files: tuple[Path, ...], texts: list[str], environment: Mapping[str
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise Missing(str(path)) from error
     except OSError as error:
         raise Invalid(str(path), [f"cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:

@@ -32,3 +32,10 @@ class Invalid(Refused):
         super().__init__(f"{what}: {'; '.join(problems)}")
         self.what = what
         self.problems = problems
+
+
+class Missing(Invalid):
+    """A file or directory that was named is not there."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, ["there is nothing of that name"])

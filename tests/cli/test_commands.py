@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripthut import __version__
-from tests.serving import HUT, ROOT, free_port, serving
+from tests.serving import HUT, ROOT, free_port, local, serving, surroundings
 
 WRONG = """
 backends:
@@ -28,10 +28,26 @@ def test_version_is_one_line() -> None:
     assert (done.returncode, done.stdout) == (0, f"scripthut {__version__}\n")
 
 
-def test_without_words_the_help_is_shown() -> None:
-    done = hut()
+def test_the_help_lists_the_commands() -> None:
+    done = hut("--help")
     assert done.returncode == 0
     assert all(name in done.stdout for name in ("serve", "engine", "submit"))
+
+
+def test_without_a_command_it_serves_as_older_versions_did(tmp_path: Path) -> None:
+    file = tmp_path / "old.yaml"
+    file.write_text(local(tmp_path))
+    process = subprocess.Popen(
+        [*HUT, "-c", str(file), "-p", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=surroundings(tmp_path),
+    )
+    assert process.stderr is not None
+    assert any("serving at=" in line for line in process.stderr)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 def test_an_unknown_option_is_said_with_exit_code_2() -> None:
@@ -55,7 +71,7 @@ def test_every_problem_of_a_configuration_is_named_by_its_place(
 
 def test_a_missing_configuration_is_a_sentence() -> None:
     done = hut("serve", "--config", "/nowhere/hut.yaml")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "/nowhere/hut.yaml" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -88,14 +104,11 @@ def test_a_taken_port_is_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("{", "is not JSON"), ("\xff", "is not UTF-8"), (None, "cannot be read")],
+    [("{", "is not JSON"), ("\xff", "is not UTF-8")],
 )
-def test_a_file_that_is_no_document_is_a_sentence(
-    text: str | None, says: str, tmp_path: Path
-) -> None:
+def test_a_file_that_is_no_document_is_a_sentence(text: str, says: str, tmp_path: Path) -> None:
     file = tmp_path / "work.json"
-    if text is not None:
-        file.write_bytes(text.encode("latin-1"))
+    file.write_bytes(text.encode("latin-1"))
     done = hut("submit", str(file), "--backend", "local")
     assert done.returncode == 1
     assert says in done.stderr
