@@ -202,6 +202,8 @@ def _task(
         "started_at": started if has_begun else None,
         "finished_at": finished if is_over else None, "collected_at": NOW if is_over else None,
         "exit_code": {State.COMPLETED: 0, State.FAILED: 1}.get(state),
+        "cpu_used": told[2] * 4 * (55 + n % 40) / 100 if is_over and has_begun else None,
+        "memory_used": (20 + n * 7 % 70) * 8 * 1024**3 // 100 if is_over and has_begun else None,
         "node": f"n{n % 48:03d}" if has_begun else None, "reason": reasons.get(state),
         "progress": (n * 7 % 90 + 5) / 100 if running else None,
         "progress_text": f"year {n * 7 % 90 + 5} of 100" if running else None,
@@ -246,8 +248,13 @@ def _write(
 
 def make(directory: Path) -> Flask:
     """An application on a filled database in `directory`."""
-    backends = [
-        {"type": "slurm", "name": "hpc", "ssh": {"host": "login.example.org"}},
+    backends: list[dict[str, object]] = [
+        {
+            "type": "slurm",
+            "name": "hpc",
+            "ssh": {"host": "login.example.org"},
+            "prices": {"cpu_hour": 0.012, "currency": "CHF"},
+        },
         {"type": "pbs", "name": "old-hpc", "ssh": {"host": "pbs.example.org"}},
         {"type": "local", "name": "local", "max_concurrent": 4},
     ]

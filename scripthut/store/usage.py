@@ -1,16 +1,17 @@
 """CPU time by hour and source: written when a task ends, so that a year of it is a small read."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Double, case, cast, extract, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from scripthut.core.costs import Hours, used
 from scripthut.core.states import State
 from scripthut.core.usage import spread
-from scripthut.store.models import Run, Task, Usage
+from scripthut.store.models import Run, Task, Usage, asked
 
 LONGEST = 10_000  # hours of one task that are counted, whatever its clock says
 
@@ -87,6 +88,32 @@ def running(session: Session, run_id: str, now: datetime) -> Hours:
         for started, spec in session.execute(statement)
     )
     return sum(parts, Hours())
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """Which parts of what tasks held they used, of those of which it is known; None: of none."""
+
+    cpu: float | None
+    memory: float | None
+
+
+def efficiency(session: Session, run_id: str) -> Efficiency:
+    """How well a run's tasks used what they asked for; counts those that have ended."""
+    wall = extract("epoch", Task.finished_at) - extract("epoch", Task.started_at)
+    is_known = Task.cpu_used.is_not(None) & Task.started_at.is_not(None)
+    has_used = case((is_known, Task.cpu_used))
+    has_held = case((is_known, wall * asked("cpus")))
+    memory = case((Task.memory_used.is_not(None), asked("memory")))
+    both = case((asked("memory").is_not(None), Task.memory_used))
+    sums = [func.sum(cast(one, Double)) for one in (has_used, has_held, both, memory)]
+    where = (Task.run_id == run_id, Task.finished_at.is_not(None))
+    row = session.execute(select(*sums).where(*where)).one()
+    return Efficiency(_part(row[0], row[1]), _part(row[2], row[3]))
+
+
+def _part(used: float | None, held: float | None) -> float | None:
+    return used / held if used is not None and held else None
 
 
 def by_backend(session: Session, since: datetime) -> dict[str, Hours]:

@@ -122,6 +122,7 @@ def _whole(run_id: str, since: int = -1) -> dict[str, object]:
     return run_json(runs.one(g.session, run_id)) | {
         "about": asdict(about(g.session, run_id)),
         "uncollected": collected.uncollected(g.session, run_id),
+        "efficiency": asdict(usage.efficiency(g.session, run_id)),
         "tasks": [_task(task) for task in runs.tasks(g.session, run_id, since)],
     }
 

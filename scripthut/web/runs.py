@@ -204,6 +204,7 @@ def _live(run: RunRow, mark: Mark) -> dict[str, object]:
         "ends_at": None if left is None else now + timedelta(seconds=left),
         "spent": spent,
         "cost": cost(run.backend, spent),
+        "efficiency": usage.efficiency(g.session, run.id),
         "holding": retention.of_run(g.session, runs.find_run(g.session, run.id)),
         "views": tuple(VIEWS),
     }

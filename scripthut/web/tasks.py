@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import datetime
 from io import BytesIO
 
 from flask import (
@@ -19,7 +20,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
-from scripthut.core import env
+from scripthut.core import costs, env
 from scripthut.core.endings import Ended, Ending, ending
 from scripthut.core.jobs import Used
 from scripthut.core.lines import lines
@@ -32,6 +33,7 @@ from scripthut.store import orders, runs, search
 from scripthut.store.models import Task
 from scripthut.web import environments, logs
 from scripthut.web import runs as run_pages
+from scripthut.web.costs import cost
 from scripthut.web.errors import wants_json
 from scripthut.web.extensions import config, database, kept
 from scripthut.web.filters import plain
@@ -92,6 +94,7 @@ def _more_of_both(task: Task) -> ResponseReturnValue:
 
 def _details(task: Task) -> dict[str, object]:
     words_of, words = last_words(task)
+    spent = costs.used(task.spec, ran(task.started_at, task.finished_at))
     deps = runs.tasks_by_key(g.session, task.run_id, task.deps)
     return {
         "why": why(task),
@@ -99,6 +102,8 @@ def _details(task: Task) -> dict[str, object]:
         "dependents": runs.dependents(g.session, task.run_id, task.key, LISTED + 1),
         "named": LISTED,
         "shell": _shell(task),
+        "took": spent,
+        "price": cost(task.run.backend, spent),
         "words": words,
         "words_of": words_of,
         "full": task,
@@ -106,6 +111,13 @@ def _details(task: Task) -> dict[str, object]:
         "deps": deps,
         "events": runs.history(g.session, task.id),
     }
+
+
+def ran(started_at: datetime | None, finished_at: datetime | None) -> float:
+    """Seconds that a task ran, or has run so far."""
+    if started_at is None:
+        return 0.0
+    return max(0.0, ((finished_at or utcnow()) - started_at).total_seconds())
 
 
 def _shell(task: Task) -> str | None:

@@ -9,6 +9,7 @@ from scripthut.core.costs import Hours
 from scripthut.core.states import Event
 from scripthut.store import runs, tasks, usage
 from scripthut.store.models import Task
+from scripthut.store.usage import Efficiency
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BEGUN = NOW - timedelta(minutes=90)
@@ -64,6 +65,19 @@ def test_gpu_hours_are_counted_and_summed_by_backend(database, running):
         assert usage.ended(run) == Hours(cpu=6.0, gpu=3.0)
         assert usage.by_backend(session, run.created_at) == {run.backend: Hours(6.0, 3.0)}
         assert usage.by_backend(session, NOW + timedelta(days=1)) == {}
+
+
+def test_efficiency_is_of_what_is_known(database, running):
+    with database.writing() as session:
+        facts = {"finished_at": NOW, "cpu_used": 2700.0, "memory_used": 2**30}
+        assert usage.efficiency(session, "abcdefgh") == Efficiency(None, None)
+        tasks.move(session, running, Event.EXITED_OK, NOW, facts)
+    with database.reading() as session:
+        assert usage.efficiency(session, "abcdefgh") == Efficiency(0.5, 0.25)
+    with database.writing() as session:
+        spec = {**running.spec, "memory": None}
+        session.execute(update(Task).where(Task.id == running.id).values(spec=spec))
+        assert usage.efficiency(session, "abcdefgh") == Efficiency(0.5, None)
 
 
 def test_who_loses_the_race_to_end_a_task_counts_nothing(database, running):

@@ -39,6 +39,16 @@ def test_a_run_says_what_it_costs_on_its_page_the_first_page_and_in_json(priced)
     assert (said["cpu_seconds"], said["gpu_seconds"]) == (10800, 3600)
 
 
+def test_a_run_says_which_part_was_used_of_what_was_held(client, hut):
+    hut.run({"a": "completed", "b": "completed"})
+    assert "Efficiency" not in client.get("/runs/abcdefgh").text
+    hut.change("abcdefgh", "a", cpu_used=290.0, memory_used=2**30, requeues=2)
+    page = client.get("/runs/abcdefgh/tasks/a").text
+    assert "50 % of CPU time, 25 % of memory" in page
+    assert "<dt>Requeued</dt>" in page and "2 times" in page
+    assert client.get("/api/v1/runs/abcdefgh").json["efficiency"] == {"cpu": 0.5, "memory": 0.25}
+
+
 def test_a_question_names_the_price(priced):
     client, hut = priced
     hut.run({"a": "failed"})
