@@ -84,14 +84,11 @@ def change(before: Value | None, after: Value | None) -> str:
 
 def metrics(runs: Sequence[Mapping[str, Mapping[str, Value]]]) -> list[Metric]:
     """All metrics of all tasks, by task and name, in the order in which they first occur."""
-    places: dict[tuple[str, str], None] = {}
-    for run in runs:
-        for key, values in run.items():
-            places |= dict.fromkeys((key, name) for name in values)
-    order = {key: n for n, key in enumerate(dict.fromkeys(key for key, _ in places))}
     found = []
-    for key, name in sorted(places, key=lambda place: order[place[0]]):
-        found.append(Metric(key, name, [run.get(key, {}).get(name) for run in runs]))
+    for key in dict.fromkeys(key for run in runs for key in run):
+        measured = [run.get(key, {}) for run in runs]
+        names = dict.fromkeys(name for values in measured for name in values)
+        found += [Metric(key, name, [values.get(name) for values in measured]) for name in names]
     return found
 
 

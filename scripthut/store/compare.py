@@ -3,13 +3,17 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import String, select, type_coerce
 from sqlalchemy.orm import Session
 
 from scripthut.core.jobs import Area
 from scripthut.core.states import State
 from scripthut.store.models import Output, Run, Task
+
+# Of a hundred thousand files the library would look up each word with much ado.
+_AREAS = {area.value: area for area in Area}
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,7 @@ class Side:
     finished_at: datetime | None
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """A file in one of the runs, as far as it tells whether it differs. `sha256` None: not kept."""
 
     area: Area
@@ -46,13 +49,16 @@ def sides(session: Session, run_id: str) -> dict[str, Side]:
 def pieces(session: Session, run_id: str) -> dict[str, dict[tuple[Area, str], Piece]]:
     """Task -> what it wrote, in the order of the paths."""
     statement = (
-        select(Task.key, Output.area, Output.path, Output.sha256, Output.size)
+        select(
+            Task.key, type_coerce(Output.area, String), *(Output.path, Output.sha256, Output.size)
+        )
         .join(Output, (Output.task_id == Task.id) & (Output.attempt == Task.attempt))
         .where(Task.run_id == run_id)
         .order_by(Task.n, Output.path)
     )
     found: dict[str, dict[tuple[Area, str], Piece]] = {}
-    for key, area, path, sha, size in session.execute(statement):
+    for key, word, path, sha, size in session.execute(statement):
+        area = _AREAS[word]
         found.setdefault(key, {})[area, _whose(area, path)] = Piece(area, path, sha, size)
     return found
 

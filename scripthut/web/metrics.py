@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from flask import Blueprint, Response, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -150,6 +151,7 @@ def _page(run_id: str, found: Sequence[Measured]) -> dict[str, object]:
     }
 
 
+PLACE = "the-place-of-a-task"  # in an address that is made once for many
 _WORDS = ("sort", "order", "q", "y", "x", "log")
 
 
@@ -171,8 +173,12 @@ def _liveliest(chosen: Board, names: Sequence[str]) -> str | None:
 
 
 def _plot(run_id: str, found: Sequence[Measured], chosen: Board, asked: Asked) -> Plot | None:
+    # Made once: of ten thousand points, the addresses would take longer than all else.
+    address = url_for("tasks.show", run_id=run_id, key=PLACE, tab="outputs")
+    before, _, after = address.rpartition(PLACE)
+
     def link(key: str) -> str:
-        return url_for("tasks.show", run_id=run_id, key=key, tab="outputs")
+        return f"{before}{quote(key)}{after}"
 
     if asked.x == COURSE:
         ids = {one.key: one.id for one in found}
