@@ -7,6 +7,7 @@ the request travel on standard input, so the command itself never holds anything
 import base64
 import binascii
 import json
+import os
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -362,6 +363,10 @@ def _file(job: Job, file: RemoteFile, most: int) -> Record:
 
 
 def _where(job: Job, area: Area, path: bytes) -> dict[str, object]:
+    if area is Area.LOG:
+        log = job.paths.out if path == b"output" else job.paths.err
+        name = base64.b64encode(os.fsencode(log.name)).decode()
+        return {"base": str(log.parent), "place": [], "path": name}
     place = job.paths.outputs if area is Area.OUTPUT else job.paths.fragment.parent
     base = str(job.paths.logs)
     return {

@@ -163,10 +163,11 @@ class ExitNote:
 
 
 class Area(StrEnum):
-    """Which of a task's two places a file is in."""
+    """Which of a task's places a file is in."""
 
     OUTPUT = "output"
     FRAGMENT = "fragment"
+    LOG = "log"  # one of its two logs, whose path is its stream's name; no listing finds it
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from scripthut.core.jobs import Got, Piece
+from scripthut.core.jobs import Area, Got, Piece
 from scripthut.core.mask import mask_piece, secrets
 from scripthut.core.previews import Kind
 from scripthut.engine.base import Hands
@@ -21,8 +21,8 @@ def piece(file: Output, task: Task, home: PurePosixPath, start: int, length: int
 
 
 def masked(hands: Hands, asked: Piece, file: Output, data: bytes) -> bytes:
-    """The bytes as they may be kept: a document goes without the secrets of its task."""
-    if file.kind != Kind.MARKDOWN:
+    """The bytes as they may be kept: documents and logs go without the secrets of their task."""
+    if file.kind != Kind.MARKDOWN and file.area is not Area.LOG:
         return data
     return mask_piece(data, secrets(asked.job.env, hands.secret_names))
 

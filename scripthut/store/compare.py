@@ -53,7 +53,7 @@ def pieces(session: Session, run_id: str) -> dict[str, dict[tuple[Area, str], Pi
             Task.key, type_coerce(Output.area, String), *(Output.path, Output.sha256, Output.size)
         )
         .join(Output, (Output.task_id == Task.id) & (Output.attempt == Task.attempt))
-        .where(Task.run_id == run_id)
+        .where(Task.run_id == run_id, Output.area != Area.LOG)
         .order_by(Task.n, Output.path)
     )
     found: dict[str, dict[tuple[Area, str], Piece]] = {}
@@ -70,7 +70,7 @@ def files(
     statement = (
         select(Task.key, Output)
         .join(Output, (Output.task_id == Task.id) & (Output.attempt == Task.attempt))
-        .where(Task.run_id == run_id, Task.key.in_(keys))
+        .where(Task.run_id == run_id, Task.key.in_(keys), Output.area != Area.LOG)
     )
     found: dict[str, dict[tuple[Area, str], Output]] = {}
     for key, row in session.execute(statement):

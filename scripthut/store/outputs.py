@@ -92,7 +92,7 @@ def known(session: Session, task_ids: Collection[int]) -> dict[Place, Output]:
     statement = (
         select(Output)
         .join(Task, Task.id == Output.task_id)
-        .where(Task.id.in_(task_ids), Output.attempt == Task.attempt)
+        .where(Task.id.in_(task_ids), Output.attempt == Task.attempt, Output.area != Area.LOG)
     )
     return {(row.task_id, row.area, row.raw): row for row in session.scalars(statement)}
 
@@ -187,7 +187,7 @@ def files(session: Session, task: Task, attempt: int | None = None) -> list[Outp
 def file(session: Session, run_id: str, key: str, raw: bytes) -> Output:
     """A listed file by its path's bytes, exactly. NotFound for anything else, all alike."""
     present = _of_task(run_id, key).where(Output.attempt == Task.attempt)
-    return _one(session, present.where(Output.raw == raw))
+    return _one(session, present.where(Output.raw == raw, Output.area == Area.OUTPUT))
 
 
 def file_by_row(session: Session, run_id: str, key: str, row: int) -> Output:
@@ -198,16 +198,16 @@ def file_by_row(session: Session, run_id: str, key: str, row: int) -> Output:
 def file_of(session: Session, run_id: str, key: str, attempt: int, raw: bytes) -> Output:
     """A kept file of one attempt by its path's bytes. NotFound as for file()."""
     statement = _of_task(run_id, key).where(Output.attempt == attempt, Output.raw == raw)
-    return _one(session, statement)
+    return _one(session, statement.where(Output.area == Area.OUTPUT))
 
 
 def listed(session: Session, run_id: str, key: str, row: int) -> Output:
-    """A listed file of any attempt by its row, kept or not. NotFound for anything else."""
+    """A listed file or long log of any attempt by its row, kept or not. NotFound for all else."""
     statement = (
         select(Output)
         .join(Task, Task.id == Output.task_id)
         .where(Task.run_id == run_id, Task.key == key, Output.id == row)
-        .where(Output.area == Area.OUTPUT)
+        .where(Output.area != Area.FRAGMENT)
     )
     found = session.scalars(statement).one_or_none()
     if found is None:
@@ -244,7 +244,7 @@ def _of_task(run_id: str, key: str) -> Select[Output]:
         select(Output)
         .join(Task, Task.id == Output.task_id)
         .where(Task.run_id == run_id, Task.key == key)
-        .where(Output.area == Area.OUTPUT, Output.sha256.is_not(None))
+        .where(Output.area != Area.FRAGMENT, Output.sha256.is_not(None))
     )
 
 
@@ -322,3 +322,27 @@ def record_log(session: Session, task: Task, log: KeptLog, now: datetime) -> Non
         for name, value in facts.items():
             setattr(row, name, value)
         row.at = now
+    if log.start:
+        _record_long_log(session, task, log)
+
+
+def _record_long_log(session: Session, task: Task, log: KeptLog) -> None:
+    """Let a log of which the beginning is not kept be a file that is read where it is."""
+    key = {"task_id": task.id, "attempt": task.attempt, "area": Area.LOG}
+    raw = log.stream.encode()
+    row = session.scalars(select(Output).filter_by(**key, raw=raw)).one_or_none()
+    if row is None:
+        words = {"path": f"{log.stream}.log", "kind": Kind.TEXT, "mtime_ns": 0}
+        session.add(Output(**key, raw=raw, **words, size=log.size))
+    elif row.sha256 is None:
+        row.size = log.size
+    elif row.size != log.size:  # it has grown since it was fetched whole
+        row.sha256, row.size = None, log.size
+
+
+def long_log(
+    session: Session, task: Task, stream: str, attempt: int | None = None
+) -> Output | None:
+    """The row of a log that is read where it is; None: all of it is kept, or nothing."""
+    key = {"task_id": task.id, "attempt": attempt or task.attempt, "area": Area.LOG}
+    return session.scalars(select(Output).filter_by(**key, raw=stream.encode())).one_or_none()

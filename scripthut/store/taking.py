@@ -26,7 +26,7 @@ def written(session: Session, run_id: str, key: str | None = None) -> list[Writt
     statement = (
         select(Task.key, Output)
         .join(Output, Output.task_id == Task.id)
-        .where(Task.run_id == run_id, Output.attempt == Task.attempt)
+        .where(Task.run_id == run_id, Output.attempt == Task.attempt, Output.area != Area.LOG)
         .order_by(Task.n, Output.area, Output.path)
     )
     if key is not None:

@@ -19,6 +19,7 @@ from scripthut.store.about import about
 from scripthut.store.create import create_run
 from scripthut.store.lease import leader
 from scripthut.store.models import BackendRow, Task
+from scripthut.store.outputs import long_log
 from scripthut.store.removal import remove_run
 from scripthut.store.runs import RunRow, TaskRow, Which
 from scripthut.web import arrivals, configuration
@@ -242,7 +243,10 @@ def logs(run_id: str, key: str) -> ResponseReturnValue:
     if tail:
         content = "".join(content.splitlines(keepends=True)[-int(tail) or len(content) :])
     about = {"run_id": run_id, "task_id": key, "type": stream, "content": content}
-    return {**about, "after": chunk.start + len(data), "is_live": is_live}
+    long = long_log(g.session, task, stream)
+    file = {"id": long.id, "size": long.size, "sha256": long.sha256} if long is not None else None
+    rest = {"start": chunk.start, "after": chunk.start + len(data), "is_live": is_live}
+    return {**about, **rest, "file": file}
 
 
 def _log(task: Task, stream: str, start: int) -> Chunk:

@@ -27,6 +27,7 @@ class Said:
     stream: str
     lines: list[Line]
     start: int
+    long: int | None = None  # the row of the file that it is, where not all of it is kept
 
 
 @bp.get(PAGE)
@@ -77,4 +78,6 @@ def _token(task: Task, attempt: int) -> str:
 
 def _said(task: Task, attempt: int, stream: str) -> Said:
     chunk = kept().read_log(_token(task, attempt), stream, -TAIL)
-    return Said(stream, list(lines(chunk.data, "x.log").lines), chunk.start)
+    row = outputs.long_log(g.session, task, stream, attempt)
+    shown = list(lines(chunk.data, "x.log").lines)
+    return Said(stream, shown, chunk.start, row.id if row is not None else None)

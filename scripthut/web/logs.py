@@ -10,7 +10,7 @@ from scripthut.core import logs
 from scripthut.core.jobs import Chunk
 from scripthut.core.lines import LINES, Line, lines
 from scripthut.core.states import TERMINAL, State
-from scripthut.store import collected, runs, watches
+from scripthut.store import collected, outputs, runs, watches
 from scripthut.store.models import Task
 from scripthut.web import arrivals
 from scripthut.web.extensions import database, kept
@@ -51,10 +51,20 @@ class Piece:
     marked: int | None = None  # the line that was asked for
     search: str = ""
     is_more: bool = False  # a search found more than is shown
+    long: int | None = None  # the row of the file that it is, where not all of it is kept
 
 
 def shown(task: Task, stream: str) -> Piece:
     """What the address asks for: the end of a log, the lines around one, or those with words."""
+    return replace(_shown(task, stream), long=_long(task, stream))
+
+
+def _long(task: Task, stream: str) -> int | None:
+    row = outputs.long_log(g.session, task, stream)
+    return row.id if row is not None and (row.sha256 or outputs.is_within_reach(row)) else None
+
+
+def _shown(task: Task, stream: str) -> Piece:
     chunk = _kept(task, stream)
     words = request.args.get("search", "").strip()[:200]
     line = request.args.get("line", None, int)
@@ -71,7 +81,8 @@ def grown(task: Task, stream: str) -> Piece | None:
     is_same = request.args.get("attempt", 1, int) == task.attempt
     chunk = _kept(task, stream, start if is_same else 0)
     if not is_same or chunk.start != start:  # begun anew, or its head is not kept
-        return _end(task, stream, _kept(task, stream))
+        found = _end(task, stream, _kept(task, stream))
+        return replace(found, long=_long(task, stream))
     is_live = not arrivals.is_done(task)
     if is_live and chunk.size == request.args.get("seen", 0, int):
         return None

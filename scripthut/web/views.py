@@ -7,6 +7,7 @@ from flask import Blueprint, Response, g, render_template, request
 from scripthut.clock import utcnow
 from scripthut.core import folding, hexdump, notebook, tables
 from scripthut.core.errors import NotFound
+from scripthut.core.jobs import Area
 from scripthut.core.lines import lines
 from scripthut.core.previews import View, view
 from scripthut.store import backends, fetches, outputs, runs
@@ -42,7 +43,8 @@ def show(run_id: str, key: str, row: int) -> str:
 
 def _around(task: Task, file: Output) -> Content:
     """What a page says of a file whatever is in it, and the files beside it."""
-    beside = outputs.files(g.session, task, file.attempt)
+    is_log = file.area is Area.LOG
+    beside = [file] if is_log else outputs.files(g.session, task, file.attempt)
     place = [one.id for one in beside].index(file.id)
     return {
         "task": task,

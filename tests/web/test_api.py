@@ -146,7 +146,7 @@ def test_a_log_that_is_not_kept_yet_is_fetched_while_the_question_waits(client, 
     said = client.get(f"{API}/runs/abcdefgh/tasks/a/logs").json
     engine.join()
     about = {"run_id": "abcdefgh", "task_id": "a", "type": "output", "content": "there\n"}
-    assert said == {**about, "after": 6, "is_live": True}
+    assert said == {**about, "start": 0, "after": 6, "is_live": True, "file": None}
     with hut.database.reading() as session:
         assert session.get(WatchRow, ("abcdefgh", hut.task_id("abcdefgh", "a"), "output"))
 

@@ -137,7 +137,10 @@ def test_a_long_log_says_that_its_beginning_is_not_shown(client, log):
     page = client.get(f"{TASK}?tab=output").text
     assert "line 19999\n" in words(page) and "line 1\n" not in words(page)
     assert 'data-n="20000"' in page
-    assert "what came before is not shown" in page
+    assert "The last part of" in page
+    start = client.get(f"{TASK}?tab=output&line=1").text
+    assert 'href="?tab=output&amp;line=1#L1">From the start' in page
+    assert "line 1\n" in words(start)
 
 
 def test_a_log_that_was_begun_anew_replaces_what_is_shown(client, log):
