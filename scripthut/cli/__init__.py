@@ -7,6 +7,7 @@ import click
 
 from scripthut import __version__
 from scripthut.cli import (
+    backup,
     complete,
     config,
     daemon,
@@ -135,6 +136,8 @@ for part in (
     tell.tell_command,
     daemon.daemon_group,
     importing.import_command,
+    backup.backup_command,
+    backup.restore_command,
     workflows.workflow_group,
     tasks.task_group,
     sources.source_group,
