@@ -99,8 +99,7 @@ def serve_command(
 ) -> None:
     """Serve the pages and, unless `engine: false`, act on the clusters."""
     logs.set_up(verbose)
-    live = settle(config_file)
-    server.serve(live, server.address(live.config.settings, host, port, bind))
+    server.serve(settle(config_file), server.Flags(host, port, bind))
 
 
 @commands.command("engine")

@@ -79,7 +79,8 @@ def reload_command(as_json: bool, base: str) -> None:
         return
     click.echo(f"generation {said['generation']}: {'; '.join(said['changed']) or 'as before'}")
     if said["restart"]:
-        click.echo(f"after a restart: {', '.join(said['restart'])}")
+        when = "the server's processes begin anew with" if said.get("anew") else "after a restart"
+        click.echo(f"{when}: {', '.join(said['restart'])}")
 
 
 def _shown(value: object) -> str:

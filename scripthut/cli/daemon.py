@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
@@ -131,6 +131,17 @@ def known(config: Config) -> Daemon | None:
     except (OSError, ValueError, TypeError, psutil.Error):
         return None
     return found if is_it else None
+
+
+def moved(before: Config, config: Config, host: str, port: int) -> None:
+    """Let the server in the background be found where it is now; its own process calls this."""
+    found = known(before)
+    if found is None or found.pid != os.getpid():
+        return
+    _file(config).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _write(_file(config), replace(found, host=host, port=port or found.port))
+    if _file(config) != _file(before):
+        _file(before).unlink(missing_ok=True)
 
 
 def log_of(config: Config) -> Path:

@@ -4,6 +4,7 @@ import atexit
 import errno
 import ipaddress
 import logging
+import os
 import signal
 import socket
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from scripthut import __version__
-from scripthut.config import LOOPBACK, Live, Settings
+from scripthut.cli import daemon
+from scripthut.config import LOOPBACK, Config, Live, Settings
 from scripthut.core.errors import Conflict, HutError, Refused
 from scripthut.engine.loop import Engine
 from scripthut.store.migrate import upgrade
@@ -24,6 +26,7 @@ from scripthut.web import create_app
 SOCKET_MASK = 0o007  # a socket file is for its owner and its group, the proxy's
 DRAIN = 10  # seconds a stopping worker has for the requests it is answering
 UNIX = "unix:"
+SAME = frozenset({"127.0.0.1", "localhost"})  # names of one address
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +45,24 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def address(settings: Settings, host: str | None, port: int | None, bind: str | None) -> Address:
+@dataclass(frozen=True)
+class Flags:
+    """What the command line says of where to listen; it goes before the settings."""
+
+    host: str | None = None
+    port: int | None = None
+    bind: str | None = None
+
+    @property
+    def overridden(self) -> frozenset[str]:
+        """The settings that do not count then."""
+        is_said = {"server_host": self.host, "server_port": self.port}
+        return frozenset(k for k, v in is_said.items() if v is not None or self.bind is not None)
+
+
+def address(settings: Settings, flags: Flags) -> Address:
     """Where to listen, from the command line and the settings. Raises Refused."""
+    host, port, bind = flags.host, flags.port, flags.bind
     if bind is not None:
         if not bind.startswith(UNIX) or bind == UNIX:
             raise Refused(f"--bind takes unix:PATH, not {bind!r}: use --host and --port for TCP")
@@ -68,42 +87,74 @@ def application(live: Live) -> Flask:
     return app
 
 
-def serve(live: Live, where: Address) -> None:
+def serve(live: Live, flags: Flags) -> None:
     """Serve until told to stop. Raises Conflict when the address is taken."""
+    live.overridden = flags.overridden
+    where = address(live.config.settings, flags)
     check_free(where)
     upgrade(live.config.database_url)
-    Server(live, where).run()
+    Server(live, flags, where).run()
 
 
 def act(live: Live) -> None:
-    """Be the engine, or wait to become it, until SIGTERM or Ctrl-C."""
+    """Be the engine, or wait to become it, until SIGTERM or Ctrl-C; anew after SIGHUP."""
     upgrade(live.config.database_url)
-    engine = Engine(live)
+    is_anew = True
+    while is_anew:
+        engine = Engine(live)
+        is_anew = _act(engine)
+        if is_anew:
+            live.reread(lambda config: _data_refused(live, config))
+    log.info("engine stopped")
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
+
+def _act(engine: Engine) -> bool:
+    """Be the engine until a signal; whether it is to begin anew."""
+    heard: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        heard.append(number)
         engine.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
-    signal.signal(signal.SIGHUP, lambda *_: engine.look_at_once())
     log.info("engine started version=%s", __version__)
     engine.run()
-    log.info("engine stopped")
+    return set(heard) == {signal.SIGHUP}
+
+
+def _data_refused(live: Live, config: Config) -> dict[str, str]:
+    """Why another place for the data cannot be had; nothing when it can, or is the same."""
+    if config.database_url == live.config.database_url:
+        return {}
+    try:
+        upgrade(config.database_url)
+    except HutError as error:
+        log.error("data stay where they are: %s", error)
+        return {"data_dir": str(error), "database_url": str(error)}
+    return {}
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn, told by us instead of by its own files and variables."""
 
-    def __init__(self, live: Live, where: Address) -> None:
+    def __init__(self, live: Live, flags: Flags, where: Address) -> None:
         self.live = live
+        self.flags = flags
         self.where = where
         self.flask: Flask | None = None
         super().__init__()
 
     def load_config(self) -> None:
         """Say what gunicorn would otherwise ask its environment; SIGHUP asks again."""
-        self.live.reread()
+        before = self.live.config
+        self.live.reread(self._refused)
         settings = self.live.config.settings
+        where = address(settings, self.flags)
+        has_moved = where != self.where or before.data_dir != self.live.config.data_dir
+        if has_moved and where.path is None:
+            daemon.moved(before, self.live.config, where.host, where.port)
+        self.where = where
         words = {
             "bind": str(self.where),
             "worker_class": "gthread",
@@ -117,14 +168,29 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "logger_class": OneLine,
             "loglevel": "warning",
             "when_ready": _say_ready,
+            "on_reload": _say_ready,
             "worker_exit": _stop_engine,
         }
         for name, value in words.items():
             self.cfg.set(name, value)
 
+    def _refused(self, config: Config) -> dict[str, str]:
+        """What of a new configuration cannot be had, so that the old goes on."""
+        refused = _data_refused(self.live, config)
+        try:
+            where = address(config.settings, self.flags)
+            if where.port != self.where.port or {where.host, self.where.host} - SAME:
+                check_free(where)
+        except HutError as error:
+            log.error("the address stays: %s", error)
+            refused |= {"server_host": str(error), "server_port": str(error)}
+        return refused
+
     def load(self) -> Flask:
         """Make the application; called in each worker, after the fork."""
         flask = application(self.live)
+        master = os.getppid()
+        flask.extensions["begin_anew"] = lambda: os.kill(master, signal.SIGHUP)
         self.flask = flask
         return flask
 

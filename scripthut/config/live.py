@@ -5,18 +5,21 @@ A file that cannot be used changes nothing: what was read before goes on, and `p
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, TypeAlias
 
 from scripthut.config.file import Config
 from scripthut.config.layers import Resolved, Where, fingerprint, resolve
 from scripthut.core.errors import Invalid
 
 LOOK = 1.0  # seconds between two looks at the files
-# What a process is made with; a new value holds from its next start on.
-BOUND = ("server_host", "server_port", "data_dir", "database_url")  # not even SIGHUP changes them
-FIXED = (*BOUND, "workers", "threads", "engine", "trusted_proxies")
+PLACES = ("server_host", "server_port", "data_dir", "database_url")  # which one may not have
+# What a process is made with; a new value holds once the processes have begun anew.
+FIXED = (*PLACES, "workers", "threads", "engine", "trusted_proxies")
+
+Admit: TypeAlias = Callable[[Config], Mapping[str, str]]
+"""Says of a configuration which of its PLACES cannot be had, and why, in the end of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class News:
     """What a look at the files found. `changed` and `restart` are words for people."""
 
     changed: tuple[str, ...] = ()
-    restart: tuple[str, ...] = ()  # settings that hold from the next start on
+    restart: tuple[str, ...] = ()  # settings that hold once the processes have begun anew
     problem: Invalid | None = None
 
 
@@ -38,6 +41,8 @@ class Live:
     environment: Mapping[str, str] = field(default_factory=dict)
     has_files: bool = False
     news: News = field(default_factory=News)  # of the last change
+    overridden: frozenset[str] = frozenset()  # settings of which the command line says another
+    refused: Mapping[str, str] = field(default_factory=dict)  # what could not be had, and why
     _refused: str | None = None  # the text that could not be used, by its digest
     _fresh: str | None = None  # a text seen once: an editor may not have written all of it
     _looked: float = 0.0
@@ -72,8 +77,8 @@ class Live:
             self._looked = now
             return self._look(self.where, at_once)
 
-    def reread(self) -> None:
-        """Take the files as they are, with what otherwise waits for a start of the process."""
+    def reread(self, admit: Admit) -> None:
+        """Take the files as they are, for processes that begin anew; what is not admitted stays."""
         if self.where is None:
             return
         with self._lock:
@@ -82,7 +87,8 @@ class Live:
             except Invalid as error:
                 self.news = News(self.news.changed, self.news.restart, error)
                 return
-            self._take(found, BOUND)
+            self.refused = admit(found.config)
+            self._take(found, self.refused)
 
     def _look(self, where: Where, at_once: bool) -> News | None:
         try:
@@ -125,8 +131,8 @@ class Live:
     def _take(self, found: Resolved, fixed: Iterable[str]) -> News:
         """Become what was found, but for the settings that this process cannot change any more."""
         old, new = self.config.settings, found.config.settings
-        kept = {name: getattr(old, name) for name in fixed}
-        late = tuple(f"settings.{k}" for k, v in kept.items() if v != getattr(new, k))
+        kept = {name: getattr(old, name) for name in fixed if name not in self.overridden}
+        late = tuple(self._late(k) for k, v in kept.items() if v != getattr(new, k))
         settings = new.model_copy(update=kept)
         config = found.config.model_copy(update={"settings": settings})
         self.news = News(tuple(differences(self.config, config)), late)
@@ -134,6 +140,10 @@ class Live:
         self.has_files = bool(found.files)
         self._fresh = self._refused = None
         return self.news
+
+    def _late(self, key: str) -> str:
+        why = self.refused.get(key)
+        return f"settings.{key} ({why})" if why else f"settings.{key}"
 
 
 def differences(old: Config, new: Config) -> Iterable[str]:

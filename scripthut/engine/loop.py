@@ -62,7 +62,6 @@ class Engine:
         self._upkeep = Upkeep(self.live, self._backend)
         self._fleet = Fleet(self.lead, self._kept, backends or {}, self._upkeep)
         self._sourcing = Sourcing(self.live, self.lead, self.database, self._upkeep)
-        self._is_told = False  # to read the configuration now
         self._epoch: int | None = None  # the leadership that the cycles belong to
         self._running: dict[str, Future[bool]] = {}
         self._pool = ThreadPoolExecutor(MOST_BACKENDS, "hut-backend")
@@ -140,20 +139,15 @@ class Engine:
             keeper = Keeper(self.lead.reading, self.lead.fenced(), self._kept)
             self._keeping.start(self._pool, partial(keeper.run, self._rules()), now)
 
-    def look_at_once(self) -> None:
-        """Look at the configuration with the next tick, without waiting for a second look."""
-        self._is_told = True
-
     def _look(self) -> None:
-        found = self.live.look(self._is_told)
-        self._is_told = False
+        found = self.live.look()
         if found is None:
             return
         if found.problem is not None:
             log.error("configuration not used, the one before goes on: %s", found.problem)
             return
         log.info(
-            "configuration changed generation=%s what=%s after_a_restart=%s",
+            "configuration changed generation=%s what=%s once_begun_anew=%s",
             self.live.generation,
             "; ".join(found.changed) or "nothing that is used",
             ",".join(found.restart) or "none",

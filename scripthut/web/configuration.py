@@ -2,7 +2,7 @@
 
 import logging
 
-from flask import Blueprint, Flask, render_template, request
+from flask import Blueprint, Flask, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 
 from scripthut.config import Live, News
@@ -37,13 +37,18 @@ def notice() -> ResponseReturnValue:
 def reload() -> ResponseReturnValue:
     """Read the configuration now; the other processes follow by themselves within seconds.
 
-    `changed` names what the last change was, `restart` the settings that wait for a restart.
+    `changed` names what the last change was, `restart` the settings for which the server's
+    processes have to begin anew. They do so then (`anew`), where this server can have them.
     """
     live = extensions.live()
     tell(live, live.look(at_once=True))
     if live.problem is not None:
         raise Invalid(live.problem.what, live.problem.problems)
-    return _said(live) | {"ok": True}
+    begin_anew = current_app.extensions.get("begin_anew")
+    is_anew = begin_anew is not None and bool(live.news.restart)
+    if begin_anew is not None and is_anew:
+        begin_anew()
+    return _said(live) | {"ok": True, "anew": is_anew}
 
 
 def _said(live: Live) -> dict[str, object]:
@@ -71,4 +76,4 @@ def tell(live: Live, found: News | None) -> None:
     else:
         what = "; ".join(found.changed) or "nothing that is used"
         late = ",".join(found.restart) or "none"
-        log.info("configuration generation=%s %s after_a_restart=%s", live.generation, what, late)
+        log.info("configuration generation=%s %s once_begun_anew=%s", live.generation, what, late)

@@ -3,13 +3,14 @@
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.serving import Site, ended, local, serving, until
+from tests.serving import HUT, Site, ended, free_port, local, serving, surroundings, until
 
 
 @pytest.fixture
@@ -88,19 +89,98 @@ def test_a_broken_file_is_named_on_the_page_and_changes_nothing(directory: Path)
         until(lambda: "did you mean" not in site.get("/runs").text)
 
 
-def test_what_cannot_change_while_it_runs_is_named(directory: Path) -> None:
+def test_what_processes_are_made_with_holds_once_they_have_begun_anew(directory: Path) -> None:
     with serving(directory) as site:
+        master = _master(directory)
         change(directory, place("local", max_concurrent=7), workers=3, allowed_hosts=["a.example"])
+        until(lambda: "processes have begun anew" in site.get("/runs").text)
+        assert len(_workers(master)) == 2
         told = site.post("/api/v1/reload", {}).json
-        assert told["restart"] == ["settings.workers"]
+        assert (told["restart"], told["anew"]) == (["settings.workers"], True)
         assert told["changed"] == ["backend local: max_concurrent", "settings.allowed_hosts"]
+        until(lambda: len(_workers(master)) == 3)
         assert site.get("/api/v1/health", Host="a.example").status == 200
-        until(lambda: "After a restart" in site.get("/runs").text)
+        until(lambda: "begun anew" not in site.get("/runs").text)
+
+
+def test_the_server_moves_to_another_port_and_to_other_data(directory: Path) -> None:
+    ports = [free_port(), free_port()]
+    config = local(directory, server_port=ports[0])
+    with serving(directory, "--verbose", config=config) as site:
+        first = site.run([{"id": "a", "command": "true"}])
+        assert ended(site, first)["status"] == "completed"
+        change(directory, place("local"), server_port=ports[1], data_dir=str(directory / "other"))
+        told = site.post("/api/v1/reload", {}).json
+        assert told["restart"] == ["settings.server_port", "settings.data_dir"]
+        there = Site(site.host, ports[1])
+        until(lambda: _answers(there))
+        until(lambda: not _answers(site))
+        assert there.get("/api/v1/runs").json["runs"] == []
+        assert ended(there, there.run([{"id": "b", "command": "true"}]))["status"] == "completed"
+        change(directory, place("local"), server_port=ports[0])
+        there.post("/api/v1/reload", {})
+        until(lambda: _answers(site))
+        assert [run["id"] for run in site.get("/api/v1/runs").json["runs"]] == [first]
+
+
+def test_places_that_cannot_be_had_change_nothing_and_are_named(directory: Path) -> None:
+    config = local(directory, server_port=free_port())
+    with (
+        serving(directory / "another") as other,
+        serving(directory, "--verbose", config=config) as site,
+    ):
+        (directory / "file").write_text("")
+        data = str(directory / "file/below")
+        change(directory, place("local"), server_port=other.port, data_dir=data, workers=1)
+        site.post("/api/v1/reload", {})
+        until(lambda: len(_workers(_master(directory))) == 1)
+
+        def said() -> str:
+            return " ".join(health(site)["configuration"]["restart"])
+
+        until(lambda: f"port {other.port} of 127.0.0.1 is taken" in said())
+        assert "the database's directory cannot be made" in said()
+        assert ended(site, site.run([{"id": "a", "command": "true"}]))["status"] == "completed"
+
+
+def test_the_daemon_is_found_where_it_has_moved_to(directory: Path) -> None:
+    directory.mkdir()
+    ports = [free_port(), free_port()]
+    (directory / "scripthut.yaml").write_text(local(directory, server_port=ports[0]))
+    assert json.loads(_hut(directory, "daemon", "start", "--json"))["port"] == ports[0]
+    try:
+        first = Site("127.0.0.1", ports[0])
+        change(directory, place("local"), server_port=ports[1], data_dir=str(directory / "new"))
+        first.post("/api/v1/reload", {})
+        until(lambda: _answers(Site("127.0.0.1", ports[1])))
+        found = json.loads(_hut(directory, "daemon", "status", "--json"))
+        assert (found["running"], found["port"]) == (True, ports[1])
+    finally:
+        assert "stopped" in _hut(directory, "daemon", "stop")
+
+
+def _hut(directory: Path, *words: str) -> str:
+    return subprocess.run(
+        [*HUT, *words],
+        capture_output=True,
+        text=True,
+        cwd=directory,
+        env=surroundings(directory),
+        timeout=90,
+        check=True,
+    ).stdout
+
+
+def _answers(site: Site) -> bool:
+    try:
+        return site.get("/api/v1/health").status == 200
+    except OSError:
+        return False
 
 
 def test_sighup_reads_again_and_takes_the_number_of_workers_too(directory: Path) -> None:
     with serving(directory) as site:
-        master = _master(site)
+        master = _master(directory)
         former = until(lambda: _workers(master))
         change(directory, place("local"), place("second"), workers=3)
         os.kill(master.pid, signal.SIGHUP)
@@ -113,9 +193,9 @@ def test_sighup_reads_again_and_takes_the_number_of_workers_too(directory: Path)
         assert known(site) == {("local", "second")}
 
 
-def _master(site: Site) -> psutil.Process:
+def _master(directory: Path) -> psutil.Process:
     mine = psutil.Process().children()
-    (found,) = [p for p in mine if "serve" in p.cmdline()]
+    (found,) = [p for p in mine if str(directory / "scripthut.yaml") in p.cmdline()]
     return found
 
 
