@@ -6,9 +6,10 @@ written the folder: what is listed, kept, rendered and refused is so by the same
 
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 import click
@@ -21,13 +22,16 @@ from scripthut.config import Config, parse
 from scripthut.core import paths
 from scripthut.core.document import parse as parse_document
 from scripthut.core.errors import Conflict, HutError, Missing, Refused
-from scripthut.core.jobs import Job, Resources, Watch
+from scripthut.core.jobs import Got, Job, OutputLimits, Piece, Resources, Watch
 from scripthut.core.states import Event
 from scripthut.core.tokens import token
+from scripthut.engine import pieces
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.collect import collect
+from scripthut.engine.fetching import Fetcher
+from scripthut.engine.thumbnails import Studio
 from scripthut.ids import new_run_id
-from scripthut.store import runs, tasks
+from scripthut.store import lease, runs, tasks, wishes
 from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
@@ -43,9 +47,12 @@ class Preview:
     """A site whose one run is a folder."""
 
     app: Flask
+    database: Database
     hands: Hands
     job: Job
     task_id: int
+    fetcher: Fetcher
+    studio: Studio
 
     @property
     def path(self) -> str:
@@ -54,6 +61,7 @@ class Preview:
 
     def look(self) -> None:
         """Take over what has changed in the folder."""
+        lease.acquire(self.database, "preview")  # pages say where nobody acts
         with self.hands.reading() as session:
             task = runs.find_task(session, self.job.run_id, TASK)
         watch = Watch(self.job, live=False, mark=task.listing_mark)
@@ -61,6 +69,27 @@ class Preview:
         # As if it had not ended: what vanishes from the folder vanishes from the page.
         watched = Watched(self.task_id, self.job.run_id, self.job, None, task.listing_mark)
         collect(self.hands, {self.job.token: watched}, seen, utcnow())
+        self._bring(utcnow())
+        self.studio.turn(utcnow())
+
+    def _bring(self, now: datetime) -> None:
+        """The parts of large files that a page waits for, and those that are fetched whole."""
+        with self.hands.reading() as session:
+            wished = wishes.wished(session, self.hands.backend.name, now)
+        asked = pieces.asked(wished, self.hands.backend.home())
+        pieces.answer(self.hands, wished, asked, self.hands.backend.read_pieces(asked), now)
+        self.fetcher.run(now)
+
+
+class _Folder(LocalBackend):
+    """The machine here, on which every task has written the one folder."""
+
+    def __init__(self, job: Job, limits: OutputLimits) -> None:
+        super().__init__("local", limits)
+        self._job = job
+
+    def read_pieces(self, pieces: Sequence[Piece]) -> Mapping[int, Got]:
+        return super().read_pieces([replace(one, job=self._job) for one in pieces])
 
 
 @click.command("preview")
@@ -150,11 +179,11 @@ def _filled(app: Flask, database: Database, config: Config, place: Path) -> Prev
         task = runs.find_task(session, run_id, TASK)
         word = token(run_id, task.n, task.attempt)
         tasks.move(session, task, Event.RESTORED, now, {"token": word, "submitted_at": now})
-    limits = config.settings.outputs.limits()
-    backend = LocalBackend("local", limits)
+    limits, job = config.settings.outputs.limits(), _job(run_id, word, place)
     kept = Kept(config.data_dir / "kept")
-    hands = Hands(backend, database.reading, database.writing, kept, limits)
-    return Preview(app, hands, _job(run_id, word, place), task.id)
+    access = database.reading, database.writing
+    hands = Hands(_Folder(job, limits), *access, kept, limits)
+    return Preview(app, database, hands, job, task.id, Fetcher(hands), Studio(*access, kept))
 
 
 def _job(run_id: str, word: str, place: Path) -> Job:

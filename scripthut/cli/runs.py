@@ -94,6 +94,7 @@ def cancel_command(run: str, task: str | None, as_json: bool, base: str) -> None
 @click.option("--error", is_flag=True, help="The error log instead of the output.")
 @click.option("--tail", type=click.IntRange(1), metavar="N", help="The last N lines alone.")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the task has ended.")
+@click.option("--attempt", type=click.IntRange(1), metavar="N", help="A former attempt.")
 @click.option("--interval", type=click.FloatRange(0.2), default=2.0, show_default=True)
 @json_option
 @server_option
@@ -103,6 +104,7 @@ def logs_command(  # noqa: PLR0913 - one for each option
     error: bool,
     tail: int | None,
     follow: bool,
+    attempt: int | None,
     interval: float,
     as_json: bool,
     base: str,
@@ -111,6 +113,11 @@ def logs_command(  # noqa: PLR0913 - one for each option
     if follow and as_json:
         raise Refused("--follow and --json do not go together: leave one of them out")
     client = Client(base)
+    if attempt is not None:
+        said = client.get(f"runs/{word(run)}/tasks/{word(task)}/attempts/{attempt}/logs")
+        lines = said["error" if error else "output"].splitlines(keepends=True)
+        print_json(said) if as_json else click.echo("".join(lines[-(tail or 0) :]), nl=False)
+        return
     place = f"runs/{word(run)}/tasks/{word(task)}/logs?type={'error' if error else 'output'}"
     said = client.get(place + (f"&tail={tail}" if tail else ""))
     if as_json:

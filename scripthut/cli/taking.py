@@ -28,14 +28,20 @@ def outputs_group() -> None:
     """List and fetch the files that tasks wrote."""
 
 
+attempt_option = click.option(
+    "--attempt", type=click.IntRange(1), metavar="N", help="A former attempt of the task."
+)
+
+
 @outputs_group.command("list")
 @click.argument("run")
 @click.argument("task", required=False)
+@attempt_option
 @json_option
 @server_option
-def list_command(run: str, task: str | None, as_json: bool, base: str) -> None:
+def list_command(run: str, task: str | None, attempt: int | None, as_json: bool, base: str) -> None:
     """List what a RUN wrote, or one TASK of it."""
-    found = _listing(Client(base), run, task)
+    found = _listing(Client(base), run, task, attempt)
     if as_json:
         print_json(found)
         return
@@ -44,9 +50,9 @@ def list_command(run: str, task: str | None, as_json: bool, base: str) -> None:
         for file in part["files"]:
             words = (Text(part["task_id"]), Text(file["path"]), size(file["size"]))
             table.add_row(*words, "" if file["url"] else Text(file["note"] or "not fetched yet"))
-        if part["more"]:
+        if part.get("more"):
             table.add_row(Text(part["task_id"]), f"and {part['more']} more, not listed", "", "")
-        if part["problem"]:
+        if part.get("problem"):
             table.add_row(Text(part["task_id"]), Text(part["problem"]), "", "")
     console().print(table if table.row_count else "Nothing has been written.")
 
@@ -64,12 +70,14 @@ def list_command(run: str, task: str | None, as_json: bool, base: str) -> None:
 @click.option(
     "--kept", "is_kept_only", is_flag=True, help="Leave out what the server has to fetch first."
 )
+@attempt_option
 @server_option
 def get_command(  # noqa: PLR0913
     run: str,
     task: str | None,
     path: str | None,
     output: Path | None,
+    attempt: int | None,
     is_kept_only: bool,
     base: str,
 ) -> None:
@@ -78,7 +86,7 @@ def get_command(  # noqa: PLR0913
     What is too large to be collected is fetched from the cluster first, however large it is.
     """
     client = Client(base)
-    found = _listing(client, run, task)
+    found = _listing(client, run, task, attempt)
     if path is not None:
         _get_one(client, found, path, output, is_kept_only)
         return
@@ -142,11 +150,16 @@ def report_command(run: str, output: Path, base: str) -> None:
     say_uncollected(before)
 
 
-def _listing(client: Client, run: str, task: str | None) -> dict[str, Any]:
-    """What a run wrote, by task; one task's alone in the same form."""
+def _listing(
+    client: Client, run: str, task: str | None, attempt: int | None = None
+) -> dict[str, Any]:
+    """What a run wrote, by task; one task's, or one attempt's, alone in the same form."""
     if task is None:
+        if attempt is not None:
+            raise Refused("--attempt is of one task: say which, after the run")
         return client.get(f"runs/{word(run)}/outputs")
-    part = client.get(f"runs/{word(run)}/tasks/{word(task)}/outputs")
+    place = f"runs/{word(run)}/tasks/{word(task)}"
+    part = client.get(f"{place}/attempts/{attempt}/outputs" if attempt else f"{place}/outputs")
     return {"run_id": run, "tasks": [part]}
 
 

@@ -8,9 +8,10 @@ import subprocess
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
+from PIL import Image
 
 from tests.cluster.tcp_proxy import Proxy
 from tests.serving import HUT, ROOT, Site, ended, serving, until
@@ -198,6 +199,25 @@ def test_a_missing_word_is_exit_code_2() -> None:
     assert "Missing argument" in done.stderr
 
 
+def test_what_a_former_attempt_wrote_is_listed_and_fetched(site: Site, tmp_path: Path) -> None:
+    count = "n=$(cat n 2>/dev/null || echo 0); echo $((n + 1)) >n; "
+    command = f'cd {tmp_path}; {count}echo "was $n" >"$SCRIPTHUT_OUTPUT_DIR/x.txt"; exit 1'
+    run = site.run([{"id": "a", "command": command}])
+    for _ in range(2):
+        ended(site, run)
+        found = f"/api/v1/runs/{run}/tasks/a/outputs"
+        until(lambda found=found: [f["url"] for f in site.get(found).json["files"]][:1] != [None])
+        until(lambda found=found: len(site.get(found).json["files"]) == 1)
+        if site.get(f"/api/v1/runs/{run}").json["tasks"][0]["attempt"] == 1:
+            assert hut("run", "retry", run, site=site).returncode == 0
+    for attempt, said in (("1", "was 0\n"), ("2", "was 1\n")):
+        words = ("outputs", "get", run, "a", "x.txt", "--attempt", attempt, "-o", "-")
+        assert hut(*words, site=site).stdout == said
+    assert "x.txt" in hut("outputs", "list", run, "a", "--attempt", "1", site=site).stdout
+    refused = hut("outputs", "list", run, "--attempt", "1", site=site)
+    assert "--attempt is of one task" in refused.stderr
+
+
 def test_a_folder_is_previewed_as_one_file(tmp_path: Path) -> None:
     folder = tmp_path / "results of <mine>"
     folder.mkdir()
@@ -234,6 +254,43 @@ def test_a_preview_on_a_page_follows_the_folder(tmp_path: Path) -> None:
         until(lambda: "Second" in panel())
         (folder / "task-summary.md").unlink()
         until(lambda: "Second" not in panel())
+    finally:
+        shows.send_signal(signal.SIGINT)
+        assert shows.wait(20) == 0
+
+
+def test_a_preview_has_thumbnails_and_parts_of_large_files(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    Image.new("RGB", (1600, 900), "teal").save(folder / "p.png")
+    (folder / "big.csv").write_text(
+        "step,energy\n" + "".join(f"{n},{n / 7}\n" for n in range(400_000))
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    shows = subprocess.Popen(
+        [*HUT, "preview", str(folder)], env=env, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert shows.stdout is not None
+        address = shows.stdout.readline().strip().partition("?")[0]
+        site, task = address.partition("/runs/")[0], address.partition("/runs/")[2]
+
+        def get(path: str, data: bytes | None = None) -> bytes:
+            headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
+            with urlopen(Request(f"{site}{path}", data, headers), timeout=20) as answer:
+                return bytes(answer.read())
+
+        listed = json.loads(get(f"/api/v1/runs/{task}/outputs"))["files"]
+        big, picture = (next(f for f in listed if f["path"] == p) for p in ("big.csv", "p.png"))
+        thumb = f"/runs/{task}/outputs/thumb/{picture['id']}"
+        until(lambda: len(get(thumb)) < picture["size"] and get(thumb)[:4] == b"RIFF")
+        piece = get(f"/api/v1/runs/{task}/outputs/{big['id']}/piece?start=1000000&length=2000")
+        assert piece == (folder / "big.csv").read_bytes()[1_000_000:1_002_000]
+        fetch = f"/api/v1/runs/{task}/outputs/{big['id']}/fetch"
+        get(fetch, b"{}")
+        url = until(lambda: json.loads(get(fetch))["url"])
+        assert get(url) == (folder / "big.csv").read_bytes()
+        assert b"No engine is acting" not in get(big["page"])
     finally:
         shows.send_signal(signal.SIGINT)
         assert shows.wait(20) == 0

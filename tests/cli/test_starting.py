@@ -172,6 +172,12 @@ def test_a_run_is_tried_again_told_of_and_deleted(place: Path, site: Site) -> No
     assert re.search(r"X +1 +task", told.stdout), told
     assert "1 tasks wait again" in hut(place, site, "run", "retry", run).stdout
     ended(site, run)
+    first = hut(place, site, "run", "logs", run, "a", "--attempt", "1")
+    assert "Task:    a" in first.stdout
+    assert hut(place, site, "run", "logs", run, "a", "--attempt", "1", "--error").stdout == ""
+    none = hut(place, site, "run", "logs", run, "a", "--attempt", "3")
+    assert none.returncode == 1
+    assert "it is at its 2" in none.stderr
     refused = hut(place, site, "run", "vouch", run, "a", "--completed", "--note", "I saw it")
     assert refused.returncode == 1
     assert "only one that is lost" in refused.stderr
