@@ -1,6 +1,7 @@
 """The seam to a place where jobs run."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Protocol
 
@@ -95,6 +96,13 @@ class Backend(Protocol):
 
     def place(self, folder: Folder, offset: int = 0, data: bytes = b"") -> Placed:
         """Bring a directory one step further, with a piece of its archive or without."""
+        ...
+
+    def drop(self, folders: Sequence[Folder], idle: timedelta) -> list[str | None]:
+        """Delete directories in one command, but those that were asked for since `idle`.
+
+        Says of each why it stays, in the end of a sentence; None: it is gone.
+        """
         ...
 
     def close(self) -> None: ...

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import PurePosixPath
 
 from scripthut.backends import facts, node, node_work
@@ -330,6 +331,13 @@ class ClusterBackend:
         """See backends/base.py."""
         request = node_work.placing(folder, offset, data)
         return node_work.placed(node.ask(self._transport, request, node_work.PLACE_SECONDS))
+
+    def drop(self, folders: Sequence[Folder], idle: timedelta) -> list[str | None]:
+        """See backends/base.py."""
+        request = node_work.dropping(folders, idle)
+        return node_work.dropped(
+            folders, node.ask(self._transport, request, node_work.PLACE_SECONDS)
+        )
 
 
 def _is_live(row: Row) -> bool:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -288,6 +289,11 @@ class LocalBackend:
         """See backends/base.py."""
         request = node_work.placing(folder, offset, data)
         return node_work.placed(self._ask(request, node_work.PLACE_SECONDS))
+
+    def drop(self, folders: Sequence[Folder], idle: timedelta) -> list[str | None]:
+        """See backends/base.py."""
+        request = node_work.dropping(folders, idle)
+        return node_work.dropped(folders, self._ask(request, node_work.PLACE_SECONDS))
 
     def _ask(self, request: node.Record, timeout: float) -> list[node.Record]:
         """Answer in a process of its own: it may start one that outlives it."""

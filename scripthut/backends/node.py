@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 from scripthut.backends import (
+    node_drop,
     node_fetch,
     node_files,
     node_find,
@@ -68,6 +69,7 @@ _MODULES = (
     node_list,
     node_find,
     node_place,
+    node_drop,
     node_read,
     node_script,
 )

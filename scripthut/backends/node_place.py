@@ -65,6 +65,9 @@ def step(where: Where, wish: "dict[str, Any]") -> "dict[str, Any]":
             os.mkdir(where.hidden, 0o700)
     known = read_mark(where)
     if known is not None:
+        if known["placed"] == "ready":
+            with suppress(OSError):
+                os.utime(where.mark)  # it is in use: node_drop leaves it
         return known
     if wish["archive"] is None:
         return {"placed": "wanted", "offset": 0}

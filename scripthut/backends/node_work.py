@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from scripthut.backends.node import Record, bytes_of
 from scripthut.core import globs
@@ -46,6 +47,21 @@ def placed(told: Sequence[Record]) -> Placed:
             why, offset = record.get("why"), int(record.get("offset", 0))
             return Placed(Stage(record["placed"]), str(record["path"]), offset, why)
     raise BadAnswer("the login node said nothing of the directory")
+
+
+def dropping(folders: Sequence[Folder], idle: timedelta) -> Record:
+    """The request that lets directories go, unless somebody asked for them since `idle`."""
+    seconds = idle.total_seconds()
+    wishes = [{"root": one.root, "name": one.name, "idle": seconds} for one in folders]
+    return {"drops": wishes}
+
+
+def dropped(folders: Sequence[Folder], told: Sequence[Record]) -> list[str | None]:
+    """Of each directory why it stays, in the end of a sentence; None: it is gone."""
+    found = {int(record["dropped"]): record["why"] for record in told if "dropped" in record}
+    if len(found) != len(folders):
+        raise BadAnswer("the login node did not speak of every directory")
+    return [None if found[n] is None else str(found[n]) for n in range(len(folders))]
 
 
 def reading(paths: Mapping[str, str], most: int) -> Record:

@@ -44,6 +44,8 @@ class GitSource(Part):
     workspace: Literal["shared", "run"] = "shared"  # a folder of a commit, or of each run
     submodules: bool = True
     postclone: str | None = None  # bash, run in a new folder
+    keep_commits: int | None = Field(None, ge=1)  # folders on a backend; None: all
+    keep_days: int | None = Field(None, ge=1)  # since a run last used one; None: for ever
     max_concurrent: int | None = Field(None, ge=1)
     description: str = ""
     backend: str | None = None  # where it runs when nobody says

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from scripthut.backends.base import Backend
@@ -12,12 +12,15 @@ from scripthut.core.errors import HutError, Invalid, Unreachable
 from scripthut.core.workflows import OVERLAY, Workflow, look, overlay
 from scripthut.engine.base import Hands
 from scripthut.engine.placing import place
+from scripthut.engine.retiring import retire
 from scripthut.engine.serving import Kitchen, Material, refuse, serve
 from scripthut.store import source_orders, sources
 from scripthut.store.create import Source
 from scripthut.store.source_models import SourceOrder
 from scripthut.store.source_orders import What
 from scripthut.store.sources import Look
+
+RETIRE = timedelta(hours=1)  # between two looks for directories that nobody needs any more
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Upkeep:
     live: Live
     backend: Callable[[str], Backend | None]  # the one of a name, if there is
     homes: dict[str, PurePosixPath] = field(default_factory=dict)  # of those that have answered
+    retired: dict[str, datetime] = field(default_factory=dict)  # when old directories last went
 
     @property
     def caps(self) -> Mapping[str, int]:
@@ -50,6 +54,9 @@ class Upkeep:
             if own:
                 self._look(hands, part, own, now)
         done = place(hands, config, now) + len(orders)
+        if name not in self.retired or self.retired[name] < now - RETIRE:
+            retire(hands, config, now)
+            self.retired[name] = now
         if done or name not in self.homes:
             self.homes[name] = hands.backend.home()
         return done

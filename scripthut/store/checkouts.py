@@ -1,12 +1,13 @@
 """Directories on backends that hold a commit: what is to be done for them, and for whom."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, exists, select, update
+from sqlalchemy import ColumnElement, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from scripthut.core.folders import Held
 from scripthut.core.states import OPEN
 from scripthut.store.models import Run, Task
 from scripthut.store.source_models import Checkout
@@ -24,6 +25,7 @@ class Stage(StrEnum):
     WORKING = "working"  # the backend makes it
     READY = "ready"
     FAILED = "failed"
+    LEAVING = "leaving"  # the backend is to delete it
 
 
 UNSETTLED = (Stage.ASKED, Stage.PACKED, Stage.WORKING)  # the backend's own next step
@@ -63,7 +65,7 @@ def attach(session: Session, run_id: str, wanted: Checkout) -> Checkout:
         row.stage = Stage.ASKED
         session.add(row)
         session.flush()
-    elif row.stage in (Stage.READY, Stage.FAILED):
+    elif row.stage in (Stage.READY, Stage.FAILED, Stage.LEAVING):
         row.stage, row.message, row.failures, row.retry_at = Stage.ASKED, None, 0, None
     session.execute(update(Run).where(Run.id == run_id).values(checkout_id=row.id))
     next_version(session, run_id)
@@ -138,3 +140,62 @@ def of_run(session: Session, run_id: str) -> Checkout | None:
         .where(Run.id == run_id, Run.folder.is_(None), open_)
     )
     return session.scalars(statement).one_or_none()
+
+
+def held(session: Session, backend: str, source: str) -> list[Held]:
+    """The directories of a source's commits that a backend has."""
+    used = func.max(func.coalesce(Run.ended_at, Run.created_at))
+    statement = (
+        select(Checkout, used)
+        .outerjoin(Run, Run.checkout_id == Checkout.id)
+        .where(Checkout.backend == backend, Checkout.source == source)
+        .where(Checkout.stage == Stage.READY)
+        .group_by(Checkout.id)
+    )
+    rows = session.execute(statement).all()
+    return [Held(row.id, _aware(at), _is_busy(session, row)) for row, at in rows]
+
+
+def _aware(at: datetime | str | None) -> datetime | None:
+    """A time that came out of a function, which SQLite gives as it is stored."""
+    found = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
+
+
+def _is_busy(session: Session, row: Checkout) -> bool:
+    """Whether a run that is not over works in it, or one that goes on where another was."""
+    is_here = or_(Run.checkout_id == row.id, Run.folder == row.path)
+    there = (Run.backend == row.backend) & Run.ended_at.is_(None) & is_here
+    return session.scalar(select(Run.id).where(there).limit(1)) is not None
+
+
+def leave(session: Session, checkout_id: int) -> bool:
+    """Have a directory deleted, unless a run has come to work in it; whether it will be.
+
+    Its runs work in a new one, should their tasks be tried again.
+    """
+    row = session.get(Checkout, checkout_id, with_for_update=True)
+    if row is None or row.stage != Stage.READY or _is_busy(session, row):
+        return False
+    row.stage = Stage.LEAVING
+    is_its = (Run.backend == row.backend) & (Run.folder == row.path)
+    session.execute(update(Run).where(is_its).values(folder=None, checkout_id=None))
+    return True
+
+
+def leaving(session: Session, backend: str) -> Sequence[Checkout]:
+    """A backend's directories that it is to delete."""
+    statement = select(Checkout).where(Checkout.backend == backend, Checkout.stage == Stage.LEAVING)
+    return session.scalars(statement.order_by(Checkout.id)).all()
+
+
+def left(session: Session, checkout_id: int, is_gone: bool) -> None:
+    """Forget a directory that was deleted; one that had to stay is there as before."""
+    row = session.get(Checkout, checkout_id, with_for_update=True)
+    if row is None or row.stage != Stage.LEAVING:
+        return
+    if is_gone:
+        session.execute(update(Run).where(Run.checkout_id == row.id).values(checkout_id=None))
+        session.delete(row)
+    else:
+        row.stage = Stage.READY

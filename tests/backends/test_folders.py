@@ -6,6 +6,7 @@ import tarfile
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -121,3 +122,23 @@ def test_a_kept_archive_makes_a_directory_for_each_run(place: Place, folder: Fol
     paths = [until_settled(place, each).path for each in (first, second)]
     owned = [place.backend.find(path, "own").files["own"] for path in paths]
     assert owned == [b"1\n", b"2\n"]
+
+
+def test_a_directory_goes_whole_and_can_be_made_again(place: Place, folder: Folder) -> None:
+    place.backend.place(folder, 0, ARCHIVE)
+    path = until_settled(place, folder).path
+    day, none = timedelta(days=1), timedelta(0)
+    (why,) = place.backend.drop([folder], day)
+    assert why == "another server has asked for it lately"
+    assert place.backend.find(path, "*.txt").files == {"x.txt": "é".encode()}
+    never = replace(folder, name="of-nobody")
+    assert place.backend.drop([folder, never], none) == [None, None]
+    with pytest.raises(Refused):
+        place.backend.find(path, "*.txt")
+    deadline = time.monotonic() + 30
+    while place.backend.find(f"{folder.root}/.scripthut", "**/*.txt").files:
+        assert time.monotonic() < deadline, "what is out of sight is deleted"
+        time.sleep(0.05)
+    assert place.backend.place(replace(folder, archive=None, size=0)).stage is Stage.WANTED
+    place.backend.place(folder, 0, ARCHIVE)
+    assert until_settled(place, folder).stage is Stage.READY

@@ -1,6 +1,6 @@
 """Runs of commits wait for their directory, and what its backend says moves it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -38,12 +38,20 @@ class Placing(FakeCluster):
 
     answers: list[Placed] = field(default_factory=lambda: [Placed(WANTED, PATH)])
     asked: list[tuple[Folder, int, bytes]] = field(default_factory=list)
+    dropped: list[list[str]] = field(default_factory=list)
+    stays: dict[str, str] = field(default_factory=dict)  # name -> why
 
     def place(self, folder: Folder, offset: int = 0, data: bytes = b"") -> Placed:
         if self.is_broken:
             raise Unreachable("hpc does not answer")
         self.asked.append((folder, offset, data))
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    def drop(self, folders: Sequence[Folder], _idle: timedelta) -> list[str | None]:
+        if self.is_broken:
+            raise Unreachable("hpc does not answer")
+        self.dropped.append([folder.name for folder in folders])
+        return [self.stays.get(folder.name) for folder in folders]
 
 
 class Ground(World):
@@ -264,3 +272,85 @@ def test_the_runs_of_a_source_share_its_limit(world: Ground) -> None:
     world.cluster.ends("a")
     world.turn(times=2)
     assert world.cluster.submitted.count("a") + world.cluster.submitted.count("b") == 2
+
+
+def keeping(world: Ground, **limits: int) -> None:
+    """What the source keeps, from now on; the hour until the next look is over."""
+    config = world.upkeep.live.config
+    part = config.sources[0].model_copy(update=limits)
+    world.upkeep.live.config = config.model_copy(update={"sources": [part]})
+    world.upkeep.retired.clear()
+
+
+def names(world: Ground) -> list[str]:
+    with world.database.reading() as session:
+        return sorted(session.scalars(select(Checkout.name)))
+
+
+def commits(world: Ground, *marks: str) -> list[str]:
+    """Runs of as many commits, an hour apart, all ended."""
+    found = []
+    for mark in marks:
+        world.cluster.answers = [Placed(READY, f"/clones/{mark * 12}")]
+        found.append(world.start(sha=mark * 40))
+        world.turn()
+        for key in "ab":
+            world.cluster.ends_newest(key)
+            world.turn(times=2)
+        world.now += timedelta(hours=1)
+    return found
+
+
+def test_the_oldest_directories_go_and_one_that_is_in_use_never(world: Ground) -> None:
+    first, *_ = commits(world, "1", "2", "3")
+    world.turn()
+    assert world.cluster.dropped == []  # nothing was wished for
+    world.cluster.answers = [Placed(READY, "/clones/111111111111")]
+    live = world.start(sha="1" * 40)
+    world.turn()
+    keeping(world, keep_commits=2)
+    world.turn()
+    assert world.cluster.dropped == [["2" * 12]]
+    assert names(world) == ["1" * 12, "3" * 12]
+    assert world.the_run(live).folder == world.the_run(first).folder == "/clones/111111111111"
+    world.upkeep.retired.clear()
+    world.turn()
+    assert world.cluster.dropped == [["2" * 12]]  # nothing to delete, nothing asked
+
+
+def test_a_run_whose_directory_went_gets_a_new_one_when_it_is_tried_again(world: Ground) -> None:
+    world.cluster.answers = [Placed(READY, PATH)]
+    run_id = world.start()
+    world.turn()
+    world.cluster.ends("a", code=1)
+    world.turn(times=3)
+    world.now += timedelta(days=8)
+    keeping(world, keep_days=7)
+    world.cluster.answers = [Placed(READY, "/clones/999999999999")]
+    world.start(sha="9" * 40)  # something to do: an idle backend is not asked for this
+    world.turn()
+    assert world.cluster.dropped == [[SHA[:12]]]
+    assert world.the_run(run_id).folder is None
+    with world.database.writing() as session:
+        retries.retry_failed(session, session.get_one(Run, run_id), world.now)
+    world.cluster.answers = [Placed(READY, PATH)]
+    world.turn(times=2)
+    assert world.the_run(run_id).folder == PATH
+    assert names(world) == sorted([SHA[:12], "9" * 12])
+
+
+def test_what_another_server_uses_stays_and_an_outage_forgets_nothing(world: Ground) -> None:
+    commits(world, "1", "2")
+    keeping(world, keep_commits=1)
+    world.cluster.stays = {"1" * 12: "another server has asked for it lately"}
+    world.start(sha="2" * 40)
+    world.turn()
+    assert (world.cluster.dropped, names(world)) == ([["1" * 12]], ["1" * 12, "2" * 12])
+    world.cluster.stays = {}
+    world.upkeep.retired.clear()
+    world.cluster.is_broken = True
+    world.turn()
+    assert len(world.cluster.dropped) == 1
+    world.cluster.is_broken = False
+    world.turn()
+    assert (len(world.cluster.dropped), names(world)) == (2, ["2" * 12])

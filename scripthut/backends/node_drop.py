@@ -1,0 +1,69 @@
+"""On the login node: directories of commits that nobody needs any more go, each all at once.
+
+Sent to the node, like its siblings: the standard library of Python 3.4 and later, alone.
+"""
+
+import os
+import shutil
+import sys
+from contextlib import suppress
+
+from scripthut.backends.node_place import Where, drop_mark, now_there, read_mark
+
+MYPY = False
+if MYPY:  # Python 3.4 has no typing module
+    from collections.abc import Callable
+    from typing import Any
+
+GONE = ".gone"  # ends the name of what is being deleted
+
+
+def drops(request: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") -> None:
+    """Let directories go; says of each, by its place, whether it went, or why it stays."""
+    hidden = set()
+    for n, wish in enumerate(request.get("drops", [])):
+        where = Where({"archive": "", **wish})
+        try:
+            why = drop(where, wish["idle"])
+        except OSError as error:
+            why = "%s: %s" % (error.filename, error.strerror)
+        say({"dropped": n, "why": why})
+        hidden.add(where.hidden)
+    for place in hidden:
+        delete(place)
+
+
+def drop(where: Where, idle: float) -> "str | None":
+    """Take one directory away; why it stays, None when it went.
+
+    Another server may use it: whoever asks for a directory touches its mark, and one that was
+    asked for less than `idle` seconds ago stays.
+    """
+    if read_mark(where) != {"placed": "ready"}:
+        return None  # it is not there, or another server makes it anew
+    if now_there(where) - os.stat(where.mark).st_mtime < idle:
+        return "another server has asked for it lately"
+    # First out of sight, then its mark: without it nobody takes the directory for whole.
+    os.rename(where.final, "%s.%d%s" % (where.mark, os.getpid(), GONE))
+    drop_mark(where)
+    with suppress(OSError):
+        os.unlink(where.log)
+    return None
+
+
+def delete(hidden: str) -> None:
+    """Delete what is out of sight, in a process that outlives this connection."""
+    sys.stdout.flush()
+    if os.fork() != 0:
+        return
+    try:
+        os.setsid()
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nothing, descriptor)
+        os.closerange(3, 256)
+        for name in os.listdir(hidden):
+            if name.endswith((GONE, ".old")):
+                shutil.rmtree(os.path.join(hidden, name), ignore_errors=True)
+    finally:
+        os._exit(0)

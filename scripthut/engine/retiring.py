@@ -1,0 +1,35 @@
+"""Directories of commits that their source does not keep any longer go from their backend."""
+
+import logging
+from datetime import datetime, timedelta
+
+from scripthut.config import Config, GitSource
+from scripthut.core.folders import Folder, surplus
+from scripthut.engine.base import Hands
+from scripthut.store import checkouts
+
+log = logging.getLogger(__name__)
+IDLE = timedelta(days=1)  # another server may use a directory that was asked for since
+AT_ONCE = 50  # directories in one command
+
+
+def retire(hands: Hands, config: Config, now: datetime) -> None:
+    """Let go what is beyond a source's limits, in one command; none when nothing is."""
+    name = hands.backend.name
+    for part in config.sources:
+        if isinstance(part, GitSource) and (part.keep_commits or part.keep_days):
+            before = now - timedelta(days=part.keep_days) if part.keep_days else None
+            with hands.reading() as session:
+                held = checkouts.held(session, name, part.name)
+            for checkout_id in surplus(held, part.keep_commits, before):
+                with hands.writing() as session:
+                    checkouts.leave(session, checkout_id)
+    with hands.reading() as session:
+        leaving = checkouts.leaving(session, name)[:AT_ONCE]
+    if not leaving:
+        return
+    answers = hands.backend.drop([Folder(row.root, row.name) for row in leaving], IDLE)
+    for row, why in zip(leaving, answers, strict=True):
+        with hands.writing() as session:
+            checkouts.left(session, row.id, is_gone=why is None)
+        log.info("checkout %s backend=%s name=%s", why or "removed", row.backend, row.name)
