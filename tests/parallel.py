@@ -18,6 +18,7 @@ GROUPS = (
     ("tests/backends/test_node.py", "login"),
     ("tests/backends/*", "faults"),
     ("tests/stories/test_local.py", "local"),
+    ("tests/stories/test_postgres.py", "local"),
     ("tests/stories/test_pbs.py", "login"),
     ("tests/stories/*", "slurm"),
     ("tests/cluster/*", "slurm"),

@@ -21,7 +21,7 @@ from scripthut.engine.submit import submit
 from scripthut.engine.survey import survey
 from scripthut.engine.upkeep import Upkeep
 from scripthut.store import health, tasks, versions
-from scripthut.store.db import Session
+from scripthut.store.db import DatabaseDown, Session
 from scripthut.store.lease import Fenced
 
 Writing: TypeAlias = Callable[[], AbstractContextManager[Session]]
@@ -68,11 +68,14 @@ class Cycle:
         self._is_refreshed = False  # what an older version rendered has been rendered anew
 
     def run(self, now: datetime) -> Report:
-        """Do everything that this backend needs now. An unreachable one moves nothing."""
+        """Do everything that this backend needs now. An unreachable one moves nothing.
+
+        What a database that went away has not heard of is asked for again.
+        """
         self._written = 0
         try:
             report = self._safely(now)
-        except Fenced as error:
+        except (Fenced, DatabaseDown) as error:
             log.warning("cycle void backend=%s: %s", self.hands.backend.name, error)
             report = Report(answered=False)
         return replace(report, written=self._written)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from datetime import datetime
 
+from scripthut.core.errors import HutError
+
 log = logging.getLogger(__name__)
 
 
@@ -28,7 +30,9 @@ class Errand:
     def start(self, pool: Executor, work: Callable[[datetime], object], now: datetime) -> None:
         """Start the work; what broke the last time is said now."""
         error = self._future.exception() if self._future is not None else None
-        if error is not None:
+        if isinstance(error, HutError):
+            log.warning("%s given up: %s", self._name, error)
+        elif error is not None:
             log.error("%s broke", self._name, exc_info=error)
         self._began = time.monotonic()
         self._future = pool.submit(work, now)

@@ -62,6 +62,7 @@ class Engine:
         self._upkeep = Upkeep(self.live, self._backend)
         self._fleet = Fleet(self.lead, self._kept, backends or {}, self._upkeep)
         self._sourcing = Sourcing(self.live, self.lead, self.database, self._upkeep)
+        self._is_blind = False  # the database does not answer
         self._epoch: int | None = None  # the leadership that the cycles belong to
         self._running: dict[str, Future[bool]] = {}
         self._pool = ThreadPoolExecutor(MOST_BACKENDS, "hut-backend")
@@ -89,8 +90,9 @@ class Engine:
         while not self._stopped.is_set():
             try:
                 self.tick(clock.utcnow())
+                self._database_answers()
             except DatabaseDown as error:
-                log.warning("database does not answer: %s", error)
+                self._database_answers(error)
             except HutError as error:
                 log.warning("tick gave up: %s", error)
             self._stopped.wait(TICK)
@@ -138,6 +140,14 @@ class Engine:
         if self._keeping.is_due():
             keeper = Keeper(self.lead.reading, self.lead.fenced(), self._kept)
             self._keeping.start(self._pool, partial(keeper.run, self._rules()), now)
+
+    def _database_answers(self, error: DatabaseDown | None = None) -> None:
+        """Say when the database goes, and when it is back; not with every tick."""
+        if error is not None and not self._is_blind:
+            log.warning("waiting for the database: %s", error)
+        elif error is None and self._is_blind:
+            log.info("the database answers again")
+        self._is_blind = error is not None
 
     def _look(self) -> None:
         found = self.live.look()
