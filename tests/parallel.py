@@ -14,6 +14,7 @@ from xdist.scheduler import LoadScopeScheduling, Scheduling
 # about as much to wait for.
 GROUPS = (
     ("tests/stories/test_soak.py", "soak"),
+    ("tests/stories/test_steps.py", "soak"),
     ("tests/stories/test_faults.py", "faults"),
     ("tests/backends/test_node.py", "login"),
     ("tests/backends/*", "faults"),

@@ -28,6 +28,7 @@ Writing: TypeAlias = Callable[[], AbstractContextManager[Session]]
 
 log = logging.getLogger(__name__)
 AGAIN = timedelta(seconds=15)  # an order that has had no effect is sent again
+JUMP = timedelta(seconds=10)  # by which the time of day and the seconds that passed differ
 NOT_NOW = timedelta(seconds=30)  # after "too many jobs", claims pause
 
 
@@ -65,6 +66,7 @@ class Cycle:
         self._fetcher = Fetcher(self.hands)
         self._answering_since: datetime | None = None
         self._hold_until: datetime | None = None
+        self._before: tuple[datetime, float] | None = None  # the last cycle's, by both clocks
         self._is_refreshed = False  # what an older version rendered has been rendered anew
 
     def run(self, now: datetime) -> Report:
@@ -73,12 +75,23 @@ class Cycle:
         What a database that went away has not heard of is asked for again.
         """
         self._written = 0
+        self._mind_jumps(now)
         try:
             report = self._safely(now)
         except (Fenced, DatabaseDown) as error:
             log.warning("cycle void backend=%s: %s", self.hands.backend.name, error)
             report = Report(answered=False)
         return replace(report, written=self._written)
+
+    def _mind_jumps(self, now: datetime) -> None:
+        """Count no silence over a jump of this machine's clock, nor over a sleep of the machine."""
+        seconds = self._clock()
+        if self._before is not None:
+            passed = timedelta(seconds=seconds - self._before[1])
+            if abs(now - self._before[0] - passed) > JUMP:
+                log.warning("the clock has jumped backend=%s", self.hands.backend.name)
+                self._answering_since = None
+        self._before = (now, seconds)
 
     @contextmanager
     def _counting(self, writing: Writing) -> Iterator[Session]:

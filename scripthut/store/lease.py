@@ -3,7 +3,7 @@
 Times are the database's own clock, so that the servers' clocks need not agree.
 """
 
-from sqlalchemy import Float, insert, select, update
+from sqlalchemy import Float, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
@@ -60,7 +60,8 @@ def acquire(database: Database, holder: str) -> int | None:
             return epoch
         taken = (
             update(Lease)
-            .where(Lease.name == ENGINE, Lease.until < now)
+            # One that ends later than any lease lasts is of before a clock was set back.
+            .where(Lease.name == ENGINE, or_(Lease.until < now, Lease.until > now + 2 * SECONDS))
             .values(holder=holder, until=now + SECONDS, epoch=Lease.epoch + 1)
             .returning(Lease.epoch)
             .execution_options(synchronize_session=False)

@@ -99,6 +99,10 @@ class Cluster:
         }
         return _run(["setpriv", *ids, "--", *argv], environment, cwd=Path(account.pw_dir))
 
+    def admin(self, *argv: str) -> str:
+        """What a command of the cluster's administrator prints."""
+        return self._ask(*argv)
+
     def cancel_jobs(self) -> None:
         """Cancel what is left in the queue, and wait until it is empty."""
         until = time.monotonic() + 30

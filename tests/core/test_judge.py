@@ -252,6 +252,29 @@ def test_the_exit_note_decides_when_there_is_no_accounting() -> None:
     assert verdict(State.SETTLING, unanswered).event is Event.EXITED_BAD
 
 
+def test_a_note_of_exit_0_waits_a_while_when_the_accounting_has_not_heard_of_the_end() -> None:
+    """It may have gone back into the queue after it, and been cancelled there."""
+    seen = Evidence(note=note(0), claimed_by="17", unaccounted=True)
+    fresh = verdict(State.RUNNING, seen)
+    assert fresh.event is Event.LEFT_QUEUE
+    gone = {"missing_since": NOW - WORD + timedelta(seconds=1)}
+    assert verdict(State.SETTLING, seen, **gone).event is None
+    gone = {"missing_since": NOW - WORD}
+    assert verdict(State.SETTLING, seen, **gone).event is Event.EXITED_OK
+    cancelled = replace(seen, sighting=sighting(Phase.CANCELLED, "CANCELLED"), unaccounted=False)
+    assert verdict(State.RUNNING, cancelled).event is Event.CANCELLED
+
+
+def test_what_the_accounting_says_of_an_earlier_run_does_not_contradict_the_note() -> None:
+    earlier = sighting(Phase.FAILED, "PREEMPTED", ended_at=NOW - timedelta(minutes=5))
+    seen = Evidence(earlier, note(0), claimed_by="17")
+    gone = {"missing_since": NOW - WORD}
+    assert verdict(State.SETTLING, seen, **gone).event is Event.EXITED_OK
+    later = Evidence(replace(earlier, ended_at=NOW), note(0), claimed_by="17")
+    gone = {"missing_since": NOW - LATE}
+    assert verdict(State.SETTLING, later, **gone).event is Event.EXITED_BAD
+
+
 def test_a_killed_job_waits_a_while_for_the_schedulers_word() -> None:
     fresh = verdict(State.SETTLING, Evidence(note=note(143)), missing_since=NOW)
     old = verdict(State.SETTLING, Evidence(note=note(143, ended=LONG_AGO)), missing_since=LONG_AGO)

@@ -20,4 +20,6 @@ def world(database: Database, tmp_path: Path) -> World:
     lead = Lead(database, "me")
     assert lead.renew()
     hands = lead.hands(cluster, Kept(tmp_path / "kept"), OutputLimits())
-    return World(database, cluster, Cycle(hands, "slurm", 100, clock=lambda: 0.0), lead)
+    return World(
+        database, cluster, Cycle(hands, "slurm", 100, clock=lambda: cluster.now.timestamp()), lead
+    )

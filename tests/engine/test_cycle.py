@@ -2,6 +2,8 @@
 
 import itertools
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,6 +13,7 @@ from sqlalchemy import select, update
 from scripthut.core.jobs import Rejected, Used
 from scripthut.engine.cycle import Cycle
 from scripthut.store import lease, orders
+from scripthut.store.db import DatabaseDown, Session
 from scripthut.store.models import EventRow, Lease, Run, Task
 from tests.engine.world import World
 
@@ -270,6 +273,51 @@ def test_what_an_engine_had_in_its_hands_is_void_when_it_leads_again(world: Worl
         time.sleep(0.05)
     assert not world.cycle.run(world.now).answered
     assert world.states() == {"a": "submitted"}
+
+
+def test_a_database_that_goes_away_in_a_cycle_voids_it_and_is_asked_again(world: World) -> None:
+    @contextmanager
+    def goes() -> Iterator[Session]:
+        raise DatabaseDown("The database does not answer: it went away")
+        yield
+
+    world.run({"a": []})
+    hands = replace(world.cycle.hands, writing=goes)
+    assert not Cycle(hands, "slurm", 100, clock=lambda: 0.0).run(world.now).answered
+    assert world.cluster.submitted == []
+    world.turn()
+    assert world.cluster.submitted == ["a"]
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_jumps_uses_up_no_patience(world: World, hours: int) -> None:
+    seconds = itertools.count(0.0, 2.0)
+    cycle = Cycle(world.cycle.hands, "slurm", 100, clock=lambda: passed)
+
+    def turn(after: float = 2.0) -> None:
+        nonlocal passed
+        passed = next(seconds)
+        world.now += timedelta(seconds=after)
+        world.cluster.now = world.now
+        assert world.lead.renew()
+        assert cycle.run(world.now).answered
+
+    passed = 0.0
+    world.run({"a": [], "b": []})
+    turn()
+    world.cluster.runs("a")
+    world.cluster.purges("b")
+    for _ in range(10):
+        turn()
+    world.cluster.purges("a")
+    turn()
+    before = {"a": "settling", "b": "settling"}
+    assert world.states() == before
+    turn(3600 * hours)  # by the time of day alone
+    assert world.states() == before
+    turn()
+    assert world.states() == before
+    assert world.cluster.submitted == ["a", "b"]
 
 
 def test_what_follows_is_dated_after_the_end_it_follows(world: World) -> None:

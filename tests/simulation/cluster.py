@@ -38,6 +38,7 @@ class Lie(StrEnum):
     KILLED = "jobs die without a note"
     OTHERS = "others cancel jobs"
     CRASH = "the server is killed anywhere"
+    CLOCK = "the server's clock jumps"
     SLEEP = "the leader sleeps in the middle of a command, and another one leads"
 
 

@@ -84,6 +84,7 @@ class Histories:
         self.wrong: list[str] = []
         self.shapes = {f"r{n:07d}": SHAPES[shape] for n, shape in enumerate(plan.shapes)}
         self._is_asleep = False
+        self._set_by = timedelta(0)  # how far the server's clock is from the truth
         with database.writing() as session:
             for table in (EventRow, Task, Run):
                 session.execute(delete(table))
@@ -93,7 +94,7 @@ class Histories:
 
     @property
     def now(self) -> datetime:
-        return START + timedelta(seconds=self.cluster.now)
+        return START + timedelta(seconds=self.cluster.now) + self._set_by
 
     def _engine(self) -> Cycle:
         """A new server, which leads."""
@@ -178,6 +179,8 @@ class Histories:
         for _ in range(self.chance.randint(5, 25)):
             if self.cluster.lies_by(Lie.OUTAGE, 0.05):
                 self.cluster.down_until = self.cluster.now + self.cluster.pause(MINUTE, 4 * HOUR)
+            if self.cluster.lies_by(Lie.CLOCK, 0.1):
+                self._set_by += timedelta(minutes=self.chance.choice([-60, -5, 5, 60, 180]))
             pause = self.chance.choice([2, 2, 5, 15, 30, 60, 120])
             if not self._turn(self.engine, pause):
                 self.engine = self._engine()

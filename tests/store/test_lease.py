@@ -27,6 +27,14 @@ def test_a_lease_that_ran_out_goes_to_whoever_asks(database) -> None:
     assert lease.acquire(database, "one") is None
 
 
+def test_a_clock_that_was_set_back_keeps_nobody_out(database) -> None:
+    lease.acquire(database, "one")
+    with database.writing() as session:
+        session.execute(update(Lease).values(until=lease.database_time() + 3600))
+    assert lease.acquire(database, "two") == 2
+    assert lease.acquire(database, "one") is None
+
+
 def test_a_leader_that_slept_finds_its_epoch_void_even_if_it_leads_again(database) -> None:
     lease.acquire(database, "one")
     run_out(database)

@@ -22,7 +22,7 @@ TIMED_OUT = "sbatch: error: Batch job submission failed: Socket timed out on sen
 # A fault of the cluster -> what ends it; None: what it has stopped is started again.
 LASTING: Mapping[Words, Words | None] = {
     ("ctld-hang",): ("ctld-cont",),
-    ("ctld-kill",): None,
+    ("ctld-stop",): None,  # killed, it forgets ends that it knew, and drains nodes for that
     ("dbd-hang",): ("dbd-cont",),
     ("dbd-kill",): None,
     ("db-hang",): ("db-cont",),
@@ -64,6 +64,7 @@ class Storm:
                 sudden = self.chance.choice(SUDDEN)
                 self.count[sudden.__name__] += 1
                 sudden(self)
+            self.tend()
             self.pause(0.3, 3)
 
     def pause(self, shortest: float, longest: float) -> None:
@@ -81,6 +82,17 @@ class Storm:
             self.cluster.up()
         else:
             self.cluster.fault(*mends)
+
+    def tend(self) -> None:
+        """Do what an administrator would: nodes that Slurm took out, and jobs that it holds."""
+        with suppress(RuntimeError, subprocess.TimeoutExpired):
+            if self.cluster.admin("sinfo", "-h", "-t", "drain,down", "-o", "%n").strip():
+                for node in ("n1", "n2"):
+                    with suppress(RuntimeError):  # it was not taken out
+                        self.cluster.fault("node-up", node)
+            held = self.cluster.squeue("--states=PENDING", "-o", "%A %r").splitlines()
+            if ids := [row.split()[0] for row in held if "held" in row]:
+                self.cluster.admin("scontrol", "release", ",".join(ids))
 
     def job(self) -> str | None:
         """One of the jobs that run."""

@@ -30,12 +30,16 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server.stop()
 
 
-def beside(server: Server) -> Server:
+@pytest.fixture
+def second(server: Server) -> Iterator[Server]:
     """A second server on the same database."""
     directory = server.directory / "second"
     directory.mkdir()
     shared = {"data_dir": str(server.directory / "data")}
-    return Server(directory, free_port(), server.backends, {**server.settings, **shared})
+    second = Server(directory, free_port(), server.backends, {**server.settings, **shared})
+    second.start()
+    yield second
+    second.stop()
 
 
 def sleepers(count: int, seconds: float, tally: Path) -> list[dict[str, object]]:
@@ -113,10 +117,8 @@ def test_jobs_outlive_a_killed_server_and_are_judged_by_the_next(
 
 @pytest.mark.parametrize("asleep", [14, pytest.param(60, marks=pytest.mark.soak)])
 def test_a_leader_that_sleeps_is_followed_and_when_it_wakes_nothing_runs_twice(
-    server: Server, tmp_path: Path, asleep: int
+    server: Server, second: Server, tmp_path: Path, asleep: int
 ) -> None:
-    second = beside(server)
-    second.start()
     first = holder(server)
     tally = tmp_path / "tally"
     run_id = server.run(sleepers(30, 1, tally), backend="local")
@@ -127,15 +129,12 @@ def test_a_leader_that_sleeps_is_followed_and_when_it_wakes_nothing_runs_twice(
     time.sleep(max(0.0, asleep - (time.monotonic() - slept)))  # the sleep is what is tested
     send(server, signal.SIGCONT)
     assert second.await_end(run_id) == "completed"
-    second.stop()
     assert sorted(tally.read_text().split()) == sorted(f"t{i}" for i in range(30))
 
 
 def test_a_leader_stopped_in_a_write_is_followed_once_it_is_killed_and_nobody_acts_before(
-    server: Server, tmp_path: Path
+    server: Server, second: Server, tmp_path: Path
 ) -> None:
-    second = beside(server)
-    second.start()
     first = holder(server)
     tally = tmp_path / "tally"
     run_id = server.run(sleepers(60, 0.2, tally), backend="local")
@@ -148,13 +147,12 @@ def test_a_leader_stopped_in_a_write_is_followed_once_it_is_killed_and_nobody_ac
     server.kill()
     until(lambda: holder(second) not in (None, first), TAKEN_OVER, "another leader")
     assert second.await_end(run_id) == "completed"
-    second.stop()
     assert sorted(tally.read_text().split()) == sorted(f"t{i}" for i in range(60))
 
 
-def test_a_killed_leader_is_followed_within_fifteen_seconds(server: Server, tmp_path: Path) -> None:
-    second = beside(server)
-    second.start()
+def test_a_killed_leader_is_followed_within_fifteen_seconds(
+    server: Server, second: Server, tmp_path: Path
+) -> None:
     first = holder(server)
     tally = tmp_path / "tally"
     run_id = server.run(sleepers(12, 1, tally), backend="local")
@@ -162,7 +160,6 @@ def test_a_killed_leader_is_followed_within_fifteen_seconds(server: Server, tmp_
     server.kill()
     until(lambda: holder(second) not in (None, first), TAKEN_OVER, "another leader")
     assert second.await_end(run_id) == "completed"
-    second.stop()
     assert sorted(tally.read_text().split()) == sorted(f"t{i}" for i in range(12))
 
 

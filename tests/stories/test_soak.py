@@ -93,6 +93,7 @@ def test_every_task_has_one_verdict_which_is_the_accountings(
             storm.may_requeue = n < runs * 0.6
             storm.blow(began + seconds * (n + 1) / runs)
         hpc.mend()
+        storm.tend()
         for run in storm.runs:
             server.await_end(run, 240)
         print(f"faults: {dict(storm.count)}")
