@@ -270,7 +270,7 @@ def test_what_the_accounting_says_of_an_earlier_run_does_not_contradict_the_note
     seen = Evidence(earlier, note(0), claimed_by="17")
     gone = {"missing_since": NOW - WORD}
     assert verdict(State.SETTLING, seen, **gone).event is Event.EXITED_OK
-    later = Evidence(replace(earlier, ended_at=NOW), note(0), claimed_by="17")
+    later = Evidence(replace(earlier, ended_at=NOW - timedelta(seconds=45)), note(0), "17")
     gone = {"missing_since": NOW - LATE}
     assert verdict(State.SETTLING, later, **gone).event is Event.EXITED_BAD
 
