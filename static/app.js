@@ -27,6 +27,12 @@
     }
   }, 1000);
 
+  // What is wider than its place is scrolled by keys too.
+  const reach = (root) => {
+    for (const wide of $$("table, pre", root)) if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+  };
+  addEventListener("resize", () => { for (const part of $$("hut-html")) reach(part); });
+
   // HTML that a user wrote never stands in a page or fragment as markup: it comes as text.
   customElements.define("hut-html", class extends HTMLElement {
     static observedAttributes = ["data-html"];
@@ -34,9 +40,7 @@
       if (before === now) return;
       const open = [...$$("details", this)].map((details) => details.open);
       this.innerHTML = now;
-      requestAnimationFrame(() => {
-        for (const wide of $$("table, pre", this)) if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
-      });
+      requestAnimationFrame(() => reach(this));
       if (before !== null) $$("details", this).forEach((d, i) => { d.open = open[i] ?? d.open; });
     }
   });

@@ -25,10 +25,12 @@ from scripthut.store.migrate import upgrade
 from scripthut.store.models import BackendRow, EventRow, Lease, Output, Run, Task
 from scripthut.store.outputs import Found
 from scripthut.web import create_app
+from tests import showroom_rest
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 FAR = 10.0**11  # seconds since 1970; the lease of an engine that never goes
 LARGE, FAILED, DONE, EARLY = "k4sweep2", "b7assem9", "m2percol", "q8nightl"
+BEFORE = "m1percol"  # what is done is compared with it
 SUMMARY = """## Percolation on a 512 × 512 lattice
 
 > [!TIP]
@@ -87,6 +89,7 @@ def fill(app: Flask) -> None:
         )  # fmt: skip
     _past(database)
     _run(database, EARLY, "nightly/regression", _nightly(), timedelta(hours=9))
+    _run(database, BEFORE, "percolation", _percolation(), timedelta(hours=30))
     _run(database, DONE, "percolation", _percolation(), timedelta(hours=3))
     _run(database, FAILED, "genomes/assembly", _assembly(), timedelta(hours=1, minutes=20))
     _run(database, LARGE, "climate/parameter-sweep", _sweep(), timedelta(hours=5))
@@ -94,6 +97,14 @@ def fill(app: Flask) -> None:
     _write(database, kept, DONE, "report", "curve.svg", CURVE.encode())
     _write(database, kept, DONE, "report", "report.md", SUMMARY.encode(), Area.FRAGMENT)
     _write(database, kept, DONE, "sim.0001", "samples.csv", b"p,spans\n0.58,0.21\n0.59,0.47\n")
+    for n in range(1, 19):
+        _write(database, kept, DONE, f"sim.{n:04d}", "spans.svg", showroom_rest.picture(n))
+    old = SUMMARY.replace("0.5927", "0.5931").replace("0.0006", "0.0011").encode()
+    _write(database, kept, BEFORE, "report", "task-summary.md", old)
+    _write(
+        database, kept, BEFORE, "report", "curve.svg", CURVE.replace("#4c5fd5", "#2d8a5b").encode()
+    )
+    showroom_rest.fill(app, DONE, BEFORE, FAILED, NOW)
     kept.append_log(f"{FAILED}.4.1", "output", 0, LOG.encode())
     kept.append_log(f"{FAILED}.4.1", "error", 0, LOG[LOG.index("\x1b[31;1m[error]") :].encode())
 
@@ -258,7 +269,8 @@ def make(directory: Path) -> Flask:
         {"type": "pbs", "name": "old-hpc", "ssh": {"host": "pbs.example.org"}},
         {"type": "local", "name": "local", "max_concurrent": 4},
     ]
-    config = parse({"backends": backends, "settings": {"data_dir": str(directory)}})
+    more = {"sources": showroom_rest.SOURCES, "notifications": showroom_rest.CHANNELS}
+    config = parse({"backends": backends, "settings": {"data_dir": str(directory)}} | more)
     upgrade(config.database_url)
     app = create_app(config)
     fill(app)

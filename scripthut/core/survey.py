@@ -220,6 +220,22 @@ class Facts:
         words += [f"{_some(waiting, 'job')} wait{'s' if waiting == 1 else ''}"] if waiting else []
         return " · ".join(words)
 
+    @property
+    def yours(self) -> str:
+        """What the user may have of it, in one line: limits, fair share, the disk that is fullest.
+
+        >>> disk = Disk("/home", 3 * 2**30, 4 * 2**30, is_quota=True)
+        >>> limit, share = Limit("account x", "jobs running at once", "200"), Share("x", 0.62, 0.1)
+        >>> Facts(limits=(limit,), shares=(share,), disks=(disk,)).yours
+        'at most 200 jobs running at once · fair share 0.62 · 1.0 GiB left in /home'
+        """
+        words = [f"at most {limit.most} {limit.what}" for limit in self.limits[:1]]
+        best = max((share.factor for share in self.shares), default=None)
+        words += [f"fair share {best:.2f}"] if best is not None else []
+        fullest = min(self.disks, key=lambda disk: disk.free / max(1, disk.most), default=None)
+        words += [f"{size(fullest.free)} left in {fullest.path}"] if fullest else []
+        return " · ".join(words)
+
 
 @dataclass(frozen=True)
 class Surveyed:

@@ -13,6 +13,8 @@ from scripthut.store import reruns, retries
 from scripthut.store.models import Run, Task
 from scripthut.store.reruns import Mode
 
+WAITING = (State.PENDING, State.SUBMITTING, State.SUBMITTED, State.QUEUED, State.RETRYING)
+
 
 @dataclass(frozen=True)
 class Spending:
@@ -31,6 +33,7 @@ class Loss:
 
     tasks: int
     running: int
+    waiting: int  # those that no job runs for yet
     spent: Hours
 
 
@@ -54,13 +57,14 @@ def of_cancel(session: Session, run_id: str, now: datetime, task: Task | None = 
         statement = statement.where(Task.run_id == run_id, Task.state.in_(OPEN))
     else:
         statement = statement.where(Task.id == task.id, Task.state.in_(OPEN))
-    running, spent, count = 0, Hours(), 0
+    running, waiting, spent, count = 0, 0, Hours(), 0
     for state, spec, started in session.execute(statement):
         count += 1
+        waiting += state in WAITING
         if state is State.RUNNING:
             running += 1
             spent += used(spec, max(0.0, (now - (started or now)).total_seconds()))
-    return Loss(count, running, spent)
+    return Loss(count, running, waiting, spent)
 
 
 def _spending(tasks: Sequence[Task], following: int = 0, taken_over: int = 0) -> Spending:

@@ -16,7 +16,8 @@ class Money:
 
     def __str__(self) -> str:
         digits = 0 if self.amount >= 1000 else 2
-        return f"{self.amount:,.{digits}f} {self.currency}".strip()
+        said = f"{self.amount:,.{digits}f}" if self.amount >= 0.01 else f"{self.amount:.2g}"
+        return f"{said} {self.currency}".strip()
 
 
 def cost(backend: str, hours: Hours) -> Money | None:

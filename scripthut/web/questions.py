@@ -176,10 +176,9 @@ def _of_loss(backend: str, loss: Loss) -> tuple[str, ...]:
         said.append(
             f"{some(loss.running, 'task')} {verb} used {_hours(backend, loss.spent)} so far."
         )
-    waiting = loss.tasks - loss.running
-    if waiting:
-        verb = "waits" if waiting == 1 else "wait"
-        said.append(f"{some(waiting, 'task')} that {verb} will not run.")
+    if loss.waiting:
+        verb = "waits" if loss.waiting == 1 else "wait"
+        said.append(f"{some(loss.waiting, 'task')} that {verb} will not run.")
     return tuple(said)
 
 

@@ -1,0 +1,173 @@
+"""The rest of the showroom: what clusters say of themselves, queues, sources, plots, metrics."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from math import exp
+
+from flask import Flask
+from sqlalchemy import select, update
+
+from scripthut.core.jobs import Phase
+from scripthut.core.metrics import Curve, Metrics
+from scripthut.core.queue import Listed, Queue
+from scripthut.core.states import State
+from scripthut.core.survey import (
+    Disk,
+    Door,
+    Limit,
+    Node,
+    NodeState,
+    Share,
+    Surveyed,
+    summarise,
+)
+from scripthut.core.tokens import token
+from scripthut.core.workflows import Workflow
+from scripthut.store import metrics, sources, surveys
+from scripthut.store.db import Database
+from scripthut.store.kept import Kept
+from scripthut.store.models import Task
+from scripthut.store.sources import Look
+
+GIB, TIB = 1024**3, 1024**4
+MOVED = "the group's storage moved; the path is not there any more"
+SOURCES: list[dict[str, object]] = [
+    {
+        "type": "git", "name": "climate", "url": "git@git.example.org:climate/models.git",
+        "description": "Ensembles and their evaluation",
+    },
+    {"type": "path", "name": "scratch", "path": "/scratch/ada/workflows", "backend": "hpc"},
+]  # fmt: skip
+CHANNELS: list[dict[str, object]] = [
+    {"type": "mail", "name": "ada", "to": ["ada@example.org"], "on": ["failed", "stalled"]},
+    {"type": "ntfy", "name": "phone", "url": "https://ntfy.sh/ada", "runs": ["climate/*"]},
+]
+
+
+def clusters(database: Database, now: datetime) -> None:
+    """What the cluster has, what one may have of it, and the queue of everybody's jobs."""
+    nodes = [
+        Node(
+            f"n{n:03d}",
+            NodeState.DRAINED if n == 7 else NodeState.FULL if n < 30 else NodeState.MIXED,
+            ("gpu",) if n >= 44 else ("short", "long"),
+            64, 64 if n < 30 else 40, 256 * GIB, 180 * GIB,
+            4 if n >= 44 else 0, 3 if n >= 44 else 0, ("a100",) if n >= 44 else (),
+        )
+        for n in range(48)
+    ]  # fmt: skip
+    doors = [
+        Door("short", is_default=True, time_limit=14400),
+        Door("long", time_limit=604800),
+        Door("gpu", time_limit=86400),
+    ]
+    waiting = {("long", "Waits for free resources"): 212, ("gpu", "Waits for free resources"): 9}
+    facts = replace(
+        summarise(doors, nodes, waiting, ["Waits for free resources"]),
+        limits=(
+            Limit("account climate", "jobs running at once", "200"),
+            Limit("quality of service normal", "resources at once", "512 CPUs, 8 GPUs"),
+        ),
+        shares=(Share("climate", 0.62, 0.11),),
+        disks=(Disk("/home/ada", 41 * GIB, 50 * GIB, True), Disk("/scratch", 71 * TIB, 80 * TIB)),
+    )
+    jobs = [
+        Listed(
+            str(481_020 + n), f"sim12.{n:04d}", "ada",
+            Phase.RUNNING if n < 3 else Phase.WAITING, "RUNNING" if n < 3 else "PENDING",
+            None if n < 3 else "Waits for free resources", "short", 4, 8 * GIB,
+            time_limit=7200, submitted_at=now - timedelta(hours=2, minutes=n),
+            started_at=now - timedelta(minutes=40 - n) if n < 3 else now + timedelta(minutes=n * 9),
+            node=f"n{30 + n:03d}" if n < 3 else None,
+        )
+        for n in range(7)
+    ]  # fmt: skip
+    jobs.append(
+        Listed(
+            "479411_[12-40%8]", "tune", "ada", Phase.WAITING, "PENDING",
+            "Waits: the array runs as many at once as it allows itself", "gpu", 16, 64 * GIB,
+            gres="gpu:a100:1", time_limit=86400, submitted_at=now - timedelta(days=1), count=29,
+        )
+    )  # fmt: skip
+    queue = Queue(tuple(jobs), 3, 33, 0)
+    with database.writing() as session:
+        surveys.record(session, "hpc", Surveyed(queue, facts), now)
+        surveys.record(session, "old-hpc", Surveyed(Queue(), None), now - timedelta(minutes=9))
+
+
+def repositories(database: Database, now: datetime) -> None:
+    """A source that answers, and one that does not any more."""
+    choice = {"type": "choice", "choices": ["low", "mid", "high"], "default": "mid"}
+    found = [
+        Workflow(".hut/workflows/sweep.json", "Parameter sweep", 10_000, {"scenario": choice}),
+        Workflow(".hut/workflows/evaluate.yaml", "Evaluation", 14),
+        Workflow(".hut/workflows/broken.json", None, 0, {}, "line 3: a comma is missing"),
+    ]
+    look = Look(
+        found, "main", "4f0c2d91aa3b", "sweep: half the step near the threshold",
+        now - timedelta(hours=5),
+    )  # fmt: skip
+    with database.writing() as session:
+        sources.looked(session, "climate", "git", look, now)
+        sources.failed(session, "scratch", "path", MOVED, now - timedelta(hours=1))
+
+
+def measured(database: Database, run_ids: tuple[str, ...]) -> None:
+    """Curves and values of every simulation of some runs."""
+    for age, run_id in enumerate(run_ids):
+        with database.writing() as session:
+            statement = select(Task).where(Task.run_id == run_id, Task.key.like("sim.%"))
+            for n, task in enumerate(session.scalars(statement.order_by(Task.n))):
+                rate = 0.01 * (1 + n % 6)
+                loss = [
+                    round(exp(-rate * x) + 0.02 * ((n * 7 + x) % 5) + age / 20, 4)
+                    for x in range(60)
+                ]
+                values = {"loss": loss[-1], "rate": rate, "size": 2 ** (5 + n % 4)}
+                curves = {"loss": Curve(tuple(range(60)), tuple(loss))}
+                metrics.record(session, task, "m", Metrics(values, curves))
+
+
+def picture(n: int, colour: str = "#4c5fd5") -> bytes:
+    """A small plot, as a task would draw one."""
+    points = " ".join(f"{20 + x * 4},{110 - 90 / (1 + (x / (12 + n)) ** 3):.0f}" for x in range(41))
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 130" width="200" height="130">'
+        f'<rect width="200" height="130" fill="#fff"/><path d="M20 10V110H190" fill="none" '
+        f'stroke="#888"/><polyline points="{points}" fill="none" stroke="{colour}" '
+        f'stroke-width="2.5"/></svg>'
+    ).encode()
+
+
+def tried_again(database: Database, kept: Kept, run_id: str, key: str) -> None:
+    """Let a task have failed once before."""
+    with database.writing() as session:
+        task = session.scalars(select(Task).where(Task.run_id == run_id, Task.key == key)).one()
+        said = b"cannot reach the licence server\n"
+        kept.append_log(token(run_id, task.n, 1), "error", 0, said)
+        again = {"attempt": 2, "token": token(run_id, task.n, 2)}
+        session.execute(update(Task).where(Task.id == task.id).values(**again))
+
+
+def lose(database: Database, run_id: str, key: str, now: datetime) -> None:
+    """Let nothing be known of a task's job."""
+    facts = {
+        "state": State.LOST, "finished_at": None, "exit_code": None, "collected_at": None,
+        "missing_since": now - timedelta(minutes=25), "cpu_used": None, "memory_used": None,
+        "reason": "The scheduler has no record of job 481014; look for its traces on the cluster, "
+        "then vouch for it or retry it",
+    }  # fmt: skip
+    with database.writing() as session:
+        where = (Task.run_id == run_id, Task.key == key)
+        session.execute(update(Task).where(*where).values(**facts))
+
+
+def fill(app: Flask, done: str, earlier: str, failed: str, now: datetime) -> None:
+    """Write all of it but the files."""
+    database: Database = app.extensions["database"]
+    kept: Kept = app.extensions["kept"]
+    clusters(database, now)
+    repositories(database, now)
+    measured(database, (done, earlier))
+    tried_again(database, kept, failed, "assemble.sample_24")
+    lose(database, failed, "assemble.sample_28", now)
