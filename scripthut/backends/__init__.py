@@ -14,16 +14,21 @@ from scripthut.schedulers.pbs import PBS
 from scripthut.schedulers.slurm import Slurm
 from scripthut.transports.base import Transport
 from scripthut.transports.openssh import OpenSSH
+from scripthut.transports.person import Person
 from scripthut.transports.ssh import SSH
 from scripthut.transports.ssh_config import Target
 
 
-def build(part: AnyBackend, settings: Settings) -> Backend:
-    """Make the backend that a part of the configuration describes; connects to nothing yet."""
+def build(part: AnyBackend, settings: Settings, person: Person | None = None) -> Backend:
+    """Make the backend that a part of the configuration describes; connects to nothing yet.
+
+    `person` answers what a login asks; None: nobody does.
+    """
     limits = settings.outputs.limits()
     match part:
         case config.Slurm() | config.PBS():
-            return ClusterBackend(part.name, dialect(part), transport(part, settings), limits)
+            way = transport(part, settings, person)
+            return ClusterBackend(part.name, dialect(part), way, limits)
         case config.Local():
             machine = whole()
             cpus = part.cpus or max(machine.cpus, part.max_concurrent)  # who asks for more gets it
@@ -42,12 +47,14 @@ def dialect(part: config.Slurm | config.PBS) -> Dialect:
             return PBS(part.account, part.queue, part.login_shell, extra=extra)
 
 
-def transport(part: config.Slurm | config.PBS, settings: Settings) -> Transport:
+def transport(
+    part: config.Slurm | config.PBS, settings: Settings, person: Person | None = None
+) -> Transport:
     """The way to a cluster's login node; connects to nothing yet."""
     target = _target(part.ssh)
     if part.transport == "openssh":
         return OpenSSH(target, settings.data_dir.expanduser().absolute() / "ssh")
-    return SSH(target)
+    return SSH(target, person=person)
 
 
 def _target(ssh: config.SSH) -> Target:

@@ -24,6 +24,15 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a machine asks at a login: each prompt with whether its answer may be shown."""
+
+    title: str
+    instructions: str
+    prompts: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True)
 class Resources:
     """What a task asks of a scheduler. Memory in bytes, time limit in seconds."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from scripthut.backends import build
 from scripthut.backends.base import Backend
 from scripthut.config import AnyBackend, Config, Settings
+from scripthut.engine.asking import Asker
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
 from scripthut.engine.pace import Pace
@@ -107,7 +108,11 @@ class Fleet:
         backend: Backend | None = None,
         is_leaving: bool = False,
     ) -> Member:
-        backend = backend or self._given.pop(part.name, None) or build(part, settings)
+        backend = (
+            backend
+            or self._given.pop(part.name, None)
+            or build(part, settings, Asker(self._lead, part.name))
+        )
         limits, names = settings.outputs.limits(), frozenset(settings.secret_names)
         hands = self._lead.hands(backend, self._kept, limits, names, part.type)
         cycle = Cycle(hands, part.type, 0 if is_leaving else part.max_concurrent, self._upkeep)

@@ -77,6 +77,11 @@ class Lead:
         """What begins a reading transaction; anybody may."""
         return self._database.reading
 
+    @property
+    def database(self) -> Database:
+        """The database, for what anybody may write."""
+        return self._database
+
     def fenced(self) -> Callable[[], AbstractContextManager[Session]]:
         """What begins a writing transaction in the present leadership, and in no later one."""
         return partial(self.writing, self._epoch)

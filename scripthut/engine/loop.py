@@ -29,6 +29,7 @@ from scripthut.engine.upkeep import Upkeep
 from scripthut.store import (
     fetches,
     frames,
+    logins,
     messages,
     source_orders,
     surveys,
@@ -114,14 +115,15 @@ class Engine:
             looked_at = watches.backends(session, now) | surveyed | fetches.backends(session, now)
             ordered |= surveys.with_orders(session, now) | self._sourcing.asked(session)
             ordered |= wishes.backends(session, now)
+            called = logins.wanted(session)
             alive = tasks.alive(session, now) if self._fleet.is_leaving else None
-        for name in looked_at | ordered:
+        for name in looked_at | ordered | called:
             news.setdefault(name, 0)  # with no task of ours, too
         self._fleet.follow(self.live.config, self._running, alive)
         for name, one in self._fleet.members.items():
             if name in self._running:
                 continue
-            asked = (name in ordered, name in looked_at)
+            asked = (name in ordered, name in looked_at, name in called)
             if one.pace.is_due(time.monotonic(), news.get(name), *asked):
                 self._running[name] = self._pool.submit(self._cycle, one.cycle, one.pace, now)
         self._run_errands(now)

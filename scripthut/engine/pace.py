@@ -32,18 +32,19 @@ class Pace:
         news: int | None,
         is_ordered: bool = False,
         is_looked_at: bool = False,
+        is_called: bool = False,
     ) -> bool:
         """Whether a cycle should start; `news` is None while the backend has nothing to do.
 
         `is_ordered`: somebody waits for an order to be sent, and it does not wait for the pace.
         `is_looked_at`: somebody has opened one of its runs; however calm, it is asked at the quick
-        pace from then on.
+        pace from then on. `is_called`: somebody wants to log in, and it failed for want of them.
         """
         if news is None:
             self.known = None
             return False
-        if self.failures:
-            return now >= self.due  # an outage is not shortened by wishing
+        if self.failures:  # an outage is not shortened by wishing
+            return now >= self.due or (is_called and now >= self.ended + self.quick)
         if news != self.known and now >= self.earliest:
             self.known, self.stirred = news, now
             return True

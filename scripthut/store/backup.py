@@ -30,7 +30,7 @@ DATABASE, MANIFEST = "database.sqlite", "manifest.json"
 ROWS = 500  # of a table at once
 PIECE = 1024 * 1024  # bytes of a file at once
 # What is of the moment alone: who looks at what, what is on its way, who leads.
-PASSING = frozenset({"watches", "piece_wishes", "fetches", "frames", "leases"})
+PASSING = frozenset({"watches", "piece_wishes", "fetches", "frames", "leases", "logins"})
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,17 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from scripthut.core.jobs import Area
@@ -292,6 +302,19 @@ class SurveyRow(Base):
     queue_at: Mapped[datetime | None]
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # core.survey.Facts
     queue: Mapped[dict[str, Any]] = mapped_column(default=dict)  # core.queue.Queue
+
+
+class LoginRow(Base):
+    """A backend whose logins need a person, and the question that is open. Seconds since 1970."""
+
+    __tablename__ = "logins"
+
+    backend: Mapped[str] = mapped_column(Text, primary_key=True)
+    wanted_until: Mapped[float] = mapped_column(Double)  # a person is there and wants to log in
+    until: Mapped[float] = mapped_column(Double)  # the question is open
+    question: Mapped[dict[str, Any] | None]  # core.jobs.Question
+    key: Mapped[str | None] = mapped_column(String(64))  # what the answer is sealed with
+    answer: Mapped[bytes | None] = mapped_column(LargeBinary)  # sealed; gone once it is read
 
 
 class JobOrder(Base):

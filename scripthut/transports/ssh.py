@@ -13,6 +13,7 @@ from scripthut.core.jobs import Answer
 from scripthut.transports.base import MIB
 from scripthut.transports.deadline import Deadline, Monotonic
 from scripthut.transports.frame import Frame
+from scripthut.transports.person import LOG_IN, NeedsPerson, Person
 from scripthut.transports.ssh_config import Target, resolve
 from scripthut.transports.ssh_link import Link, connect
 
@@ -30,8 +31,15 @@ _Broken = (paramiko.SSHException, OSError, EOFError)
 class SSH:
     """A host over SSH: one connection, made when first used and made anew after it broke."""
 
-    def __init__(self, target: Target, now: Monotonic = time.monotonic) -> None:
-        """Nothing is connected yet. `now` is the clock of the back-off."""
+    def __init__(
+        self, target: Target, now: Monotonic = time.monotonic, person: Person | None = None
+    ) -> None:
+        """Nothing is connected yet. `now` is the clock of the back-off.
+
+        Where a login asks the `person` something, it is begun only when they are there.
+        """
+        self._person = person
+        self._needs_person = False
         self._target = target
         self._now = now
         self._lock = threading.Lock()
@@ -73,6 +81,9 @@ class SSH:
         """Run words there and answer when their end was seen; see transports/base.py."""
         frame = Frame(argv, limit)
         deadline = Deadline(timeout)
+        link, is_new = self._connected(deadline)
+        if is_new and link.was_asked:
+            deadline = Deadline(timeout)  # of the command alone
         link, channel = self._channel(deadline)
         watchdog = threading.Timer(deadline.left() + GRACE, link.close)  # exec has no timeout
         watchdog.daemon = True
@@ -139,14 +150,17 @@ class SSH:
             self._drop(link)
         self._refuse()
         try:
-            link = connect(resolve(self._target), deadline)
+            link = connect(resolve(self._target), deadline, self._person)
         except Unreachable as error:
+            self._needs_person = isinstance(error, NeedsPerson)
             self._failures += 1
             self._retry_at = self._now() + min(LONGEST_REST, 2.0**self._failures)
             self._reason = str(error)
             raise
         with self._lock:
             self._failures, self._who = 0, None
+            self._needs_person = link.was_asked
+            self._reason = f"The connection to {link.host.where} has ended. {LOG_IN}"
             self._link = None if self._is_closed else link
         if self._is_closed:
             link.close()
@@ -156,7 +170,10 @@ class SSH:
     def _refuse(self) -> None:
         if self._is_closed:
             raise Unreachable(f"The connection to {self._target.host} was closed.")
-        if self.retry_in > 0:
+        if self._needs_person and self._person is not None:
+            if not self._person.is_there():
+                raise NeedsPerson(self._reason)
+        elif self.retry_in > 0:
             raise Unreachable(self._reason)
 
     def _drop(self, link: Link) -> None:

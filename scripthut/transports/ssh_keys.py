@@ -3,7 +3,7 @@
 import os
 import socket
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ import paramiko
 from paramiko.pkey import UnknownKeyType
 
 from scripthut.core.errors import Unreachable
+from scripthut.transports.person import METHOD, Person, ask
 from scripthut.transports.ssh_config import Host
 
 _SHA1 = (
@@ -139,24 +140,36 @@ def _private(path: Path) -> paramiko.PKey:
         raise _Unusable(f"{path} is not a private key of a kind that can be used") from error
 
 
-def log_in(transport: paramiko.Transport, host: Host) -> None:
-    """Show the keys one after the other until one opens. Unreachable says what was tried."""
+def log_in(transport: paramiko.Transport, host: Host, person: Person | None = None) -> bool:
+    """Show the keys one after the other until one opens; whether the person was asked, too.
+
+    Unreachable says what was tried.
+    """
     ring = Keyring(host)
     tried: dict[str, str] = {}
     try:
         for name, key in ring.offered():
             tried[name] = key.get_name()
-            if _opens(transport, host, name, key):
-                return
+            further = _opens(transport, host, name, key)
+            if further is None:
+                continue
+            if METHOD in further:
+                ask(transport, host, person)
+            return bool(further)
     finally:
         ring.close()
     raise Unreachable(_nothing_opened(host, tried, ring))
 
 
-def _opens(transport: paramiko.Transport, host: Host, name: str, key: paramiko.PKey) -> bool:
+def _opens(
+    transport: paramiko.Transport, host: Host, name: str, key: paramiko.PKey
+) -> Sequence[str] | None:
+    """What else is wanted once the key was shown, mostly nothing; None: it does not open."""
     try:
         further = transport.auth_publickey(host.user, key)
     except paramiko.BadAuthenticationType as error:
+        if METHOD in error.allowed_types:
+            return [METHOD]
         allowed = ", ".join(error.allowed_types)
         raise Unreachable(
             f"{host.where} lets {host.user} in by {allowed} alone, and scripthut can only "
@@ -173,14 +186,14 @@ def _opens(transport: paramiko.Transport, host: Host, name: str, key: paramiko.P
                 f"{host.where} closed the connection after the key {name}: it allows no more "
                 "attempts, or keeps this user out. Name the right key with ssh.key_path."
             ) from error
-        return False
-    if further:
+        return None
+    if further and METHOD not in further:
         raise Unreachable(
             f"{host.where} took the key {name} and wants {', '.join(further)} as well, a second "
             "factor: set `transport: openssh` for this backend and log in once by hand with a "
             "ControlMaster, or ask for a key that needs none from this server."
         )
-    return True
+    return further
 
 
 def _nothing_opened(host: Host, tried: Mapping[str, str], ring: Keyring) -> str:

@@ -16,6 +16,7 @@ from scripthut.core.quote import sh
 from scripthut.transports import known_hosts
 from scripthut.transports.deadline import Deadline
 from scripthut.transports.known_hosts import KnownHosts, Verdict
+from scripthut.transports.person import Person
 from scripthut.transports.ssh_config import Host
 from scripthut.transports.ssh_keys import log_in
 
@@ -30,9 +31,12 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 class Link:
     """An open connection."""
 
-    def __init__(self, host: Host, transport: paramiko.Transport, stack: ExitStack) -> None:
+    def __init__(
+        self, host: Host, transport: paramiko.Transport, stack: ExitStack, was_asked: bool
+    ) -> None:
         self.host = host
         self.transport = transport
+        self.was_asked = was_asked  # a person took their time to answer
         self._stack = stack
         self._lock = threading.Lock()
 
@@ -47,20 +51,33 @@ class Link:
             self._stack.close()
 
 
-def connect(host: Host, deadline: Deadline) -> Link:
-    """Connect, check the host's key, log in. Unreachable says in one sentence why not."""
+def connect(host: Host, deadline: Deadline, person: Person | None = None) -> Link:
+    """Connect, check the host's key, log in. Unreachable says in one sentence why not.
+
+    What a login asks goes to the person, who is not held to the deadline.
+    """
     with ExitStack() as stack:
         through: paramiko.Transport | None = None
+        was_asked = False
         for hop in (*host.jumps, host):
-            through = _step(hop, through, deadline.sooner(2 * hop.connect_timeout), stack)
+            if was_asked:
+                deadline = Deadline(deadline.seconds)
+            soon = deadline.sooner(2 * hop.connect_timeout)
+            through, asked = _step(hop, through, soon, stack, person)
+            was_asked = was_asked or asked
         assert through is not None  # noqa: S101 - there is at least the host itself
         through.set_keepalive(KEEPALIVE)
-        return Link(host, through, stack.pop_all())
+        return Link(host, through, stack.pop_all(), was_asked)
 
 
 def _step(
-    host: Host, through: paramiko.Transport | None, deadline: Deadline, stack: ExitStack
-) -> paramiko.Transport:
+    host: Host,
+    through: paramiko.Transport | None,
+    deadline: Deadline,
+    stack: ExitStack,
+    person: Person | None,
+) -> tuple[paramiko.Transport, bool]:
+    """The next machine on the way, logged in to; and whether a person was asked."""
     proxy_says: Callable[[], str] = str
     try:
         if through is not None:
@@ -70,7 +87,8 @@ def _step(
         else:
             sock = _dial(host, deadline.sooner(host.connect_timeout))
         stack.callback(sock.close)
-        return _open(sock, host, deadline, stack)
+        transport = _open(sock, host, deadline, stack)
+        return transport, log_in(transport, host, person)
     except (OSError, EOFError, paramiko.SSHException) as error:
         said = proxy_says()
         aside = f' Its ProxyCommand says: "{said}".' if said else ""
@@ -148,7 +166,6 @@ def _open(
     if not transport.initial_kex_done:  # paramiko says nothing when its time is over
         raise paramiko.SSHException(SILENCE)
     _check(transport.get_remote_server_key(), known, host)
-    log_in(transport, host)
     return transport
 
 

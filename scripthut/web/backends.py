@@ -10,8 +10,9 @@ from scripthut.clock import utcnow
 from scripthut.config import AnyBackend
 from scripthut.core.errors import NotFound
 from scripthut.core.survey import Wish, facts_as_json
-from scripthut.store import backends, surveys
+from scripthut.store import backends, logins, surveys
 from scripthut.store.lease import leader
+from scripthut.store.logins import Login
 from scripthut.store.models import BackendRow
 from scripthut.store.surveys import Known
 from scripthut.web.extensions import config, database
@@ -27,6 +28,7 @@ class Card:
     backend: AnyBackend
     row: BackendRow | None
     known: Known
+    login: Login | None = None  # None: a key is enough
 
 
 @bp.get("/backends")
@@ -66,7 +68,10 @@ def look(name: str | None = None) -> list[Card]:
     known = surveys.every(g.session, [part.name for part in parts])
     for part in parts:
         surveys.look(database(), part.name, Wish(facts=True), utcnow())
-    return [Card(part, rows.get(part.name), known[part.name]) for part in parts]
+    asked = logins.every(g.session)
+    return [
+        Card(part, rows.get(part.name), known[part.name], asked.get(part.name)) for part in parts
+    ]
 
 
 def _json(card: Card) -> dict[str, object]:
@@ -85,8 +90,21 @@ def _json(card: Card) -> dict[str, object]:
         "message": row.message if row else None,
         "notice": row.notice if row else None,
         "watched": row.watched if row else 0,
+        "login": _login(card.login) if card.login else None,
         "facts_at": _time(known.facts_at),
         "facts": facts,
+    }
+
+
+def _login(login: Login) -> dict[str, object]:
+    question = login.question
+    return {
+        "is_begun": login.is_wanted,
+        "question": login.key if question else None,
+        "title": question.title if question else None,
+        "instructions": question.instructions if question else None,
+        "prompts": [text for text, _ in question.prompts] if question else [],
+        "is_answered": login.is_answered,
     }
 
 

@@ -1,0 +1,125 @@
+"""Logins to a real sshd that ask a person by PAM, and what is said when nobody answers."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from scripthut.core.errors import Unreachable
+from scripthut.core.jobs import Question
+from scripthut.transports import person
+from scripthut.transports.ssh import SSH
+from tests.cluster.fixtures import Cluster
+from tests.cluster.second_factor import PASSWORD, asking_node, connections
+from tests.transports.steps import target_of, why
+
+pytestmark = pytest.mark.sshd
+
+
+@pytest.fixture(scope="module")
+def asking() -> Iterator[Cluster]:
+    with asking_node() as cluster:
+        yield cluster
+
+
+@dataclass
+class Somebody:
+    """A person who says the same each time, if they are there."""
+
+    says: Sequence[str] | None = (PASSWORD,)
+    here: bool = True
+    asked: list[Question] = field(default_factory=list)
+    waits: float = 0.0
+
+    def is_there(self) -> bool:
+        return self.here
+
+    def answer(
+        self, question: Question, seconds: float, is_over: Callable[[], bool]
+    ) -> Sequence[str] | None:
+        self.asked.append(question)
+        time.sleep(self.waits)
+        return self.says
+
+
+@pytest.fixture
+def opened(asking: Cluster) -> Iterator[Callable[[Somebody | None], SSH]]:
+    made: list[SSH] = []
+
+    def make(somebody: Somebody | None) -> SSH:
+        made.append(SSH(target_of(asking), person=somebody))
+        return made[-1]
+
+    yield make
+    for ssh in made:
+        ssh.close()
+
+
+Open = Callable[[Somebody | None], SSH]
+
+
+def test_a_person_who_answers_opens_the_way_for_all_commands(opened: Open) -> None:
+    somebody = Somebody(waits=1.5)
+    ssh = opened(somebody)
+    assert (
+        ssh.run(["echo", "in"], timeout=1).out == "in\n"
+    )  # the person's time is not the command's
+    assert ssh.run(["id", "-un"]).out == "hut\n"
+    (question,) = somebody.asked
+    ((text, is_shown),) = question.prompts
+    assert "assword" in text
+    assert not is_shown
+
+
+def test_without_anybody_the_key_is_shown_once_and_nothing_is_asked(
+    opened: Open, asking: Cluster
+) -> None:
+    somebody = Somebody(here=False)
+    ssh = opened(somebody)
+    first = why(ssh)
+    assert "press Log in on this backend's page" in first
+    assert somebody.asked == []
+    before = connections(asking)
+    assert why(ssh) == first
+    assert connections(asking) == before > 0, "it must not knock again and again"
+    somebody.here = True
+    assert ssh.run(["echo", "in"]).out == "in\n"
+
+
+def test_a_wrong_answer_is_one_sentence_and_the_next_login_a_new_one(opened: Open) -> None:
+    somebody = Somebody(says=["wrong"])
+    ssh = opened(somebody)
+    sentence = why(ssh)
+    assert "asked for a second factor, and did not take the answer" in sentence
+    told = [question.instructions for question in somebody.asked]
+    assert ["not taken" in text for text in told] == [False, True, True]
+    assert "press Log in" in sentence
+    somebody.says = [PASSWORD]
+    assert ssh.run(["echo", "in"]).out == "in\n"
+
+
+def test_nobody_who_answers_in_time_is_one_sentence(opened: Open) -> None:
+    assert "nobody answered in time" in why(opened(Somebody(says=None)))
+
+
+def test_where_there_is_no_browser_the_other_ways_are_named(opened: Open) -> None:
+    sentence = why(opened(None))
+    assert "press Log in on the backend's page" in sentence
+    assert "ControlMaster" in sentence
+
+
+def test_a_connection_that_ends_waits_for_a_person_again(opened: Open, asking: Cluster) -> None:
+    somebody = Somebody()
+    ssh = opened(somebody)
+    ssh.run(["true"])
+    somebody.here = False
+    asking.fault("ssh-kill-sessions")
+    with pytest.raises(Unreachable):
+        ssh.run(["true"])
+    assert "press Log in" in why(ssh)
+    assert len(somebody.asked) == 1
+
+
+def test_a_person_has_less_time_than_sshd_gives() -> None:
+    assert person.PATIENCE < 120  # LoginGraceTime's default
