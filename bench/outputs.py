@@ -1,13 +1,14 @@
 """What outputs cost on a real Slurm cluster whose login node is 40 ms of round trip away.
 
-    .venv/bin/python bench/outputs.py [--looks] [RUNNING...]     (as root)
+    .venv/bin/python bench/outputs.py [--looks | --web] [RUNNING...]     (as root)
 
 A proxy before the login node's sshd holds each piece back for 20 ms, both ways. RUNNING: how many
-running tasks a look is measured with (default 200); --looks: nothing else. The figures of the web
-alone hold no network.
+running tasks a look is measured with (default 200); --looks: nothing else; --web: only what holds
+no network.
 """
 
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -36,9 +37,10 @@ from tests.stories.conftest import free_port
 from tests.stories.server import Server, until
 
 DELAY = 0.020  # seconds each way
-MARKS = 15  # times that a running summary is written
+MARKS = 60  # times that a running summary is written
 ROUNDS = 15
 SECTIONS = 200
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 LIMIT = {"outputs": {"file_bytes": 1_000_000}}
 BIG = """python3 - <<'END'
 import os
@@ -50,15 +52,18 @@ END
 """
 MARKING = """n=0; while :; do n=$((n+1)); until [ -e "{go}$n" ]; do sleep 0.02; done
 echo "- mark-$n" >>"$SCRIPTHUT_RUN_SUMMARY"; done"""
-WRITING = 'echo "# Hi" >"$SCRIPTHUT_TASK_SUMMARY"; echo 42 >"$SCRIPTHUT_PROGRESS"; sleep 900'
+WRITING = 'echo "# Hi" >"$SCRIPTHUT_TASK_SUMMARY"; echo 42 >"$SCRIPTHUT_PROGRESS"; exec sleep 900'
 
 
-def main(counts: Sequence[int], is_whole: bool) -> None:
-    """Measure, and print the table of bench/README.md; else the looks alone."""
+def main(counts: Sequence[int], part: str = "") -> None:
+    """Measure, and print the table of bench/README.md; or a part of it."""
+    is_whole = not part
     print("| what | measured | times the floor |\n|---|---:|---:|")
     with tempfile.TemporaryDirectory(prefix="hut-bench-") as place:
-        if is_whole:
+        if part != "--looks":
             web(Path(place) / "web")
+        if part == "--web":
+            return
         with far(Path(place), max(counts)) as (cluster, proxy, server):
             floor = raw_floor(cluster, proxy)
             if is_whole:
@@ -113,13 +118,18 @@ def far(place: Path, running: int) -> Iterator[tuple[Cluster, Proxy, Server]]:
 
 
 def raw_floor(cluster: Cluster, proxy: Proxy) -> float:
-    """One `true` and one `cat` on a connection that is open already; the first is the floor."""
+    """One `true` and one `cat`, by `ssh` and on an open connection; `true` there is the floor."""
     known = Path(tempfile.mkdtemp(prefix="hut-bench-")) / "known_hosts"
     known.write_text(cluster.known_hosts.read_text().replace(f":{cluster.port}", f":{proxy.port}"))
     target = Target(cluster.host, proxy.port, cluster.user, Path(cluster.key), known_hosts=known)
     ssh = SSH(target)
     ssh.run(["true"], b"", 30)
     floor = timed(lambda: ssh.run(["true"], b"", 30))
+    options = ["-F", "none", "-o", f"UserKnownHostsFile={known}", "-i", str(cluster.key)]
+    there = ["ssh", *options, "-p", str(proxy.port), f"{cluster.user}@{cluster.host}"]
+    for words in (["true"], ["cat", "/etc/passwd"]):
+        took = timed(lambda words=words: subprocess.run([*there, *words], check=True, **QUIET))
+        row(f"floor: `ssh host {words[0]}`, a connection of its own", took, floor)
     row("floor: `true` on an open connection", floor, floor)
     row(
         "floor: `cat` of 2 KiB likewise",
@@ -272,4 +282,5 @@ def keep(place: Path, run: str) -> None:
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    main([int(word) for word in words if word.isdecimal()] or [200], "--looks" not in words)
+    parts = [word for word in words if word.startswith("--")]
+    main([int(word) for word in words if word.isdecimal()] or [200], *parts[:1])

@@ -45,7 +45,8 @@ class Parts:
         if missing > free:
             raise NoRoom(
                 f"The file needs {in_words(missing - SPARE)} more on the server's disk, which has "
-                f"{in_words(free)} left: it waits until there is room."
+                f"{in_words(free)} left, and {in_words(SPARE)} stay free: it waits until there is "
+                "room."
             )
 
     def append(self, part: int, at: int, data: bytes) -> None:

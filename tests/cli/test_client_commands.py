@@ -298,5 +298,9 @@ def test_a_preview_has_thumbnails_and_parts_of_large_files(tmp_path: Path) -> No
 
 def test_what_is_no_folder_cannot_be_previewed(tmp_path: Path) -> None:
     done = hut("preview", str(tmp_path / "nothing"))
+    assert done.returncode == 2
+    assert "there is nothing of that name" in done.stderr
+    (tmp_path / "file").touch()
+    done = hut("preview", str(tmp_path / "file"))
     assert done.returncode == 1
     assert "it is not a folder" in done.stderr

@@ -208,6 +208,37 @@ def test_a_full_disk_pauses_collecting_and_nothing_else(server: Server, tmp_path
         subprocess.run(["umount", "-l", kept], check=True)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_fetch_on_a_full_disk_waits_for_room_and_loses_nothing(server: Server) -> None:
+    server.stop()
+    kept = server.directory / "data" / "kept"
+    kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", kept], check=True)
+    try:
+        server.start()
+        writes = "head -c 12000000 /dev/urandom | tee $SCRIPTHUT_OUTPUT_DIR/big.bin | sha256sum"
+        run_id = server.run([{"id": "a", "command": writes}], backend="local")
+        assert server.await_end(run_id) == "completed"
+        task = f"/runs/{run_id}/tasks/a"
+        until(lambda: bool(server.get(f"{task}/outputs")["files"]), 30, "the list")
+        (file,) = server.get(f"{task}/outputs")["files"]
+        fetch = f"{task}/outputs/{file['id']}/fetch"
+        server.post(fetch)
+        said = "it waits until there is room"
+        until(lambda: said in str(server.get(fetch)["fetch"]), 40, lambda: str(server.get(fetch)))
+        assert server.get(fetch)["fetch"]["state"] == "paused"
+        assert said in server.page(f"{task}/outputs/view/{file['id']}")
+        assert (
+            server.await_end(server.run([{"id": "b", "command": "true"}], "local")) == "completed"
+        )
+        subprocess.run(["mount", "-o", "remount,size=99m", kept], check=True)
+        until(lambda: server.get(fetch)["sha256"] is not None, 90, lambda: str(server.get(fetch)))
+        assert server.get(fetch)["sha256"] in server.get(f"{task}/logs")["content"]
+    finally:
+        server.stop()
+        subprocess.run(["umount", "-l", kept], check=True)
+
+
 def test_a_machine_that_cannot_be_reached_slows_no_other_and_stops_no_server(
     server: Server, tmp_path: Path
 ) -> None:
