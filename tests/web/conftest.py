@@ -29,7 +29,6 @@ from scripthut.web import create_app
 Keep = Callable[..., int]
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SOON = 6_000  # milliseconds; a page asks every 2 s, and this machine may be busy
-NOW = datetime.now(UTC).replace(microsecond=0)
 SPEC: Mapping[str, object] = {
     "command": "echo hello",
     "deps": [],
@@ -48,10 +47,9 @@ SPEC: Mapping[str, object] = {
 class Hut:
     """The database behind the pages, written as the engine and its users would."""
 
-    now = NOW
-
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.now = datetime.now(UTC).replace(microsecond=0)
 
     def run(
         self,
@@ -62,9 +60,9 @@ class Hut:
     ) -> str:
         """A run with these tasks: ids, or ids and states."""
         states = states if isinstance(states, Mapping) else dict.fromkeys(states, "pending")
-        created = NOW - age
+        created = self.now - age
         rows = [
-            _row(run_id, n, key, State(state), created)
+            _row(run_id, n, key, State(state), created, self.now)
             for n, (key, state) in enumerate(states.items())
         ]
         over = all(row["finished_at"] for row in rows)
@@ -75,7 +73,7 @@ class Hut:
                     name=name,
                     backend="cluster",
                     created_at=created,
-                    ended_at=NOW if over else None,
+                    ended_at=self.now if over else None,
                     version=1,
                 )
             )
@@ -93,12 +91,12 @@ class Hut:
     def end(self, run_id: str) -> None:
         """Complete every task of a run, all collected."""
         with self.database.writing() as session:
-            facts = {"state": State.COMPLETED, "finished_at": NOW, "collected_at": NOW}
+            facts = {"state": State.COMPLETED, "finished_at": self.now, "collected_at": self.now}
             version = next_version(session, run_id)
             session.execute(
                 update(Task).where(Task.run_id == run_id).values(**facts, version=version)
             )
-            session.execute(update(Run).where(Run.id == run_id).values(ended_at=NOW))
+            session.execute(update(Run).where(Run.id == run_id).values(ended_at=self.now))
 
     def task_id(self, run_id: str, key: str) -> int:
         with self.database.reading() as session:
@@ -110,11 +108,11 @@ class Hut:
 
     def event(self, run_id: str, key: str, what: str, new: str | None = None) -> None:
         task_id = self.task_id(run_id, key)
-        self.add(EventRow(run_id=run_id, task_id=task_id, at=NOW, what=what, new=new))
+        self.add(EventRow(run_id=run_id, task_id=task_id, at=self.now, what=what, new=new))
 
     def backend(self, **facts: object) -> None:
         """What the engine knows of the backend named `cluster`."""
-        values = {"name": "cluster", "type": "local", "answered_at": NOW, **facts}
+        values = {"name": "cluster", "type": "local", "answered_at": self.now, **facts}
         with self.database.writing() as session:
             session.merge(
                 BackendRow(**{"commands": 1, "submit_commands": 0, "watched": 0} | values)
@@ -126,7 +124,9 @@ class Hut:
             session.merge(Lease(name="engine", holder="somebody", epoch=1, until=until))
 
 
-def _row(run_id: str, n: int, key: str, state: State, created: datetime) -> dict[str, object]:
+def _row(
+    run_id: str, n: int, key: str, state: State, created: datetime, now: datetime
+) -> dict[str, object]:
     is_over = state in (State.COMPLETED, State.FAILED, State.CANCELLED, State.DEP_FAILED)
     has_started = state in (State.RUNNING, State.COMPLETED, State.FAILED)
     return {
@@ -142,8 +142,8 @@ def _row(run_id: str, n: int, key: str, state: State, created: datetime) -> dict
         "job_id": str(1000 + n) if has_started else None,
         "submitted_at": created + timedelta(seconds=2) if has_started else None,
         "started_at": created + timedelta(seconds=10) if has_started else None,
-        "finished_at": NOW if is_over else None,
-        "collected_at": NOW if is_over else None,
+        "finished_at": now if is_over else None,
+        "collected_at": now if is_over else None,
         "exit_code": {State.COMPLETED: 0, State.FAILED: 3}.get(state),
     }
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from scripthut.clock import utcnow
 from scripthut.config import Config, parse
 from scripthut.core.happenings import What
 from scripthut.store.models import MessageRow
-from tests.web.conftest import NOW, Hut
+from tests.web.conftest import Hut
 
 PAGE = {"Sec-Fetch-Site": "same-origin"}
 
@@ -29,7 +30,7 @@ def config(tmp_path: Path) -> Config:
 
 def test_the_page_says_who_is_told_and_by_what(client: FlaskClient, hut: Hut) -> None:
     run_id = hut.run({"a": "failed"})
-    facts = {"run_id": run_id, "channel": "team", "what": What.FAILED.value, "made_at": NOW}
+    facts = {"run_id": run_id, "channel": "team", "what": What.FAILED.value, "made_at": utcnow()}
     hut.add(MessageRow(**facts, ending="", tries=1, problem="mail.example.org said: 550 nobody"))
     page = client.get(f"/runs/{run_id}/messages").text
     assert "yes, by its rule" in page

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from scripthut.clock import utcnow
 from scripthut.config import parse
 from scripthut.core.workflows import Workflow
 from scripthut.store import source_orders, sources
@@ -14,7 +15,6 @@ from scripthut.store.db import Database
 from scripthut.store.models import Base
 from scripthut.store.sources import Look
 from scripthut.web import create_app
-from tests.web.conftest import NOW
 
 PARAMS = {"size": {"type": "number", "default": 64, "choices": [], "description": "Sites"}}
 FIT = Workflow("w/fit.json", "Fit <b>it</b>", 3, PARAMS)
@@ -47,8 +47,8 @@ def client(database: Database, tmp_path: Path) -> FlaskClient:
         }
     )
     with database.writing() as session:
-        look = Look([BAD, FIT], "dev", SHA, "Fit it", NOW)
-        sources.looked(session, "my study", "git", look, NOW)
+        look = Look([BAD, FIT], "dev", SHA, "Fit it", utcnow())
+        sources.looked(session, "my study", "git", look, utcnow())
     return create_app(config).test_client()
 
 
@@ -56,7 +56,7 @@ def serve(database: Database, do: Callable[..., None], **facts: object) -> str:
     """Serve the one order there is as the engine would."""
     with database.writing() as session:
         (order,) = source_orders.to_do(session, ["my study", "scratch"])
-        do(session, order.id, now=NOW, **facts)
+        do(session, order.id, now=utcnow(), **facts)
         return order.id
 
 
@@ -71,7 +71,7 @@ def test_the_page_shows_commit_workflows_and_what_is_wrong(
     assert "start?workflow=w/bad.json" not in page
     assert "secret" not in page
     with database.writing() as session:
-        sources.failed(session, "my study", "git", "The remote is down.", NOW)
+        sources.failed(session, "my study", "git", "The remote is down.", utcnow())
     assert "The remote is down." in client.get("/sources").text
 
 
@@ -81,7 +81,7 @@ def test_a_page_that_has_seen_it_all_gets_nothing(client: FlaskClient, database:
     seen = first.text.split("seen=")[1].split('"')[0]
     assert client.get(f"/sources?seen={seen}", headers=headers).status_code == 204
     with database.writing() as session:
-        sources.failed(session, "scratch", "path", "there does not answer.", NOW)
+        sources.failed(session, "scratch", "path", "there does not answer.", utcnow())
     assert "there does not answer." in client.get(f"/sources?seen={seen}", headers=headers).text
 
 
@@ -175,7 +175,7 @@ def test_an_order_that_is_not_served_yet_can_be_asked_for(
     told = client.get(answer.location).json
     assert (told["status"], told["problems"]) == ("refused", ["no"])
     with database.writing() as session:
-        source_orders.forget_old(session, NOW + timedelta(hours=2))
+        source_orders.forget_old(session, utcnow() + timedelta(hours=2))
     assert client.get(answer.location).status_code == 404
 
 

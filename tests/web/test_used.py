@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 
-from tests.web.conftest import NOW
+from scripthut.clock import utcnow
 
 USED = {"memory_used": int(1.9 * 2**30), "cpu_used": 90.0}
-LASTED = {"started_at": NOW - timedelta(minutes=1), "finished_at": NOW}
+ENDED = utcnow()
+LASTED = {"started_at": ENDED - timedelta(minutes=1), "finished_at": ENDED}
 
 
 def test_a_task_shows_what_it_used_of_what_it_asked_for(client, hut):
