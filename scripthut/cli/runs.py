@@ -13,7 +13,7 @@ from scripthut.cli.following import ENDS, table, watch
 from scripthut.cli.options import json_option
 from scripthut.cli.reach import server_option
 from scripthut.cli.show import console, print_json, state, when
-from scripthut.cli.starting import interval_option, tell, watch_option
+from scripthut.cli.starting import chosen, interval_option, param_option, tell, watch_option
 from scripthut.core.errors import Refused
 
 run_argument = click.argument("run", shell_complete=complete.runs)
@@ -167,16 +167,23 @@ def vouch_command(  # noqa: PLR0913 - one for each option
 @run_group.command("rerun")
 @run_argument
 @click.option("--failed", is_flag=True, help="Only what did not complete; the rest is taken over.")
+@param_option
 @watch_option
 @interval_option
 @json_option
 @server_option
 def rerun_command(  # noqa: PLR0913 - one for each option
-    run: str, failed: bool, watch: bool, interval: float, as_json: bool, base: str
+    run: str,
+    failed: bool,
+    params: tuple[str, ...],
+    watch: bool,
+    interval: float,
+    as_json: bool,
+    base: str,
 ) -> None:
-    """Make a new run of an ended RUN; print its id."""
+    """Make a new run of an ended RUN, perhaps with other parameters; print its id."""
     client = Client(base)
-    body: dict[str, object] = {"mode": "failed" if failed else "all"}
+    body: dict[str, object] = {"mode": "failed" if failed else "all", "params": chosen(params)}
     tell(client, client.start(f"runs/{word(run)}/rerun", body), watch, interval, as_json)
 
 

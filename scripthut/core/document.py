@@ -31,6 +31,9 @@ class _Env(BaseModel):
     env_groups: dict[str, list[EnvRule]] = {}
 
 
+WRITTEN = ("title", "params", "env", "env_groups", "tasks")  # what a document is begun again from
+
+
 @dataclass(frozen=True)
 class Document:
     """A valid document: tasks in its order, and each one's dependencies with wildcards resolved.
@@ -47,6 +50,7 @@ class Document:
     params: Mapping[str, Param] = field(default_factory=dict)  # as they are declared
     chosen: Mapping[str, Chosen] = field(default_factory=dict)  # what counts in this run
     notices: tuple[str, ...] = ()  # sentences: what is kept and not used
+    written: Mapping[str, Any] | None = None  # before parameters were put in; None: it has none
 
     @property
     def layer(self) -> Layer:
@@ -113,6 +117,7 @@ def parse(
         params=declared,
         chosen=chosen,
         notices=(*_kept(top), *unused(specs)),
+        written={key: top[key] for key in WRITTEN if key in top} if declared else None,
     )
 
 

@@ -96,10 +96,11 @@ def run_name(source: str, path: str, glob: str) -> str:
     return f"{source}/{stem if suffix in SUFFIXES else relative}"
 
 
-def has_stacks(content: bytes | None) -> bool:
-    """Whether a source's own rules, which are valid, name stacks."""
+def stacks(content: bytes | None) -> list[object]:
+    """The stacks that a source's own file, which is valid, names; they are kept, and not used."""
     data = read(text_of(OVERLAY, content), OVERLAY) if content is not None else None
-    return isinstance(data, Mapping) and bool(data.get("stacks"))
+    found = data.get("stacks") if isinstance(data, Mapping) else None
+    return list(found) if isinstance(found, list) else []
 
 
 class _Overlay(BaseModel):

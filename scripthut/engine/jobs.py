@@ -22,7 +22,7 @@ def job_of(task: Task, home: PurePosixPath, attempt: int | None = None) -> Job:
     token = (task.token if is_present else None) or tokens.token(run.id, task.n, attempt)
     where = paths.for_task(
         logs,
-        run.id,
+        token.partition(".")[0],  # of a task that was taken over, the run in which it ran
         task.key,
         attempt,
         token,

@@ -45,7 +45,8 @@ def look_after(
     if is_new or (not packing and not by_ref):
         by_ref.setdefault(None, [])
     for ref, some in by_ref.items():
-        label = known.label if known and not known.notice and not is_new else None
+        is_known = known is not None and not known.notice and known.overlay is not None
+        label = known.label if known and is_known and not is_new else None
         _look(kitchen, repository, ref, some, label, now)
 
 
@@ -126,6 +127,7 @@ def _list(
         subject=commit.subject[:300],
         committed_at=commit.at,
         notice=_notice(part.name, files, len(paths)),
+        overlay=files.get(OVERLAY),
     )
     with kitchen.writing() as session:
         sources.looked(session, part.name, part.type, result, now)

@@ -11,7 +11,7 @@ from scripthut.backends.base import Backend
 from scripthut.config import Config
 from scripthut.core import document
 from scripthut.core.errors import HutError, Invalid, NotFound
-from scripthut.core.workflows import OVERLAY, find, has_stacks, overlay, run_name, text_of
+from scripthut.core.workflows import OVERLAY, find, overlay, run_name, stacks, text_of
 from scripthut.engine.preview import preview
 from scripthut.store import source_orders
 from scripthut.store.create import NewRun, Source, Workspace, create_run
@@ -88,7 +88,7 @@ def _new_run(config: Config, order: SourceOrder, material: Material) -> NewRun:
     backend, rules = str(order.backend), files.get(OVERLAY)
     above = (*config.layers(backend), overlay(order.source, rules))
     notices = [material.notice] if material.notice else []
-    if has_stacks(rules):
+    if stacks(rules):
         notices.append(f"{OVERLAY}: stacks are kept, and not used by this version.")
     parsed = replace(parsed, notices=(*parsed.notices, *notices))
     return NewRun(

@@ -97,13 +97,15 @@ class Upkeep:
     ) -> None:
         listed = [look(path, data) for path, data in files.items()]
         listed += [Workflow(path, problem=f"{path}: {why}") for path, why in found.problems.items()]
-        notice = found.notice
+        notice, own = found.notice, found.files.get(OVERLAY)
         try:
-            overlay(part.name, found.files.get(OVERLAY))
+            overlay(part.name, own)
         except Invalid as error:
             notice = str(error)
         with hands.writing() as session:
-            sources.looked(session, part.name, part.type, Look(listed, notice=notice), now)
+            sources.looked(
+                session, part.name, part.type, Look(listed, notice=notice, overlay=own), now
+            )
 
     def _material(
         self, hands: Hands, part: PathSource, found: Found, files: Mapping[str, bytes]

@@ -101,6 +101,7 @@ def _run(new: NewRun, run_id: str, now: datetime) -> Run:
         folder=new.folder,
         env=[layer.kept() for layer in layers if layer.rules or layer.groups],
         params=dict(new.document.chosen),
+        document=None if new.document.written is None else dict(new.document.written),
         notices=notices,
         request_key=new.request_key,
         origin=new.origin,

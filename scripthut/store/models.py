@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     ColumnElement,
     Double,
@@ -46,6 +47,8 @@ class Run(Base):
     workspace: Mapped[str | None] = mapped_column(String(16))  # store.create.Workspace
     env: Mapped[list[dict[str, Any]] | None]  # core.rules.Layer, as JSON, in their order
     params: Mapped[dict[str, Any] | None]  # what was chosen
+    # As it was written, where it has parameters: it may be begun again with others.
+    document: Mapped[dict[str, Any] | None] = mapped_column(JSON, deferred=True)
     notices: Mapped[list[str] | None]  # sentences: what its documents hold that is not used
     request_key: Mapped[str | None] = mapped_column(String(200))  # of the request that made it
     origin: Mapped[str | None] = mapped_column(String(8), index=True)  # the run that it repeats

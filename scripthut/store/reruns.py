@@ -4,7 +4,7 @@ It begins with what the origin began with: its first document's tasks, its rules
 Where completed tasks are taken over, so is what their generators had added; nothing is added twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -13,10 +13,12 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session, aliased
 
 from scripthut.core import graph
-from scripthut.core.document import LABEL
-from scripthut.core.errors import Conflict
+from scripthut.core.document import LABEL, parse
+from scripthut.core.errors import Conflict, Refused
+from scripthut.core.params import Param, declared
+from scripthut.core.rules import Layer
 from scripthut.core.states import Event, State
-from scripthut.store.create import Workspace, insert_run
+from scripthut.store.create import NewRun, Source, Workspace, create_run, insert_run
 from scripthut.store.models import EventRow, Log, MetricsRow, Output, Run, Task
 from scripthut.store.tasks import move_pending
 
@@ -56,13 +58,61 @@ def rerun(  # noqa: PLR0913
     return run
 
 
+def rerun_with(  # noqa: PLR0913
+    session: Session,
+    origin: Run,
+    run_id: str,
+    given: Mapping[str, object],
+    now: datetime,
+    request_key: str | None = None,
+) -> Run:
+    """Make a new run of an old one's document, with other parameters; the rest as they were.
+
+    Conflict as in `rerun`; Refused when the document has no parameters, or is not known; Invalid
+    when they are wrong.
+    """
+    _check_over(origin)
+    if origin.document is None:
+        raise Refused(
+            f"The document of the run {origin.id} has no parameters, or was not kept: run it again "
+            "without any, or start its workflow."
+        )
+    given = {**(origin.params or {}), **given}
+    document = parse(origin.document, "The document", given)
+    source = Source(
+        origin.source, origin.workflow, origin.git_repo, origin.git_branch, origin.git_sha
+    )
+    layers = [Layer.of(layer) for layer in origin.env or () if not _is_documents(layer["source"])]
+    new = NewRun(
+        name=origin.name,
+        backend=origin.backend,
+        document=document,
+        title=origin.title,
+        source=source,
+        folder=origin.folder if origin.git_sha is None else None,
+        layers=layers,
+        request_key=request_key,
+        origin=origin.id,
+        workspace=Workspace(origin.workspace or Workspace.SHARED),
+    )
+    return create_run(session, run_id, new, now)
+
+
+def params_of(origin: Run) -> Mapping[str, Param]:
+    """The parameters that a run may be begun again with, what it had as their defaults."""
+    if origin.document is None:
+        return {}
+    had = origin.params or {}
+    found = declared(origin.document.get("params"), "The document")
+    return {name: p.model_copy(update={"default": had.get(name)}) for name, p in found.items()}
+
+
 def chosen(session: Session, origin: Run, mode: Mode) -> tuple[list[Task], dict[int, Task]]:
     """The tasks that a rerun would have, and those of them that it takes over, by row id.
 
     Conflict as in `rerun`.
     """
-    if origin.ended_at is None:
-        raise Conflict(f"The run {origin.id} is not over: cancel it first, or wait for its end.")
+    _check_over(origin)
     every = session.scalars(select(Task).where(Task.run_id == origin.id).order_by(Task.n)).all()
     kept = _completed(every) if mode is Mode.FAILED else {}
     tasks = [task for task in every if task.maker is None or task.maker in kept]
@@ -104,12 +154,23 @@ def _again(origin: Run, run_id: str, request_key: str | None, kept: set[str], no
         git_sha=origin.git_sha,
         folder=origin.folder if goes_on else None,
         workspace=origin.workspace,
+        document=origin.document,
         env=[layer for layer in origin.env or () if _is_still(layer["source"], kept)],
         params=origin.params,
         notices=origin.notices,
         request_key=request_key,
         origin=origin.id,
     )
+
+
+def _check_over(origin: Run) -> None:
+    if origin.ended_at is None:
+        raise Conflict(f"The run {origin.id} is not over: cancel it first, or wait for its end.")
+
+
+def _is_documents(source: str) -> bool:
+    """Whether rules are the document's own, or were added by one of its generators."""
+    return source == LABEL or source.startswith(f"{LABEL} of ")
 
 
 def _is_still(source: str, kept: set[str]) -> bool:
@@ -209,9 +270,3 @@ def _copy_files(session: Session, origin: str, run_id: str) -> None:
             .where(old.run_id == origin, new.state == State.COMPLETED)
         )
         session.execute(insert(table).from_select(["task_id", *names], rows))
-    unkept = (Output.sha256.is_(None)) & Output.task_id.in_(
-        select(Task.id).where(Task.run_id == run_id)
-    )
-    note = f"is with the run {origin}, where it was written"
-    statement = update(Output).where(unkept, Output.note.is_(None)).values(note=note)
-    session.execute(statement.execution_options(synchronize_session=False))

@@ -23,6 +23,7 @@ class SourceRow(Base):
     tried_at: Mapped[datetime | None]  # the last question, answered or not
     failing_since: Mapped[datetime | None]  # the first unanswered question since; None: answers
     message: Mapped[str | None] = mapped_column(Text)  # why it does not answer, in a sentence
+    overlay: Mapped[str | None] = mapped_column(Text)  # its scripthut.yaml; "": none; None: unseen
     notice: Mapped[str | None] = mapped_column(Text)  # what is wrong with its own configuration
 
 

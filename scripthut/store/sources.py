@@ -23,6 +23,7 @@ class Look:
     subject: str | None = None
     committed_at: datetime | None = None
     notice: str | None = None
+    overlay: bytes | None = None  # its own scripthut.yaml; None: it has none
 
 
 def every(session: Session) -> Mapping[str, SourceRow]:
@@ -61,6 +62,7 @@ def looked(session: Session, name: str, kind: str, look: Look, now: datetime) ->
     row = _row(session, name, kind)
     row.ref, row.label, row.subject = look.ref, look.label, look.subject
     row.committed_at, row.notice = look.committed_at, look.notice
+    row.overlay = (look.overlay or b"").decode("utf-8", "replace").replace("\0", "")
     row.looked_at = row.tried_at = now
     row.failing_since = row.message = None
     session.execute(delete(WorkflowRow).where(WorkflowRow.source == name))

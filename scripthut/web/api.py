@@ -79,9 +79,13 @@ def create() -> ResponseReturnValue:
 
 @bp.post("/runs/<run_id>/rerun")
 def rerun(run_id: str) -> ResponseReturnValue:
-    """Make a new run of an old one: `{"mode": "all" | "failed", "request_key"}`."""
+    """Make a new run of an old one: `{"mode": "all" | "failed", "params", "request_key"}`.
+
+    `params`: what is to be otherwise; all tasks run again then.
+    """
     asked, wanted = asked_for(is_optional=True), new_run_id()
-    new_id = again(run_id, wanted, asked.get("mode", "all"), asked.get("request_key"))
+    mode, key = asked.get("mode", "all"), asked.get("request_key")
+    new_id = again(run_id, wanted, mode, key, asked.get("params"))
     location = url_for("api.run", run_id=new_id)
     return _whole(new_id), 201 if new_id == wanted else 200, {"Location": location}
 

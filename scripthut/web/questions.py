@@ -9,10 +9,11 @@ from flask.typing import ResponseReturnValue
 from scripthut.clock import utcnow
 from scripthut.core.costs import Hours
 from scripthut.core.errors import Conflict
+from scripthut.core.params import Param
 from scripthut.ids import new_nonce
 from scripthut.store import queue, runs, stakes, usage
 from scripthut.store.models import Run, Task
-from scripthut.store.reruns import Mode
+from scripthut.store.reruns import Mode, params_of
 from scripthut.store.stakes import Loss, Spending
 from scripthut.web.costs import cost
 from scripthut.web.filters import used
@@ -34,6 +35,7 @@ class Question:
     ends: bool = False  # it ends computing, rather than starting some
     leads_on: bool = False  # the answer is another page
     sent: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Param] = field(default_factory=dict)  # what may be chosen otherwise
 
 
 @bp.get("/runs/<run_id>/ask/<any(cancel, retry, rerun, 'rerun-failed'):what>")
@@ -155,6 +157,7 @@ def _rerun(mode: Mode) -> Callable[[Run], Question]:
             back=url_for("runs.show", run_id=run.id),
             leads_on=True,
             sent={"mode": mode.value, "request_key": new_nonce()},
+            params=params_of(run) if mode is Mode.ALL else {},
         )
 
     return question

@@ -1,5 +1,7 @@
 """Trying again what ended badly: one task, or all of a run's. From the pages and from programs."""
 
+from collections.abc import Mapping
+
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -12,6 +14,7 @@ from scripthut.web.htmx import htmx
 from scripthut.web.questions import done, some
 
 bp = Blueprint("retries", __name__)
+PREFIX = "param."  # of a form's fields that are parameters
 
 
 @bp.post("/runs/<run_id>/tasks/<key>/retry")
@@ -45,18 +48,36 @@ def api_run(run_id: str) -> ResponseReturnValue:
 def rerun(run_id: str) -> ResponseReturnValue:
     """Make a new run of an old one, and show it."""
     asked = request.form
-    new_id = again(run_id, new_run_id(), asked.get("mode"), asked.get("request_key"))
+    params = {k.removeprefix(PREFIX): v for k, v in asked.items() if k.startswith(PREFIX)}
+    key = asked.get("request_key")
+    new_id = again(run_id, new_run_id(), asked.get("mode"), key, params)
     return redirect(url_for("runs.show", run_id=new_id), 303)
 
 
-def again(run_id: str, new_id: str, mode: object, request_key: object) -> str:
-    """Run an old run again as `new_id`; the id of the run that there is then."""
+def again(
+    run_id: str, new_id: str, mode: object, request_key: object, params: object = None
+) -> str:
+    """Run an old run again as `new_id`, perhaps with other parameters; the id of the run."""
     if mode not in list(reruns.Mode):
         raise Refused(f"mode: {mode!r} is neither 'all' nor 'failed'.")
+    given = params_given(params)
+    if given and mode == reruns.Mode.FAILED:
+        raise Refused("With other parameters all tasks run again: leave the mode 'failed' out.")
     key = create.request_key(request_key)
     with database().writing() as session:
         origin = runs.find_run(session, run_id)
+        if given:
+            return reruns.rerun_with(session, origin, new_id, given, utcnow(), key).id
         return reruns.rerun(session, origin, new_id, reruns.Mode(str(mode)), utcnow(), key).id
+
+
+def params_given(given: object) -> Mapping[str, object]:
+    """Parameters as a request names them; Refused."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise Refused('params: is not a mapping like {"NAME": value}.')
+    return given
 
 
 def _again(count: int, address: str) -> ResponseReturnValue:

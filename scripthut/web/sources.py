@@ -19,6 +19,7 @@ from scripthut.store.source_models import SourceOrder, SourceRow, WorkflowRow
 from scripthut.store.source_orders import What
 from scripthut.web.extensions import config
 from scripthut.web.htmx import htmx
+from scripthut.web.retries import PREFIX
 from scripthut.web.source_orders import (
     Wish,
     ask_start,
@@ -32,7 +33,6 @@ bp = Blueprint("sources", __name__)
 
 PAGE = 100  # tasks of a preview on a page
 MOMENT = 1.0  # seconds that a page waits for what is usually there by then
-PREFIX = "param."  # of a form's fields
 
 
 @bp.get("/sources")

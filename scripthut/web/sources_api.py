@@ -12,8 +12,9 @@ from flask import Blueprint, g, request, url_for
 from flask.typing import ResponseReturnValue
 
 from scripthut.config import AnySource, GitSource
-from scripthut.core.errors import Invalid, Refused
+from scripthut.core.errors import Invalid, Refused, Unreachable
 from scripthut.core.refs import shown, web_page
+from scripthut.core.workflows import overlay, stacks
 from scripthut.store import runs, source_orders, sources
 from scripthut.store.source_models import SourceOrder, SourceRow, WorkflowRow
 from scripthut.store.source_orders import What
@@ -50,6 +51,27 @@ def workflows(name: str) -> ResponseReturnValue:
     part_of(name)
     held = sources.workflows(g.session, name).get(name, ())
     return {"source": name, "workflows": [_workflow(row) for row in held]}
+
+
+@bp.get("/sources/<name>/config")
+def own_config(name: str) -> ResponseReturnValue:
+    """Give what a source's own `scripthut.yaml` says, as it was last seen; 422 if it is wrong.
+
+    503 before the first look.
+    """
+    part_of(name)
+    row = sources.one(g.session, name)
+    if row is None or row.overlay is None:
+        raise Unreachable(f"The source {name} has not been looked at yet: ask again in a moment.")
+    content = row.overlay.encode() or None
+    layer = overlay(name, content).kept()
+    return {
+        "source": name,
+        "config_present": content is not None,
+        "env": layer["rules"],
+        "env_groups": layer["groups"],
+        "stacks": stacks(content),
+    }
 
 
 @bp.post("/sources/sync")

@@ -304,3 +304,17 @@ def test_what_is_no_folder_cannot_be_previewed(tmp_path: Path) -> None:
     done = hut("preview", str(tmp_path / "file"))
     assert done.returncode == 1
     assert "it is not a folder" in done.stderr
+
+
+def test_a_large_file_of_a_task_that_was_taken_over_is_fetched_from_where_it_was_written(
+    site: Site, tmp_path: Path
+) -> None:
+    big = 'head -c 6000000 /dev/zero | tr "\\0" x > "$SCRIPTHUT_OUTPUT_DIR/big.txt"'
+    first = site.run([{"id": "a", "command": big}, {"id": "b", "command": "exit 1"}])
+    ended(site, first)
+    until(lambda: site.get(f"/api/v1/runs/{first}/tasks/a/outputs").json["files"])
+    again = hut("run", "rerun", first, "--failed", site=site).stdout.strip()
+    ended(site, again)
+    done = hut("outputs", "get", again, "a", "big.txt", "-o", "big", site=site, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "big").read_bytes() == b"x" * 6_000_000

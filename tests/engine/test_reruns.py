@@ -131,7 +131,7 @@ def test_what_was_taken_over_shows_what_it_wrote(world: World) -> None:
     assert (new.has_outputs, new.token, new.job_id) == (True, token, None)
     assert [(f.path, f.sha256, f.note) for f in files] == [
         ("a", "a" * 64, None),
-        ("b", None, f"is with the run {origin}, where it was written"),
+        ("b", None, None),
     ]
     assert [log.end for log in logs] == [3]
 

@@ -2,10 +2,12 @@
 
 from sqlalchemy import update
 
-from scripthut.store.models import Run
+from scripthut.store.models import Run, Task
+from tests.web.conftest import NOW
 
 FORM = "/runs/abcdefgh/rerun"
 SAME = {"Sec-Fetch-Site": "same-origin"}
+JSON = {"Accept": "application/json"}
 API = "/api/v1/runs/abcdefgh/rerun"
 
 
@@ -75,3 +77,60 @@ def test_a_page_says_what_its_run_is_made_of(client, hut):
     assert "1 notice about its documents" in page and "cache: kept, and not used." in page
     assert ">ffffffffffff</code> on main" in page
     assert client.get("/api/v1/runs/abcdefgh").json["about"]["params"] == {"seed": "7"}
+
+
+DOCUMENT = {
+    "params": {"N": 2, "kind": ["mean", "median"]},
+    "env": [{"set": {"OWN": "x"}}],
+    "tasks": [
+        {"id": "fit", "command": "echo ${params.N}", "env": [{"set": {"K": "${params.kind}"}}]},
+        {"id": "sum", "command": "true", "deps": ["f*"]},
+    ],
+}
+
+
+def started(client, hut):
+    body = {"backend": "cluster", "name": "s", "document": DOCUMENT, "params": {"N": 3}}
+    made = client.post("/api/v1/runs", json=body)
+    assert made.status_code == 201, made.json
+    run_id = made.json["id"]
+    assert client.post(f"/api/v1/runs/{run_id}/rerun", json={"params": {"N": 4}}).status_code == 409
+    with hut.database.writing() as session:
+        session.execute(update(Task).values(state="completed"))
+        session.execute(update(Run).values(ended_at=NOW))
+    return run_id
+
+
+def test_a_run_is_run_again_with_other_parameters(client, hut):
+    run_id = started(client, hut)
+    made = client.post(f"/api/v1/runs/{run_id}/rerun", json={"params": {"kind": "median"}})
+    assert made.status_code == 201
+    new = made.json
+    assert new["about"]["origin"] == run_id
+    assert new["about"]["params"] == {"N": "3", "kind": "median"}
+    fit = client.get(f"/runs/{new['id']}/tasks/fit/detail/script", headers=JSON).json["spec"]
+    assert fit["command"] == "echo 3"
+    env = client.get(f"/api/v1/runs/{new['id']}/tasks/fit/env").json["vars"]
+    assert (env["K"]["value"], env["OWN"]["value"]) == ("median", "x")
+    wrong = client.post(f"/api/v1/runs/{run_id}/rerun", json={"params": {"kid": 1}})
+    assert wrong.status_code == 422 and "did you mean" in wrong.json["problems"][0]
+    both = client.post(f"/api/v1/runs/{run_id}/rerun", json={"params": {"N": 1}, "mode": "failed"})
+    assert both.status_code == 422 and "all tasks run again" in both.json["error"]
+
+
+def test_the_question_offers_the_parameters_that_the_run_had(client, hut):
+    run_id = started(client, hut)
+    page = client.get(f"/runs/{run_id}/ask/rerun").text
+    assert 'name="param.N" value="3"' in page
+    assert '<select name="param.kind">' in page
+    form = {"mode": "all", "param.N": "9", "param.kind": "mean"}
+    made = client.post(f"/runs/{run_id}/rerun", data=form, headers=SAME)
+    about = client.get(f"/api/v1{made.headers['Location']}").json["about"]
+    assert about["params"] == {"N": "9", "kind": "mean"}
+
+
+def test_a_run_without_parameters_says_so(client, hut):
+    hut.run({"a": "completed"})
+    said = client.post(API, json={"params": {"N": 1}})
+    assert said.status_code == 422 and "has no parameters" in said.json["error"]
+    assert "param." not in client.get("/runs/abcdefgh/ask/rerun").text

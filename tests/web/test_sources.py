@@ -200,3 +200,30 @@ def test_a_request_sent_again_is_one_order(client: FlaskClient, database: Databa
 
 
 ORIGIN = {"Sec-Fetch-Site": "same-origin"}
+
+
+def test_programs_get_what_a_source_s_own_file_says(
+    client: FlaskClient, database: Database
+) -> None:
+    def seen(overlay: bytes | None) -> None:
+        with database.writing() as session:
+            look = Look([FIT], "dev", SHA, "Fit it", NOW, overlay=overlay)
+            sources.looked(session, "my study", "git", look, NOW)
+
+    address = "/api/v1/sources/my study/config"
+    nothing = {"source": "my study", "env": [], "env_groups": {}, "stacks": []}
+    assert client.get(address).json == {**nothing, "config_present": False}
+    seen(b"env: [{set: {A: b}}]\nenv_groups: {r: [{init: module load R}]}\nstacks: [{name: r}]\n")
+    assert client.get(address).json == {
+        "source": "my study",
+        "config_present": True,
+        "env": [{"set": {"A": "b"}}],
+        "env_groups": {"r": [{"init": "module load R"}]},
+        "stacks": [{"name": "r"}],
+    }
+    seen(b"backends: []")
+    wrong = client.get(address)
+    assert wrong.status_code == 422
+    assert "backends: a repository's file may hold" in wrong.json["problems"][0]
+    assert client.get("/api/v1/sources/scratch/config").status_code == 503  # not looked at yet
+    assert client.get("/api/v1/sources/none/config").status_code == 404
