@@ -35,7 +35,7 @@ def rule(ours: str, never: set[str]) -> Rule:
 RULES = {
     "core": rule("", PURE),
     "schedulers": rule("core", PURE),
-    "transports": rule("core", NO_WORLD),
+    "transports": rule("core clock", NO_WORLD),
     "backends": rule("core schedulers transports config clock", NO_WORLD),
     "sources": rule("core config", {*NO_WORLD, "paramiko", "logging"}),
     "messengers": rule("core config", {*NO_WORLD, "paramiko", "subprocess"}),

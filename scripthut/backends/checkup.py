@@ -16,7 +16,9 @@ from scripthut.core.errors import HutError, Unreachable
 from scripthut.core.survey import Facts, Wish
 from scripthut.core.units import size
 from scripthut.schedulers.base import Dialect
-from scripthut.transports.base import Transport
+from scripthut.transports.base import BadHostKey, BadLogin, Transport
+from scripthut.transports.person import Person
+from scripthut.transports.ssh import SSH
 
 SLOW = 2.0  # seconds; a login shell that takes longer slows everything down
 SKEW = timedelta(seconds=30)
@@ -52,14 +54,26 @@ class Finding:
     todo: str | None = None
 
 
-def check(part: AnyBackend, settings: Settings, now: Callable[[], datetime]) -> Iterator[Finding]:
-    """Look at one backend, from its connection to its limits; ends where nothing can be asked."""
+def check(
+    part: AnyBackend,
+    settings: Settings,
+    now: Callable[[], datetime],
+    person: Person | None = None,
+) -> Iterator[Finding]:
+    """Look at one backend, from its connection to its limits; ends where nothing can be asked.
+
+    `person` answers what a login asks.
+    """
     if isinstance(part, config.Local):
         yield from _check_local(part, settings)
         return
-    way = transport(part, settings)
+    way = transport(part, settings, person)
     try:
         began = now()
+        if isinstance(way, SSH):
+            host_key, key = way.introduce()
+            yield Finding("host key", Level.OK, f"{host_key}, as known")
+            yield Finding("key", Level.OK, f"{key} opens")
         home, user = way.home, way.user
         took = (now() - began).total_seconds()
         yield Finding("login", Level.OK, f"{user} at {part.ssh.host}, home {home}")
@@ -71,6 +85,10 @@ def check(part: AnyBackend, settings: Settings, now: Callable[[], datetime]) -> 
         speaks = _met(way, dialect(part))
         yield from _check_scheduler(way, speaks, now())
         yield from _check_limits(way, speaks, part)
+    except BadHostKey as error:
+        yield Finding("host key", Level.BAD, str(error), "Nothing is sent until it is known.")
+    except BadLogin as error:
+        yield Finding("key", Level.BAD, str(error), "Mend this; the rest waits for it.")
     except HutError as error:
         yield Finding("connection", Level.BAD, str(error), "Mend this; the rest waits for it.")
     finally:

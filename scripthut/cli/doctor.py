@@ -1,5 +1,7 @@
 """`scripthut doctor`: looks at the real machines, and says what to do about what it finds."""
 
+import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -7,11 +9,13 @@ import click
 
 from scripthut.backends import checkup
 from scripthut.backends.checkup import Finding, Level
-from scripthut.cli.configuration import settle
+from scripthut.cli.configuration import settle, where
 from scripthut.cli.options import config_option, json_option
 from scripthut.cli.show import print_json
 from scripthut.clock import utcnow
+from scripthut.config import environment, resolve
 from scripthut.core.errors import Refused
+from scripthut.core.jobs import Question
 
 _SIGNS = {Level.OK: "✓", Level.NOTE: "!", Level.BAD: "✗"}
 HERE = "this server"
@@ -32,9 +36,17 @@ def doctor_command(backend: str | None, config_file: Path | None, as_json: bool)
     if not parts:
         names = ", ".join(part.name for part in live.config.backends)
         raise Refused(f"There is no backend {backend} in the configuration, only {names}.")
-    found: dict[str, list[Finding]] = {HERE: [checkup.check_data(live.config.data_dir)]}
+    files = ", ".join(str(file) for file in resolve(where(config_file), environment()).files)
+    read = f"{files or 'no file'}, {len(live.config.backends)} backends"
+    found: dict[str, list[Finding]] = {
+        HERE: [
+            Finding("configuration", Level.OK, read),
+            checkup.check_data(live.config.data_dir),
+        ]
+    }
+    person = Terminal() if sys.stdin.isatty() else None
     for part in parts:
-        found[part.name] = list(checkup.check(part, live.config.settings, utcnow))
+        found[part.name] = list(checkup.check(part, live.config.settings, utcnow, person))
     if as_json:
         print_json({name: [asdict(finding) for finding in some] for name, some in found.items()})
     else:
@@ -42,6 +54,34 @@ def doctor_command(backend: str | None, config_file: Path | None, as_json: bool)
             _show(name, some)
     is_bad = any(finding.level is Level.BAD for some in found.values() for finding in some)
     return 1 if is_bad else 0
+
+
+class Terminal:
+    """The person at the terminal, who answers what a login asks."""
+
+    def is_there(self) -> bool:
+        """Yes."""
+        return True
+
+    def answer(
+        self,
+        question: Question,
+        seconds: float,  # noqa: ARG002 -- a person at a terminal has as long as the host waits
+        is_over: Callable[[], bool],
+    ) -> list[str] | None:
+        """Ask on standard error; what may not be shown is not shown."""
+        click.echo("\n".join(filter(None, (question.title, question.instructions))), err=True)
+        answers = [
+            click.prompt(
+                text.strip().removesuffix(":"),
+                default="",
+                hide_input=not is_shown,
+                show_default=False,
+                err=True,
+            )
+            for text, is_shown in question.prompts
+        ]
+        return None if is_over() else answers
 
 
 def _show(name: str, some: list[Finding]) -> None:

@@ -4,9 +4,18 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Answer
 
 MIB = 1024 * 1024
+
+
+class BadHostKey(Unreachable):
+    """The machine is not known to be the one that is meant."""
+
+
+class BadLogin(Unreachable):
+    """The machine does not let us in."""
 
 
 class Transport(Protocol):

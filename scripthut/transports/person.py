@@ -10,8 +10,9 @@ from typing import Protocol
 
 import paramiko
 
-from scripthut.core.errors import HutError, Unreachable
+from scripthut.core.errors import HutError
 from scripthut.core.jobs import Question
+from scripthut.transports.base import BadLogin
 from scripthut.transports.ssh_config import Host
 
 LOG_IN = (
@@ -38,7 +39,7 @@ class Person(Protocol):
         ...
 
 
-class NeedsPerson(Unreachable):
+class NeedsPerson(BadLogin):
     """The login cannot go on without a person, and nobody is there."""
 
 
@@ -81,7 +82,7 @@ class Dialogue:
 def ask(transport: paramiko.Transport, host: Host, person: Person | None) -> None:
     """Let a person finish a login. Unreachable when it cannot be, in one sentence."""
     if person is None:
-        raise Unreachable(
+        raise BadLogin(
             f"{host.where} asks {host.user} for a second factor, which is answered in the browser: "
             "start the server, and press Log in on the backend's page there. Or set `transport: "
             "openssh` for this backend and log in once by hand with a ControlMaster."

@@ -17,6 +17,7 @@ from scripthut.transports.person import LOG_IN, NeedsPerson, Person
 from scripthut.transports.ssh_config import Target, resolve
 from scripthut.transports.ssh_link import Link, connect
 
+INTRODUCES_WITHIN = 30.0  # seconds
 LONGEST_REST = 60.0  # seconds between attempts to connect to a host that does not answer
 OPENS_WITHIN = 10.0  # seconds for a new channel on a connection that is there
 FREES_WITHIN = 0.5  # seconds until sshd has freed the session of the command before
@@ -65,6 +66,12 @@ class SSH:
     def commands(self) -> int:
         """Commands run there since the start."""
         return self._commands
+
+    def introduce(self) -> tuple[str, str]:
+        """The host's key, and the key of ours that opened; connects where nothing is open."""
+        link, _ = self._connected(Deadline(INTRODUCES_WITHIN))
+        key = link.transport.get_remote_server_key()
+        return f"{key.get_name()} {key.fingerprint}", link.key
 
     @property
     def retry_in(self) -> float:

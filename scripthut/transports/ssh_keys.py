@@ -6,12 +6,16 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import SSHCertificate, load_ssh_public_identity
 from paramiko.pkey import UnknownKeyType
 
-from scripthut.core.errors import Unreachable
+from scripthut.clock import utcnow
+from scripthut.transports.base import BadLogin
 from scripthut.transports.person import METHOD, Person, ask
 from scripthut.transports.ssh_config import Host
 
@@ -37,6 +41,14 @@ class Agent(paramiko.Agent):
             raise
 
 
+@dataclass(frozen=True)
+class Opened:
+    """The name of the key that opened, and whether a person was asked besides."""
+
+    key: str
+    was_asked: bool
+
+
 @dataclass
 class Keyring:
     """The keys for one host; `problems` says why others were not used."""
@@ -44,6 +56,7 @@ class Keyring:
     host: Host
     problems: list[str] = field(default_factory=list)
     missing: list[Path] = field(default_factory=list)
+    lapsed: list[str] = field(default_factory=list)  # certificates whose time is not now
     agent: Agent | None = None
 
     def offered(self) -> Iterator[tuple[str, paramiko.PKey]]:
@@ -99,8 +112,13 @@ class Keyring:
                 continue
             try:
                 key.load_certificate(str(certificate))
+                lapsed = _lapsed(certificate)
             except (OSError, ValueError, paramiko.SSHException) as error:
                 self.problems.append(f"the certificate {certificate} does not fit ({error})")
+                continue
+            if lapsed is not None:
+                self.lapsed.append(lapsed)
+                key.public_blob = None
                 continue
             yield f"{path} with {certificate.name}", key
         key.public_blob = None
@@ -117,6 +135,26 @@ def _public(path: Path) -> bytes | None:
     with suppress(OSError, ValueError):
         return paramiko.pkey.PublicBlob.from_file(str(file)).key_blob
     return None
+
+
+def _lapsed(path: Path) -> str | None:
+    """Why a certificate does not hold now; None when it does. ValueError when it is none."""
+    try:
+        found = load_ssh_public_identity(path.read_bytes())
+    except UnsupportedAlgorithm:
+        return None  # of a security key: the host decides
+    if not isinstance(found, SSHCertificate):
+        return None
+    now = utcnow().timestamp()
+    if found.valid_before <= now:
+        return f"the certificate {path} expired at {_time(found.valid_before)}"
+    if found.valid_after > now:
+        return f"the certificate {path} is valid from {_time(found.valid_after)} only"
+    return None
+
+
+def _time(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _private(path: Path) -> paramiko.PKey:
@@ -140,11 +178,8 @@ def _private(path: Path) -> paramiko.PKey:
         raise _Unusable(f"{path} is not a private key of a kind that can be used") from error
 
 
-def log_in(transport: paramiko.Transport, host: Host, person: Person | None = None) -> bool:
-    """Show the keys one after the other until one opens; whether the person was asked, too.
-
-    Unreachable says what was tried.
-    """
+def log_in(transport: paramiko.Transport, host: Host, person: Person | None = None) -> Opened:
+    """Show the keys one after the other until one opens. BadLogin says what was tried."""
     ring = Keyring(host)
     tried: dict[str, str] = {}
     try:
@@ -155,10 +190,10 @@ def log_in(transport: paramiko.Transport, host: Host, person: Person | None = No
                 continue
             if METHOD in further:
                 ask(transport, host, person)
-            return bool(further)
+            return Opened(name, was_asked=bool(further))
     finally:
         ring.close()
-    raise Unreachable(_nothing_opened(host, tried, ring))
+    raise BadLogin(_nothing_opened(host, tried, ring))
 
 
 def _opens(
@@ -171,24 +206,24 @@ def _opens(
         if METHOD in error.allowed_types:
             return [METHOD]
         allowed = ", ".join(error.allowed_types)
-        raise Unreachable(
+        raise BadLogin(
             f"{host.where} lets {host.user} in by {allowed} alone, and scripthut can only "
             "show a key: set `transport: openssh` for this backend and log in once by hand with a "
             "ControlMaster."
         ) from error
     except paramiko.AuthenticationException as error:
         if "pubkey algorithm" in str(error):
-            raise Unreachable(
+            raise BadLogin(
                 f"{host.where} does not let {host.user} in with {name}: {_SHA1}."
             ) from error
         if not transport.is_active():
-            raise Unreachable(
+            raise BadLogin(
                 f"{host.where} closed the connection after the key {name}: it allows no more "
                 "attempts, or keeps this user out. Name the right key with ssh.key_path."
             ) from error
         return None
     if further and METHOD not in further:
-        raise Unreachable(
+        raise BadLogin(
             f"{host.where} took the key {name} and wants {', '.join(further)} as well, a second "
             "factor: set `transport: openssh` for this backend and log in once by hand with a "
             "ControlMaster, or ask for a key that needs none from this server."
@@ -198,6 +233,11 @@ def _opens(
 
 def _nothing_opened(host: Host, tried: Mapping[str, str], ring: Keyring) -> str:
     aside = f" Not used: {'; '.join(ring.problems)}." if ring.problems else ""
+    if ring.lapsed:
+        return (
+            f"{host.where} does not let {host.user} in, and {'; '.join(ring.lapsed)}: have the key "
+            f"signed anew, as the cluster's documentation says.{aside}"
+        )
     if tried:
         is_rsa = any("rsa" in kind for kind in tried.values())
         return (

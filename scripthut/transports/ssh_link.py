@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
@@ -14,11 +15,12 @@ from paramiko.ssh_exception import IncompatiblePeer
 from scripthut.core.errors import Unreachable
 from scripthut.core.quote import sh
 from scripthut.transports import known_hosts
+from scripthut.transports.base import BadHostKey
 from scripthut.transports.deadline import Deadline
 from scripthut.transports.known_hosts import KnownHosts, Verdict
 from scripthut.transports.person import Person
 from scripthut.transports.ssh_config import Host
-from scripthut.transports.ssh_keys import log_in
+from scripthut.transports.ssh_keys import Opened, log_in
 
 KEEPALIVE = 30  # seconds
 SILENCE = "Error reading SSH protocol banner"  # so says paramiko
@@ -32,11 +34,12 @@ class Link:
     """An open connection."""
 
     def __init__(
-        self, host: Host, transport: paramiko.Transport, stack: ExitStack, was_asked: bool
+        self, host: Host, transport: paramiko.Transport, stack: ExitStack, opened: Opened
     ) -> None:
         self.host = host
         self.transport = transport
-        self.was_asked = was_asked  # a person took their time to answer
+        self.key = opened.key  # what opened it
+        self.was_asked = opened.was_asked  # a person took their time to answer
         self._stack = stack
         self._lock = threading.Lock()
 
@@ -58,16 +61,17 @@ def connect(host: Host, deadline: Deadline, person: Person | None = None) -> Lin
     """
     with ExitStack() as stack:
         through: paramiko.Transport | None = None
-        was_asked = False
+        opened = Opened("", was_asked=False)
         for hop in (*host.jumps, host):
-            if was_asked:
+            if opened.was_asked:
                 deadline = Deadline(deadline.seconds)
             soon = deadline.sooner(2 * hop.connect_timeout)
-            through, asked = _step(hop, through, soon, stack, person)
-            was_asked = was_asked or asked
+            before = opened
+            through, opened = _step(hop, through, soon, stack, person)
+            opened = replace(opened, was_asked=opened.was_asked or before.was_asked)
         assert through is not None  # noqa: S101 - there is at least the host itself
         through.set_keepalive(KEEPALIVE)
-        return Link(host, through, stack.pop_all(), was_asked)
+        return Link(host, through, stack.pop_all(), opened)
 
 
 def _step(
@@ -76,8 +80,8 @@ def _step(
     deadline: Deadline,
     stack: ExitStack,
     person: Person | None,
-) -> tuple[paramiko.Transport, bool]:
-    """The next machine on the way, logged in to; and whether a person was asked."""
+) -> tuple[paramiko.Transport, Opened]:
+    """The next machine on the way, logged in to."""
     proxy_says: Callable[[], str] = str
     try:
         if through is not None:
@@ -183,7 +187,7 @@ def _prefer(transport: paramiko.Transport, kinds: list[str]) -> None:
 
 
 def _check(key: paramiko.PKey, known: KnownHosts, host: Host) -> None:
-    """Let a known key pass. Unreachable for every other, whatever StrictHostKeyChecking says."""
+    """Let a known key pass. BadHostKey for every other, whatever StrictHostKeyChecking says."""
     kind, blob = key.get_name(), key.asbytes()
     verdicts = {name: known.verdict(name, kind, blob) for name in host.key_names}
     first = verdicts[host.key_names[0]]
@@ -195,8 +199,8 @@ def _check(key: paramiko.PKey, known: KnownHosts, host: Host) -> None:
             return
     shown = f"{kind} {key.fingerprint}"
     if Verdict.REVOKED in verdicts.values():
-        raise Unreachable(f"{host.where} shows a host key that is revoked ({shown}): stay away.")
-    raise Unreachable(_changed(host, shown) if first is Verdict.CHANGED else _unknown(host, shown))
+        raise BadHostKey(f"{host.where} shows a host key that is revoked ({shown}): stay away.")
+    raise BadHostKey(_changed(host, shown) if first is Verdict.CHANGED else _unknown(host, shown))
 
 
 def _unknown(host: Host, shown: str) -> str:

@@ -54,7 +54,10 @@ def test_a_cluster_in_order_has_nothing_to_do(doctor: Doctor, slurm: Cluster) ->
     code, found = doctor(slurm, default_partition="normal", account="proj1")
     assert code == 0, found
     assert {level for level, _, _ in found.values()} <= {"ok", "note"}
-    assert {"login", "python3", "clock", "commands", "logs", "queue", "accounting"} <= found.keys()
+    assert found["host key"][1].endswith(", as known")
+    assert found["key"][1] == f"{slurm.key} opens"
+    asked = {"login", "login shell", "python3", "clock", "commands", "logs", "clones", "queue"}
+    assert asked | {"accounting", "disk"} <= found.keys()
     assert found["accounting"][1] == "is kept"
     assert "soonest" in found["partitions"][1]
 
@@ -80,6 +83,21 @@ def test_a_login_that_fails_is_one_sentence(doctor: Doctor, login_node: Cluster)
     assert code == 1
     assert list(found) == ["connection"]
     assert "127.0.0.1" in found["connection"][1]
+
+
+@pytest.mark.sshd
+def test_a_host_that_is_not_known_and_a_key_that_does_not_open_are_told_apart(
+    doctor: Doctor, login_node: Cluster, tmp_path: Path
+) -> None:
+    ssh = {"host": login_node.host, "port": login_node.port, "user": login_node.user}
+    known = {"known_hosts": str(login_node.known_hosts)}
+    key = {"key_path": str(login_node.key)}
+    code, found = doctor(login_node, ssh={**ssh, **key, "known_hosts": str(tmp_path / "none")})
+    assert (code, list(found)) == (1, ["host key"])
+    assert "is not known" in found["host key"][1]
+    code, found = doctor(login_node, ssh={**ssh, **known, "key_path": str(tmp_path / "none")})
+    assert (code, list(found)) == (1, ["key"])
+    assert "There is no key to log in" in found["key"][1]
 
 
 @pytest.mark.sshd

@@ -237,6 +237,25 @@ class TestSpecialServers:
         gone = tmp_path / "gone.pub"
         assert f"{gone} does not exist" in why(open_ssh(replace(target, cert_path=gone)))
 
+    @pytest.mark.parametrize(
+        ("validity", "part"),
+        [
+            ("20200101:20200201", "expired at 2020-0"),
+            ("20990101:20990201", "is valid from "),
+        ],
+    )
+    def test_a_certificate_whose_time_is_not_now_is_named(
+        self, special: Cluster, tmp_path: Path, open_ssh: Open, validity: str, part: str
+    ) -> None:
+        key = new_key(tmp_path / "mine")
+        authority = special.base / "client" / "authority"
+        signs = ["ssh-keygen", "-q", "-s", authority, "-I", "me", "-n", "hut2", "-V", validity]
+        subprocess.run([*signs, f"{key}.pub"], check=True)
+        sentence = why(open_ssh(replace(target_of(special, "hut2"), key_path=key)))
+        assert f"the certificate {tmp_path / 'mine-cert.pub'} {part}" in sentence
+        assert "have the key signed anew" in sentence
+        assert "authorized_keys" not in sentence
+
     def test_one_session_is_enough_for_one_command_after_the_other(
         self, special: Cluster, open_ssh: Open
     ) -> None:
