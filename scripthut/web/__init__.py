@@ -9,6 +9,7 @@ from scripthut.ids import new_nonce
 from scripthut.places import STATIC, TEMPLATES
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
+from scripthut.store.recent import Recent
 from scripthut.web import (
     api,
     attempts,
@@ -98,6 +99,7 @@ def create_app(config: Config | Live) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["database"] = Database(config.database_url)
+    app.extensions["recent"] = Recent()
     app.extensions["kept"] = Kept(config.data_dir / "kept")
     app.jinja_env.globals["version"] = __version__
     app.jinja_env.globals["fresh_key"] = new_nonce

@@ -5,6 +5,7 @@ from flask import current_app
 from scripthut.config import Config, Live
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
+from scripthut.store.recent import Recent
 
 
 def config() -> Config:
@@ -27,4 +28,10 @@ def database() -> Database:
 def kept() -> Kept:
     """The bytes that the engine fetched."""
     found: Kept = current_app.extensions["kept"]
+    return found
+
+
+def recent() -> Recent:
+    """Fragments that this process has made not long ago."""
+    found: Recent = current_app.extensions["recent"]
     return found

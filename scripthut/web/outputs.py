@@ -16,7 +16,7 @@ from scripthut.store.db import Session
 from scripthut.store.models import Output, Run, Task
 from scripthut.web import arrivals, files, views
 from scripthut.web.errors import wants_json
-from scripthut.web.extensions import database, kept
+from scripthut.web.extensions import database, kept, recent
 from scripthut.web.fetching import fetch_json
 
 bp = Blueprint("outputs", __name__, url_prefix="/runs/<run_id>")
@@ -122,8 +122,11 @@ def summary(run_id: str) -> ResponseReturnValue:
         return _tagged(make_response("", 304), tag)
     if wants_json():
         return _tagged(jsonify(summary_json(g.session, run)), tag)
-    parts = _parts(run.id, outputs.sections(g.session, run.id))
-    page = render_template("outputs/_run_summary.html", run=run, parts=parts)
+    page = recent().get(tag)
+    if page is None:
+        parts = _parts(run.id, outputs.sections(g.session, run.id))
+        made = render_template("outputs/_run_summary.html", run=run, parts=parts)
+        page = recent().put(tag, made.encode())
     return _tagged(make_response(page), tag)
 
 
