@@ -3,7 +3,6 @@
 from sqlalchemy import update
 
 from scripthut.store.models import Run, Task
-from tests.web.conftest import NOW
 
 FORM = "/runs/abcdefgh/rerun"
 SAME = {"Sec-Fetch-Site": "same-origin"}
@@ -97,7 +96,7 @@ def started(client, hut):
     assert client.post(f"/api/v1/runs/{run_id}/rerun", json={"params": {"N": 4}}).status_code == 409
     with hut.database.writing() as session:
         session.execute(update(Task).values(state="completed"))
-        session.execute(update(Run).values(ended_at=NOW))
+        session.execute(update(Run).values(ended_at=hut.now))
     return run_id
 
 

@@ -207,8 +207,8 @@ def test_programs_get_what_a_source_s_own_file_says(
 ) -> None:
     def seen(overlay: bytes | None) -> None:
         with database.writing() as session:
-            look = Look([FIT], "dev", SHA, "Fit it", NOW, overlay=overlay)
-            sources.looked(session, "my study", "git", look, NOW)
+            look = Look([FIT], "dev", SHA, "Fit it", utcnow(), overlay=overlay)
+            sources.looked(session, "my study", "git", look, utcnow())
 
     address = "/api/v1/sources/my study/config"
     nothing = {"source": "my study", "env": [], "env_groups": {}, "stacks": []}
