@@ -11,6 +11,7 @@ from pathlib import Path
 
 from scripthut import config
 from scripthut.backends import build, dialect, facts, node, transport
+from scripthut.backends.scope import Scopes
 from scripthut.config import AnyBackend, Settings
 from scripthut.core.errors import HutError, Unreachable
 from scripthut.core.survey import Facts, Wish
@@ -220,6 +221,12 @@ def _check_local(part: config.Local, settings: Settings) -> Iterator[Finding]:
         _, told = backend.survey([], Wish(facts=True))
     finally:
         backend.close()
+    why_not = Scopes().why_not
+    if why_not is None:
+        yield Finding("memory limits", Level.OK, "held by the kernel, in scopes of systemd's")
+    else:
+        said = f"looked at once a second: {why_not}"
+        yield Finding("memory limits", Level.OK, said)
     if told.facts is not None:
         yield Finding("machine", Level.OK, f"{told.facts.line}; {told.facts.largest} for tasks")
 

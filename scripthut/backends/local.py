@@ -30,6 +30,7 @@ from scripthut.backends.local_end import (
     waiting,
 )
 from scripthut.backends.local_room import Room, starting
+from scripthut.backends.scope import Scopes
 from scripthut.core.errors import Refused
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
@@ -78,6 +79,7 @@ class LocalBackend:
         self._login_shell = login_shell
         self._numbers = machine.processors()
         self._whole = room or machine.whole()
+        self.scopes = Scopes()
         self._guard = Guard(grace)
         self._living: dict[Token, Living] = {}
         self._waiting: dict[Token, Job] = {}  # in the order in which they start
@@ -152,7 +154,8 @@ class LocalBackend:
         bash = [shutil.which("bash") or "/bin/bash", *(["-l"] if self._login_shell else [])]
         env = {k: v for k, v in os.environ.items() if k not in _NOT_OURS}
         out, err = Path(job.paths.out), Path(job.paths.err)
-        argv = [*bash, str(_file(job, "sh"))]
+        within = self.scopes.before(job.token, job.resources.memory, job.resources.cpus)
+        argv = [*within, *bash, str(_file(job, "sh"))]
         job_id, child = processes.launch(argv, env, out, err, self._processors(job))
         _file(job, "job").write_text(job_id)
         self._children.append((job, child))

@@ -22,6 +22,8 @@ from scripthut.core.jobs import UNKNOWN, ExitNote, Job, Phase, Sighting, Token, 
 
 log = logging.getLogger(__name__)
 PERIOD = 1.0  # seconds between two looks at the limits
+FULL = 0.95  # of its memory: what the kernel kills a job at, but for a page or two
+_KILLED = 137  # what a shell says of SIGKILL
 CANCEL, TIME, MEMORY = "cancel", "timeout", "memory"
 KILLED = (
     "Was killed without leaving an exit note (kill -9, out of memory, or the machine restarted)"
@@ -94,7 +96,7 @@ def running(job_id: str, process: psutil.Process) -> Sighting:
 def ended(job: Job, job_id: str, note: ExitNote | None) -> Sighting:
     """A job that lives no more. There is no scheduler to say more than this: it is final."""
     told = condemned(job)
-    why = told[0] if told else None
+    why = told[0] if told else MEMORY if _was_full(job, note) else None
     completed = note is not None and note.code == 0
     if completed and why != TIME:  # it ended by itself before anybody could end it
         phase, word, reason = Phase.DONE, "COMPLETED", None
@@ -111,6 +113,15 @@ def ended(job: Job, job_id: str, note: ExitNote | None) -> Sighting:
     start, end = note.started_at, note.ended_at
     times = (note.code, None, start, end, note.node)
     return Sighting(job_id, phase, word, reason, *times, used(job).or_more(note.used))
+
+
+def _was_full(job: Job, note: ExitNote | None) -> bool:
+    """Whether the kernel killed a job's command when it had all the memory it may have."""
+    asked = job.resources.memory
+    if note is None or note.code != _KILLED or asked is None:
+        return False
+    held = used(job).or_more(note.used).memory
+    return held is not None and held >= asked * FULL
 
 
 _SENTENCES = {
