@@ -4,6 +4,7 @@
 .venv/bin/python bench/pages.py open [PAGES]   open pages of a calm run, that ask a real server
 """
 
+import gc
 import gzip
 import re
 import sys
@@ -30,6 +31,7 @@ from tests.serving import HUT, Site, serving  # noqa: E402
 
 ROUNDS = 40
 SECONDS = 30  # that open pages are watched
+NEWS = 10.0  # seconds between two questions whether anything has happened elsewhere
 PACE = 6.0  # seconds between two questions of a page that has heard nothing for a minute
 
 
@@ -39,6 +41,8 @@ def main(tasks: int) -> None:
         config = parse({"settings": {"data_dir": str(Path(directory) / "data")}})
         upgrade(config.database_url)
         client = create_app(config).test_client()
+        gc.collect()
+        gc.freeze()  # as a worker of the server does
         began = time.process_time()
         reply = create(client, tasks)
         print(f"{tasks} tasks\n\n| question | ms | 95 % below | KiB | gzip |")
@@ -104,7 +108,7 @@ def row(what: str, seconds: Sequence[float], reply: TestResponse) -> None:
 
 def open_pages(count: int) -> None:
     """What so many open pages cost the server's processes, of one core, when nothing happens."""
-    after = [{"id": f"t.{n}", "command": "true", "deps": ["wait"]} for n in range(2000)]
+    after = [{"id": f"g{n // 100}.{n}", "command": "true", "deps": ["wait"]} for n in range(9999)]
     long = [{"id": "wait", "command": "sleep 3600"}, *after]
     with tempfile.TemporaryDirectory() as directory, serving(Path(directory)) as site:
         run = site.run(long)
@@ -112,12 +116,18 @@ def open_pages(count: int) -> None:
         news = re.search(rf"/runs/{run}/changes\?[^\"]*", page)
         assert news is not None
         time.sleep(10)  # until the first tasks have been started and the run is calm
+        waits = sorted(first_byte(site, f"/runs/{run}") for _ in range(100))
+        print(f"first byte of the run's page: {waits[50]:.0f} ms, {waits[95]:.0f} ms at 95 %")
         page = site.get(f"/runs/{run}").text
         path = unescape(re.search(rf"/runs/{run}/changes\?[^\"]*", page)[0])  # type: ignore[index]
         idle = spent(SECONDS)
         stop = Event()
-        for n in range(count):
-            Thread(target=look, args=(site, path, n / count * PACE, stop), daemon=True).start()
+        news = re.search(r"/news\?since=\d+", site.get("/news").text)
+        assert news is not None, "the page asks for news"
+        for asked, pace in ((path, PACE), (news[0], NEWS)):
+            for n in range(count):
+                words = (site, asked, n / count * pace, pace, stop)
+                Thread(target=look, args=words, daemon=True).start()
         time.sleep(PACE)
         busy = spent(SECONDS)
         stop.set()
@@ -125,7 +135,20 @@ def open_pages(count: int) -> None:
         site.post(f"/api/v1/runs/{run}/cancel", {})
 
 
-def look(site: Site, path: str, delay: float, stop: Event) -> None:
+def first_byte(site: Site, path: str) -> float:
+    """Milliseconds until a page begins to arrive."""
+    connection = HTTPConnection(site.host, site.port)
+    connection.connect()
+    began = time.perf_counter()
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    took = time.perf_counter() - began
+    answer.read()
+    connection.close()
+    return took * 1000
+
+
+def look(site: Site, path: str, delay: float, pace: float, stop: Event) -> None:
     """One page; by a connection each time, as the server closes those that are not used."""
     stop.wait(delay)
     while not stop.is_set():
@@ -134,7 +157,7 @@ def look(site: Site, path: str, delay: float, stop: Event) -> None:
             connection.request("GET", path, headers={"HX-Request": "true"})
             connection.getresponse().read()
         connection.close()
-        stop.wait(PACE)
+        stop.wait(pace)
 
 
 def spent(seconds: float) -> float:

@@ -2,6 +2,7 @@
 
 import atexit
 import errno
+import gc
 import ipaddress
 import logging
 import os
@@ -192,6 +193,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         master = os.getppid()
         flask.extensions["begin_anew"] = lambda: os.kill(master, signal.SIGHUP)
         self.flask = flask
+        gc.collect()
+        gc.freeze()  # what lives as long as the worker: walking it took 80 ms of some requests
         return flask
 
 

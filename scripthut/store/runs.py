@@ -361,14 +361,18 @@ def group(found: Iterable[tuple[int, int, str, State]]) -> list[Group]:
     counts: dict[int, Counter[State]] = {}
     prefixes: dict[int, str] = {}
     opened: dict[str, int] = {}
+    last: str | None = None
     for row_id, n, key, state in found:
         prefix = key.rpartition(".")[0]
-        if prefix and prefix not in opened:
-            opened.pop("", None)  # those without a dot that follow are another group
-        first = opened.setdefault(prefix, n)
-        prefixes.setdefault(first, prefix)
-        members.setdefault(first, []).append(row_id)
-        counts.setdefault(first, Counter())[State(state)] += 1
+        if prefix != last:  # most follow one of their own: ten thousand are looked at for a page
+            if prefix and prefix not in opened:
+                opened.pop("", None)  # those without a dot that follow are another group
+            first = opened.setdefault(prefix, n)
+            prefixes.setdefault(first, prefix)
+            ids, count = members.setdefault(first, []), counts.setdefault(first, Counter())
+            last = prefix
+        ids.append(row_id)
+        count[state] += 1
     return [Group(n, prefix, tuple(members[n]), counts[n]) for n, prefix in prefixes.items()]
 
 
