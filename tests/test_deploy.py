@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -107,6 +108,17 @@ def test_every_page_file_and_link_works(site: Site) -> None:
     assert any(path.endswith(".css") or ".css?" in path for path in pages)
     files = [path for path in pages if "/outputs/file/" in path]
     assert any("a%20b.svg" in path for path in files)
+
+
+def test_pages_and_styles_come_compressed(site: Site) -> None:
+    page = site.get("/runs", Accept_Encoding="gzip")
+    assert page.headers["content-encoding"] == "gzip"
+    plain = site.get("/runs")
+    assert "content-encoding" not in plain.headers
+    assert len(page.body) < len(plain.body) / 2
+    (style,) = set(re.findall(r'href="([^"]*app\.css[^"]*)"', plain.text))
+    bare = Site(site.host, site.port, "", site.headers)
+    assert bare.get(style, Accept_Encoding="gzip").headers["content-encoding"] == "gzip"
 
 
 def test_a_file_with_an_odd_name_is_served(site: Site) -> None:
