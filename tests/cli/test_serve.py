@@ -1,9 +1,12 @@
 """The processes of `scripthut serve` and `scripthut engine`: start, share the work, stop."""
 
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -75,6 +78,42 @@ def test_stopping_gives_the_lease_back_and_leaves_no_process(tmp_path: Path) -> 
     assert after <= before
     with serving(tmp_path, config=local(tmp_path, engine=False)) as site:
         assert leader(site) is None
+
+
+def test_clients_that_read_or_write_a_byte_a_second_hold_up_nobody(tmp_path: Path) -> None:
+    with serving(tmp_path) as site, ExitStack() as stack:
+        command = 'head -c 4000000 /dev/urandom >"$SCRIPTHUT_OUTPUT_DIR/large.bin"'
+        run = site.run([{"id": "a", "command": command}])
+        ended(site, run)
+        file = until(lambda: kept(site, run))
+        slow = [stack.enter_context(slow_client(site)) for _ in range(6)]
+        for client in slow[:3]:
+            client.sendall(f"GET {file} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        took = []
+        for second in range(5):
+            for client in slow[:3]:
+                assert client.recv(1)  # of four million
+            for client in slow[3:]:
+                client.sendall(b"GET / HTTP/1.1"[second : second + 1])
+            for _ in range(8):
+                began = time.monotonic()
+                assert site.get("/runs").status == 200
+                took.append(time.monotonic() - began)
+            time.sleep(1)  # a byte a second is what is tested
+        assert max(took) < 1, took
+
+
+def kept(site: Site, run: str) -> str | None:
+    """Where the run's one file is, once it is kept."""
+    files = site.get(f"/api/v1/runs/{run}/tasks/a/outputs").json["files"]
+    return next((str(file["url"]) for file in files if file["sha256"]), None)
+
+
+def slow_client(site: Site) -> socket.socket:
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect((site.host, site.port))
+    return client
 
 
 def test_the_log_is_one_line_an_event(tmp_path: Path) -> None:

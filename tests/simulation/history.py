@@ -153,6 +153,10 @@ class Histories:
             return False
         return True
 
+    def turn(self, seconds: float) -> bool:
+        """Let time pass, and the engine take a turn; False: it was killed."""
+        return self._turn(self.engine, seconds)
+
     def _person(self) -> None:
         """Somebody does something to the run."""
         does = self.plan.person

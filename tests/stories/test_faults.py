@@ -260,3 +260,127 @@ def is_of(process: psutil.Process, run_id: str) -> bool:
         return process.environ().get("SCRIPTHUT_RUN_ID") == run_id
     except psutil.Error:
         return False
+
+
+# A note of its own making that says all went well; then it kills its frame.
+FORGES = r"""
+for claim in "$SCRIPTHUT_OUTPUT_DIR"/../../../.scripthut/$SCRIPTHUT_RUN_ID/*.claim; do
+  [ "$(readlink "$claim")" = "job:$SLURM_JOB_ID" ] || continue
+  token=$(basename "$claim" .claim) now=$(date +%s)
+  printf 'token=%s\njob=%s\ncode=0\nstart=%s\nend=%s\nnode=n1\nwhy=\nlate=0\nwhole\n' \
+    "$token" "$SLURM_JOB_ID" "$now" "$now" >"${claim%.claim}.exit"
+  kill -9 $PPID $$
+done
+"""
+EATS = "exec python3 -c 'x = bytearray(400 << 20); import time; time.sleep(60)'"
+BACKWARDS = {"COMPLETED": "completed", "CANCELLED": "cancelled"}  # all else has failed
+
+
+def ends_of(cluster: Cluster, run_id: str) -> dict[int, tuple[str, str]]:
+    """A task's place in its run -> its job's state and exit code, as the accounting has them."""
+    found = {}
+    for row in cluster.sacct("-X", "--format=State%30,ExitCode,JobName%80").splitlines():
+        state, code, name = row.split("|")
+        if token := re.search(rf"\b{run_id}\.(\w+)\.\w$", name):
+            found[int(token[1], 36)] = (state.split()[0], code)
+    return found
+
+
+def test_every_ending_is_the_one_that_the_accounting_tells_of(
+    server: Server, slurm: Cluster
+) -> None:
+    waits = ["--begin=now+40", "--deadline=now+70"]
+    tasks = [
+        task("fine", "true"),
+        task("late", "sleep 600", time_limit="1"),
+        task("handler", "trap 'exit 0' TERM; sleep 600 & wait; exit 0", time_limit="1"),
+        task("eats", EATS),
+        task("far", "exit 255"),
+        task("code", "exit 139"),
+        task("segv", "kill -SEGV $$"),
+        task("killed", "kill -9 $PPID $$"),
+        task("forges", FORGES),
+        task("ended", "sleep 600"),
+        task("node", "sleep 600", extra_args=["--no-requeue", "--nodelist=n2"]),
+        task("due", "true", time_limit="1", extra_args=waits),
+    ]
+    run_id = server.run(tasks)
+    running = dict.fromkeys(("late", "handler", "ended", "node"), "running")
+    server.await_states(run_id, running)
+    slurm.fault("job-kill", str(server.task(run_id, "ended")["job_id"]))
+    # What is on the node is over before the node dies: nothing else may run there.
+    server.await_states(run_id, {"ended": "cancelled"})
+    slurm.fault("node-kill", "n2")
+    assert server.await_end(run_id, 200) == "failed"
+    until(lambda: len(ends_of(slurm, run_id)) == len(tasks), 60, "the accounting")
+    told, said = ends_of(slurm, run_id), server.states(run_id)
+    words = {str(one["id"]): told[n][0] for n, one in enumerate(tasks)}
+    assert {k: BACKWARDS.get(word, "failed") for k, word in words.items()} == said, words
+    assert {"TIMEOUT", "DEADLINE", "NODE_FAIL", "CANCELLED"} <= set(words.values())
+    assert said["handler"] == "failed"  # whatever it says of itself after the limit
+    assert said["forges"] == "failed"  # a note that contradicts the scheduler loses
+    for n, one in enumerate(tasks):
+        exit_code, code = server.task(run_id, str(one["id"]))["exit_code"], told[n][1]
+        if not code.startswith("0:"):
+            assert exit_code % 128 == int(code.split(":")[0]), (one["id"], code)  # seven bits
+    assert set(jobs_of(slurm, run_id).values()) == {1}
+
+
+@pytest.mark.usefixtures("slurm")  # which knows whether there can be a cluster
+def test_without_any_accounting_the_notes_decide_and_silence_is_no_verdict(
+    tmp_path: Path,
+) -> None:
+    settings = {"HUT_ACCT": "0", "HUT_NODES": "1", "HUT_MIN_JOB_AGE": "2"}
+    with start_cluster(**settings) as slurm, serving(slurm, tmp_path) as server:
+        run_id = server.run(
+            [
+                task("good", "sleep 6"),
+                task("bad", "sleep 6; exit 3"),
+                task("killed", "sleep 6; kill -9 $PPID $$"),
+                task("next", "true", deps=["good"]),
+                task("held", "true", deps=["killed"]),
+            ]
+        )
+        server.await_states(run_id, dict.fromkeys(("good", "bad", "killed"), "running"))
+        slurm.fault("ssh-stop")
+        slurm.fault("ssh-kill-sessions")  # so that nobody sees an end in the queue
+        until(lambda: not is_queued(slurm, run_id), 60, "the controller to forget")
+        slurm.up()
+        server.await_states(run_id, {"good": "completed", "bad": "failed", "next": "completed"})
+        server.await_states(run_id, {"killed": "settling", "held": "pending"})
+
+
+def test_a_log_directory_on_a_full_disk_makes_tasks_wait_and_says_so(
+    server: Server, slurm: Cluster
+) -> None:
+    place = Path(slurm.as_user(["sh", "-c", "echo $HOME"]).strip())
+    place = place / ".cache/scripthut/logs/full"
+    slurm.as_user(["mkdir", "-p", str(place)])
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", place], check=True)
+    try:
+        run_id = server.run([task("a", "true")], name="full")
+        until(
+            lambda: "No space left on device" in str(server.task(run_id, "a")["reason"]),
+            60,
+            lambda: str(server.task(run_id, "a")),
+        )
+        assert server.states(run_id) == {"a": "pending"}
+        assert not jobs_of(slurm, run_id)
+        other = server.run([task("b", "true")])
+        assert server.await_end(other) == "completed"
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+    assert server.await_end(run_id) == "completed"
+    until(lambda: list(jobs_of(slurm, run_id).values()) == [1], 30, "one job")
+
+
+def test_a_log_directory_that_is_removed_before_its_job_starts_fails_it_in_words(
+    server: Server, slurm: Cluster
+) -> None:
+    run_id = server.run([task("a", "true", extra_args=["--begin=now+8"])], name="removed")
+    server.await_states(run_id, {"a": "queued"})
+    slurm.as_user(["sh", "-c", "rm -r ~/.cache/scripthut/logs/removed"])
+    assert server.await_end(run_id) == "failed"
+    reason = server.task(run_id, "a")["reason"]
+    assert "working directory or log file cannot be opened (0:53)" in reason
+    until(lambda: ends_of(slurm, run_id) == {0: ("FAILED", "0:53")}, 30, "the accounting")

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -237,6 +238,36 @@ def test_a_fetch_on_a_full_disk_waits_for_room_and_loses_nothing(server: Server)
     finally:
         server.stop()
         subprocess.run(["umount", "-l", kept], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_of_the_server_is_said_and_nothing_is_lost(
+    server: Server, tmp_path: Path
+) -> None:
+    server.stop()
+    data, tally = server.directory / "data", tmp_path / "tally"
+    data.rename(tmp_path / "before")
+    data.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", data], check=True)
+    try:
+        server.start()
+        run_id = server.run(sleepers(8, 1, tally), backend="local")
+        until(tally.exists, 30, "the first tasks")
+        fills = data / "filler"
+        with suppress(OSError), fills.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1024))
+        large = [{"id": f"x{n}", "command": "true #" + "x" * 4000} for n in range(500)]
+        told = server.post("/runs", {"backend": "local", "document": {"tasks": large}})
+        assert "disk is full" in told["error"], told
+        assert len(server.states(run_id)) == 8  # reading goes on
+        time.sleep(3)  # tasks end meanwhile
+        fills.unlink()
+        assert server.await_end(run_id) == "completed"
+    finally:
+        server.stop()
+        subprocess.run(["umount", "-l", data], check=True)
+    assert sorted(tally.read_text().split()) == sorted(f"t{i}" for i in range(8))
 
 
 def test_a_machine_that_cannot_be_reached_slows_no_other_and_stops_no_server(

@@ -3,6 +3,7 @@
 import shutil
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -231,6 +232,23 @@ class TestLoginShells:
     ) -> None:
         login_node.fault("banner", "AUTHORISED USERS ONLY")
         assert ssh.run(["echo", "out"]).out == "out\n"
+
+    def test_a_connection_that_dies_again_and_again_leaves_nothing_open(
+        self, login_node: Cluster, ssh: SSH
+    ) -> None:
+        here = psutil.Process()
+
+        def open_now() -> tuple[int, int]:
+            assert ssh.run(["echo", "out"]).out == "out\n"
+            return here.num_fds(), threading.active_count()
+
+        before = open_now()
+        for _ in range(15):
+            login_node.fault("ssh-kill-sessions")
+            with suppress(Unreachable):
+                ssh.run(["true"])
+            open_now()
+        until(lambda: open_now() <= before)
 
     def test_a_slow_login_counts_into_the_time(self, login_node: Cluster, ssh: SSH) -> None:
         login_node.fault("login-slow", "20")
