@@ -131,6 +131,16 @@ def test_a_row_says_all_that_a_task_is(client, hut):
     assert 'class="state" data-state="running">running<' in page
 
 
+def test_what_can_never_start_is_a_warning(client, hut) -> None:
+    hut.run(["a", "b"])
+    hut.change("abcdefgh", "a", state=State.QUEUED, reason="Waits for free resources")
+    never = "Can never start: its time limit is longer than the partition allows"
+    hut.change("abcdefgh", "b", state=State.QUEUED, reason=never)
+    page = client.get("/runs/abcdefgh").text
+    assert f'<span class="reason" data-warns>{never}</span>' in page
+    assert '<span class="reason">Waits for free resources</span>' in page
+
+
 def test_a_page_with_no_news_is_answered_by_204(client, hut):
     hut.run({"a": "running"})
     asks = live(client.get("/runs/abcdefgh").text)
