@@ -5,7 +5,7 @@ import xml.etree.ElementTree as etree
 from collections.abc import Callable
 
 from markdown import Markdown
-from markdown.inlinepatterns import InlineProcessor, Pattern
+from markdown.inlinepatterns import HtmlInlineProcessor, InlineProcessor, Pattern
 from markdown.treeprocessors import InlineProcessor as Reader
 from markdown.util import AtomicString, code_escape
 
@@ -25,6 +25,18 @@ _DOMAIN = r"[\w-]+(?:\.[\w-]+)*"
 _URL = rf"(?<![A-Za-z0-9_/])(?:https?|ftp)://{_DOMAIN}[^\s<\x02]*"
 _WWW = rf"""(?<![^\s*_~("'\[\x03])www\.{_DOMAIN}[^\s<\x02]*"""
 _EMAIL = r"(?<![\w.+@/-])(?:mailto:|xmpp:)?[\w.+-]+@[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+"
+# Between `<` and `>`: addresses, and what HTML has there; all else is text. An escape stands as its
+# number between two signs by now, and none counts in an address.
+_AUTOLINK = r"<([A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>\x00-\x01\x04-\x1f]*)>"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_AUTOMAIL = rf"<([A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*)>"
+_ATTRIBUTE = r"""\s++[A-Za-z_:][\w.:-]*+(?:\s*+=\s*+(?:[^\s"'=<>`]++|'[^']*+'|"[^"]*+"))?"""
+_HTML = (
+    rf"(<[A-Za-z][A-Za-z0-9-]*+(?:{_ATTRIBUTE})*+\s*+/?>|</[A-Za-z][A-Za-z0-9-]*+\s*+>"
+    r"|<!--(?!-?>)(?:(?!--).)*+-->|<\?(?:(?!\?>).)*+\?>|<![A-Z]++\s++[^>]*+>"
+    r"|<!\[CDATA\[(?:(?!\]\]>).)*+\]\]>)"
+)
+_ESCAPED = re.compile("\x02([0-9]+)\x03")
 _CODE = r"(?<![\\`])(?P<run>`+)(?!`)(?P<code>.+?)(?<!`)(?P=run)(?!`)"
 _FORMULA = (
     r"(?<![\\$\w])(?:"
@@ -100,6 +112,9 @@ def extend(md: Markdown, notes: dict[str, Element], hold: Hold) -> None:
         (_Formula(_FORMULA, md, hold), "formula", 185),
         (_Break(r"(?: *\\)?\n", md), "break", 5),
         (_Note(r"\[\^([^\]\s]{1,100})\]", md, notes), "note", 175),
+        (_Angle(_AUTOLINK, md), "autolink", 120),
+        (_AngleMail(_AUTOMAIL, md), "automail", 110),
+        (HtmlInlineProcessor(_HTML, md), "html", 90),
         (_Url(_URL, md), "url", 88),
         (_Www(_WWW, md), "www", 87),
         (_Email(_EMAIL, md), "email", 86),
@@ -174,6 +189,19 @@ class _Link(InlineProcessor):
         element = etree.Element("a", {"href": href})
         element.text = AtomicString(text)
         return element, start, start + len(text)
+
+
+class _Angle(_Link):
+    before = ""
+
+    def handleMatch(self, m: Match, _data: str) -> Found:  # type: ignore[override]
+        text = _ESCAPED.sub(lambda escape: "\\" + chr(int(escape[1])), m[1])
+        element, _, _ = self.link(text, self.before + text, 0)
+        return element, m.start(), m.end()
+
+
+class _AngleMail(_Angle):
+    before = "mailto:"
 
 
 class _Url(_Link):

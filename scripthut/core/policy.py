@@ -9,7 +9,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from urllib.parse import quote, unquote, urlsplit
 
-VERSION = "2"
+VERSION = "3"
 """Of the renderer and this policy: what an older one made is never shown by a newer one."""
 BASE = "\ue000"
 """Stands where the address of the task's files goes; the page puts it in."""

@@ -494,3 +494,22 @@ def test_a_mebibyte_of_results_takes_less_than_the_limit() -> None:
 
     assert html.count("<h2") == text.count("## Step")
     assert time.process_time() - began < 4  # 2 s of a machine that does nothing else
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("at <localhost:5001/x>", "localhost:5001/x"),
+        ("a <tensor.float32> here", "&lt;tensor.float32&gt;"),
+        ("write <MAILTO:me@example.org>", ">MAILTO:me@example.org</a>"),
+        ("and <me+you@example.org>", 'href="mailto:me+you@example.org"'),
+        (r"<foo\+@example.org>", "&lt;foo+@example.org&gt;"),
+        ("see <https://example.org/?a=1&b=2>", "https://example.org/?a=1&amp;b=2</a>"),
+    ],
+)
+def test_what_stands_between_angles_and_is_no_element_stays_to_be_read(
+    text: str, shown: str
+) -> None:
+    html = render(text)
+    assert shown in html
+    assert "\x02" not in html
