@@ -12,11 +12,13 @@ from scripthut.cli import access, daemon
 from scripthut.cli.client import HEADERS
 from scripthut.cli.configuration import where
 from scripthut.config import Access, Config, environment, resolve
-from scripthut.core.errors import Unreachable
+from scripthut.config.edit import write_setting
+from scripthut.core.errors import Refused, Unreachable
 
 F = TypeVar("F", bound=Callable[..., object] | click.Command)
 LOCAL = "local"
 FILE = "scripthut.config"  # of the command line, in click's context
+REMEMBERED = {"yes": "always", "no": "never"}
 ACCESS = "scripthut.access"  # what is said there of the gate before the server
 
 
@@ -109,11 +111,33 @@ def _ensure(config: Config, file: Path | None) -> None:
     if wish == "ask":
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return
-        question = f"No server answers at {local_address(config)}. Start one in the background?"
-        if not click.confirm(question, True, err=True):
-            raise Unreachable("without a server nothing can be asked: scripthut daemon start")
+        _ask(config, file)
     started = daemon.start(config, file)
     click.echo(f"server started, pid {started.pid}, log {daemon.log_of(config)}", err=True)
+
+
+def _ask(config: Config, file: Path | None) -> None:
+    """Ask whether to start a server, and remember a yes or a no. Unreachable when it is a no."""
+    question = (
+        f"No server answers at {local_address(config)}. Start one in the background?\n"
+        "yes and no are remembered; once: only now"
+    )
+    answer = click.prompt(question, "yes", err=True, type=click.Choice(["yes", "no", "once"]))
+    if answer in REMEMBERED:
+        _remember(REMEMBERED[answer], file)
+    if answer == "no":
+        raise Unreachable("without a server nothing can be asked: scripthut daemon start")
+
+
+def _remember(wish: str, file: Path | None) -> None:
+    place = where(file)
+    held = next(iter(place.files()), place.home / ".config" / "scripthut" / "scripthut.yaml")
+    try:
+        write_setting(held, "cli_autostart", wish)
+    except Refused as error:
+        click.echo(f"not remembered: {error}", err=True)
+    else:
+        click.echo(f"remembered: settings.cli_autostart: {wish}, in {held}", err=True)
 
 
 def _listens(host: str, port: int) -> bool:

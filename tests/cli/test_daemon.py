@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -120,3 +121,37 @@ def test_the_server_is_chosen_by_flag_then_variable_then_configuration(site: Pat
         assert asked("--server", one.url, SCRIPTHUT_SERVER=two.url) == "of one"
         (site / "other.yaml").write_text(json.dumps({"settings": {"cli_server": two.url}}))
         assert asked("--config", "other.yaml") == "of two"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "told"), [("yes", 0, "always"), ("no", 1, "never"), ("once", 0, "ask")]
+)
+def test_the_answer_to_whether_a_server_is_started_is_remembered(
+    answer: str, code: int, told: str, site: Path
+) -> None:
+    file = site / "scripthut.yaml"
+    data = json.loads(file.read_text())["settings"]
+    file.write_text(
+        f"# mine\nsettings:\n  data_dir: {data['data_dir']}  # here\n"
+        f"  server_port: {data['server_port']}\n  cli_autostart: ask\n"
+    )
+    asks, answers = pty.openpty()
+    os.write(asks, f"{answer}\n".encode())
+    done = subprocess.run(
+        [*HUT, "run", "list", "--json"],
+        stdin=answers,
+        stderr=answers,
+        stdout=subprocess.PIPE,
+        cwd=site,
+        env=surroundings(site),
+        timeout=90,
+        check=False,
+    )
+    said = os.read(asks, 65536).decode()
+    os.close(asks)
+    os.close(answers)
+    assert done.returncode == code, said
+    assert f"cli_autostart: {told}\n" in file.read_text()
+    assert file.read_text().startswith("# mine\nsettings:\n  data_dir:")
+    assert ("server started" in said) == (code == 0)
+    assert ("remembered: settings.cli_autostart" in said) == (answer != "once")
