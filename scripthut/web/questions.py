@@ -10,8 +10,9 @@ from scripthut.clock import utcnow
 from scripthut.core.costs import Hours
 from scripthut.core.errors import Conflict
 from scripthut.core.params import Param
+from scripthut.core.units import size
 from scripthut.ids import new_nonce
-from scripthut.store import queue, runs, stakes, usage
+from scripthut.store import queue, retention, runs, stakes, usage
 from scripthut.store.models import Run, Task
 from scripthut.store.reruns import Mode, params_of
 from scripthut.store.stakes import Loss, Spending
@@ -38,9 +39,9 @@ class Question:
     params: Mapping[str, Param] = field(default_factory=dict)  # what may be chosen otherwise
 
 
-@bp.get("/runs/<run_id>/ask/<any(cancel, retry, rerun, 'rerun-failed'):what>")
+@bp.get("/runs/<run_id>/ask/<any(cancel, retry, rerun, 'rerun-failed', delete):what>")
 def of_run(run_id: str, what: str) -> str:
-    """Ask whether a run is cancelled, its failed tasks are tried again, or it is run again."""
+    """Ask whether a run is cancelled, its tasks are tried again, it is run again, or forgotten."""
     return _asked(OF_RUN[what](runs.find_run(g.session, run_id)))
 
 
@@ -163,11 +164,31 @@ def _rerun(mode: Mode) -> Callable[[Run], Question]:
     return question
 
 
+def _delete(run: Run) -> Question:
+    if run.ended_at is None:
+        raise Conflict(f"The run {run.id} has not ended: cancel it first.")
+    held = retention.of_run(g.session, run).bytes or 0
+    return Question(
+        title=f"Delete {run.name}?",
+        said=(
+            f"The server forgets it, with {size(held)} of files and logs that it keeps.",
+            f"What it wrote on {run.backend} stays there. This cannot be undone.",
+        ),
+        yes="Delete the run",
+        action=url_for("retention.delete", run_id=run.id),
+        back=url_for("runs.show", run_id=run.id),
+        no="Keep it",
+        ends=True,
+        leads_on=True,
+    )
+
+
 OF_RUN: Mapping[str, Callable[[Run], Question]] = {
     "cancel": _cancel_run,
     "retry": _retry_run,
     "rerun": _rerun(Mode.ALL),
     "rerun-failed": _rerun(Mode.FAILED),
+    "delete": _delete,
 }
 OF_TASK: Mapping[str, Callable[[Task], Question]] = {"cancel": _cancel_task, "retry": _retry_task}
 

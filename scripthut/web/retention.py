@@ -1,10 +1,11 @@
-"""How much a run holds on the server, and whether it is pinned, so that nothing of it goes."""
+"""How much a run holds on the server, whether it is pinned, so that nothing goes, or forgotten."""
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
 from scripthut.store import retention, runs
+from scripthut.store.removal import remove_run
 from scripthut.store.retention import Holding
 from scripthut.web.extensions import database
 from scripthut.web.filters import iso
@@ -21,6 +22,14 @@ def pin(run_id: str) -> ResponseReturnValue:
         return redirect(url_for("runs.show", run_id=run_id), 303)
     run = runs.find_run(g.session, run_id)
     return render_template("runs/_held.html", run=run, holding=retention.of_run(g.session, run))
+
+
+@bp.post("/runs/<run_id>/delete")
+def delete(run_id: str) -> ResponseReturnValue:
+    """Forget a run that has ended, and show the others; its files on the backend stay."""
+    with database().writing() as session:
+        remove_run(session, runs.find_run(session, run_id))
+    return redirect(url_for("runs.index"), 303)
 
 
 @bp.get("/api/v1/runs/<run_id>/holding")

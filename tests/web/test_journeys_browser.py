@@ -1,9 +1,15 @@
 """What people come for, from its beginning to its end, on a desk and on a phone."""
 
+import re
+from datetime import timedelta
+
 import pytest
 from playwright.sync_api import expect
 
+from scripthut.core.metrics import Metrics
 from scripthut.core.states import State
+from scripthut.store import metrics
+from scripthut.store.models import Task
 from tests.web.conftest import SOON
 
 pytestmark = pytest.mark.browser
@@ -82,6 +88,40 @@ def test_a_run_is_repeated_from_the_keyboard_once_it_is_said_what_that_costs(pag
     expect(page.get_by_role("button", name="Run 2 tasks")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#run-about")).to_contain_text("Repeats")
+
+
+def test_two_runs_are_compared_from_the_page_of_one(window, hut, keep):
+    for run_id, loss, age in (("oldoldol", 0.5, 3), ("newnewne", 0.25, 2)):
+        hut.run({"fit": "completed"}, run_id, age=timedelta(hours=age))
+        with hut.database.writing() as session:
+            task = session.get_one(Task, hut.task_id(run_id, "fit"))
+            metrics.record(session, task, "m", Metrics({"loss": loss}))
+    window.goto("/runs/newnewne")
+    window.get_by_role("link", name="Compare with").click()
+    window.get_by_role("link", name="oldoldol").click()
+    table = window.get_by_role("table").filter(has_text="loss")
+    expect(table).to_contain_text("0.25")
+    expect(table).to_contain_text("-50 %")
+
+
+def test_a_lost_task_is_vouched_for_and_the_page_follows(window, hut):
+    hut.run({"a": "lost", "b": "pending"})
+    hut.change("abcdefgh", "a", missing_since=hut.now)
+    window.goto("/runs/abcdefgh/tasks/a")
+    window.get_by_label("You know what became of it?").fill("the file is there")
+    window.get_by_role("button", name="It completed").click()
+    expect(window.locator(".panel-head .state")).to_have_text("completed", timeout=SOON)
+    expect(window.locator("#panel .history")).to_contain_text("the file is there")
+
+
+def test_a_piece_of_time_is_looked_at_closer_in_the_chart(page, study):
+    page.goto("/runs/abcdefgh?view=gantt")
+    before = page.locator(".gantt thead time").all_inner_texts()
+    page.get_by_role("link", name="Shorter").click()
+    expect(page).to_have_url(re.compile("window="))
+    assert page.locator(".gantt thead time").all_inner_texts() != before
+    page.go_back()
+    expect(page).not_to_have_url(re.compile("window="))
 
 
 def test_what_a_task_wrote_is_read_and_taken_away(window, study, keep):

@@ -29,6 +29,19 @@ def test_a_run_is_pinned_and_let_go(client: FlaskClient, hut: Hut, keep: Keep) -
     assert client.get(f"/runs/{RUN}/pin").status_code == 405
 
 
+def test_a_run_that_has_ended_is_deleted_from_its_page(client: FlaskClient, hut: Hut) -> None:
+    hut.run({"fit": "running"}, "goeson00")
+    assert "ask/delete" not in client.get("/runs/goeson00").text
+    assert client.get("/runs/goeson00/ask/delete").status_code == 409
+    assert client.post("/runs/goeson00/delete", headers=OURS).status_code == 409
+    hut.run({"fit": "completed"})
+    assert f'href="/runs/{RUN}/ask/delete"' in client.get(f"/runs/{RUN}").text
+    said = client.get(f"/runs/{RUN}/ask/delete").text
+    assert "What it wrote on cluster stays there" in said
+    assert client.post(f"/runs/{RUN}/delete", headers=OURS).location == "/runs"
+    assert client.get(f"/runs/{RUN}").status_code == 404
+
+
 def test_what_was_removed_is_named(client: FlaskClient, hut: Hut, keep: Keep) -> None:
     hut.run({"fit": "completed"})
     row = keep("a.bin", b"x" * 2048)
