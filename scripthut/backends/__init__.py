@@ -28,7 +28,9 @@ def build(part: AnyBackend, settings: Settings, person: Person | None = None) ->
     match part:
         case config.Slurm() | config.PBS():
             way = transport(part, settings, person)
-            return ClusterBackend(part.name, dialect(part), way, limits)
+            cluster = ClusterBackend(part.name, dialect(part), way, limits)
+            cluster.clones = part.clone_dir
+            return cluster
         case config.Local():
             machine = whole()
             cpus = part.cpus or max(machine.cpus, part.max_concurrent)  # who asks for more gets it

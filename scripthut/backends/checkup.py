@@ -173,7 +173,7 @@ def _check_scheduler(way: Transport, speaks: Dialect, now: datetime) -> Iterator
 def _check_limits(
     way: Transport, speaks: Dialect, part: config.Slurm | config.PBS
 ) -> Iterator[Finding]:
-    argvs = {**speaks.facts(way.user), **facts.commands(way.home)}
+    argvs = {**speaks.facts(way.user), **facts.commands(way.home, part.clone_dir)}
     answers = {key: way.run(argv, timeout=60) for key, argv in argvs.items()}
     told = speaks.parse_facts(answers)
     for disk in facts.disks(answers):

@@ -59,6 +59,7 @@ class ClusterBackend:
         self._limits = limits or OutputLimits()
         self._now = now
         self._submissions = Submissions(transport, now)
+        self.clones: str | None = None  # where directories of commits are, or will be
         self._turn = 0
         self._queued: dict[Token, frozenset[str]] = {}  # ids in the queue, when last looked
         self._absent_since: dict[Token, float] = {}  # jobs without an id
@@ -157,7 +158,7 @@ class ClusterBackend:
         if wish.facts:
             asked = {
                 **self._dialect.facts(self._transport.user),
-                **facts.commands(self._transport.home),
+                **facts.commands(self._transport.home, self.clones),
             }
             commands += [
                 {"key": f"facts {key}", "argv": argv, "timeout": facts.SECONDS}

@@ -1,4 +1,4 @@
-"""The disks a login node sees: `df` for the home and the logs, `quota` where there is one."""
+"""The disks a login node sees: `df` for home, logs and clones, `quota` where there is one."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -10,10 +10,22 @@ KIB = 1024
 SECONDS = 8  # for each question about a cluster: the look waits for all of them
 
 
-def commands(home: PurePosixPath) -> Mapping[str, list[str]]:
-    """What to ask, by key. A path that is not there yet, or a program, is no failure."""
-    logs = home / ".cache" / "scripthut"
-    return {"df": ["df", "-P", "-k", str(home), str(logs)], "quota": ["quota", "-w", "-p"]}
+# What is not there yet will be on the disk of the nearest directory that is.
+_DF = (
+    'for p do while [ -n "$p" ] && [ ! -e "$p" ]; do p=${p%/*}; done; '
+    'set -- "$@" "${p:-/}"; shift; done; df -P -k -- "$@"'
+)
+
+
+def commands(home: PurePosixPath, clones: str | None = None) -> Mapping[str, list[str]]:
+    """What to ask, by key. `clones`: the directory of commits, if there is one.
+
+    A path that is not there yet, or a program, is no failure.
+    """
+    paths = [str(home), str(home / ".cache" / "scripthut")]
+    if clones is not None:
+        paths.append(str(home / clones[2:]) if clones.startswith("~/") else clones)
+    return {"df": ["sh", "-c", _DF, "df", *paths], "quota": ["quota", "-w", "-p"]}
 
 
 def disks(answers: Mapping[str, Answer]) -> tuple[Disk, ...]:
@@ -43,6 +55,12 @@ def _quota(text: str) -> Iterator[Disk]:
     """Lines of `quota -w -p`: a file system, then blocks of a KiB with their two limits.
 
     A star is behind blocks that are over the limit; without a limit there is no quota.
+
+    >>> text = "Disk quotas for user ada (uid 1000): \\n"
+    >>> text += "  Filesystem blocks quota limit grace files quota limit grace\\n"
+    >>> text += "  nas:/home 900* 800 1000 1767139200 12 0 0 0\\n  /dev/sda1 5 0 0 0 1 0 0 0\\n"
+    >>> [(d.path, d.used, d.most, d.free) for d in _quota(text)]
+    [('nas:/home', 921600, 819200, 0)]
     """
     for line in text.splitlines():
         name, *numbers = line.split() or [""]

@@ -47,6 +47,7 @@ def test_three_hundred_tasks_are_one_submission_and_each_has_its_own_end(
     until(lambda: len(jobs_of(slurm, run_id)) == 300, 60, "the accounting")
     assert set(jobs_of(slurm, run_id).values()) == {1}
     assert arrays_of(slurm, run_id) == 1
+    until(lambda: server.task(run_id, "t.7")["cpu_used"] is not None, 60, "what it used")
     until(
         lambda: "I am 299" in server.page(f"/runs/{run_id}/tasks/t.299/detail/output"), 60, "a log"
     )
