@@ -47,6 +47,27 @@ ROWS = (
         ("tests/core/test_script.py", "-k", "same_token or start_at_once"),
     ),
     Row(
+        "an array's element is known by its own token",
+        "scripthut/core/tokens.py",
+        "{base36(int(match[2], 36) + index)}",
+        "{base36(int(match[2], 36))}",
+        ("tests/schedulers/test_slurm_text.py", "-k", "array or element"),
+    ),
+    Row(
+        "a backup that is damaged is not restored",
+        "scripthut/store/restore.py",
+        "    if wrong:",
+        "    if not names:",
+        ("tests/store/test_backup.py", "-k", "not_whole"),
+    ),
+    Row(
+        "an answer to a login is read by the one who asked alone",
+        "scripthut/store/logins.py",
+        "sealed = sealing.seal(key, json.dumps(list(answers)).encode())",
+        "sealed = json.dumps(list(answers)).encode()",
+        ("tests/store/test_logins.py", "-k", "answered"),
+    ),
+    Row(
         "the fence: who does not lead writes nothing",
         "scripthut/store/lease.py",
         "if session.connection().execute(statement).rowcount != 1:",

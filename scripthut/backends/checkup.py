@@ -13,6 +13,7 @@ from scripthut import config
 from scripthut.backends import build, dialect, facts, node, transport
 from scripthut.backends.scope import Scopes
 from scripthut.config import AnyBackend, Settings
+from scripthut.core import tokens
 from scripthut.core.errors import HutError, Unreachable
 from scripthut.core.survey import Facts, Wish
 from scripthut.core.units import size
@@ -159,6 +160,7 @@ def _check_scheduler(way: Transport, speaks: Dialect, now: datetime) -> Iterator
     queue = speaks.list_queue(way.run(speaks.queue(way.user), timeout=60))
     said = f"{queue.running} of your jobs run, {queue.waiting} wait"
     yield Finding("queue", Level.OK, said)
+    yield _check_arrays(way, speaks)
     for argv in speaks.accounting(way.user, ["1"], [], now - AGES_AGO)[:1]:
         try:
             rows = speaks.parse_accounting(way.run(argv, timeout=60))
@@ -168,6 +170,19 @@ def _check_scheduler(way: Transport, speaks: Dialect, now: datetime) -> Iterator
             continue
         kept = "is kept" if rows is not None else "is not kept: jobs' own notes tell how they ended"
         yield Finding("accounting", Level.OK, f"{kept}")
+
+
+def _check_arrays(way: Transport, speaks: Dialect) -> Finding:
+    if speaks.arrays is None:
+        return Finding("arrays", Level.OK, "not used here: tasks are submitted one by one")
+    try:
+        largest = speaks.arrays.array_limit(way.run(speaks.arrays.array_question()))
+    except Unreachable as error:
+        return Finding("arrays", Level.NOTE, str(error), "Tasks are submitted one by one.")
+    if largest < 2:
+        return Finding("arrays", Level.OK, "switched off here: tasks are submitted one by one")
+    most = min(largest, tokens.ARRAY)
+    return Finding("arrays", Level.OK, f"up to {most} tasks with `array: true` in one submission")
 
 
 def _check_limits(

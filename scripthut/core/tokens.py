@@ -8,6 +8,7 @@ from scripthut.core.jobs import Token
 ARRAY = 1000  # tasks of a run that may share an array; Slurm's own limit of indices is 1001
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+_SPAN = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?")
 _TOKEN = re.compile(r"([a-z0-9]{8})\.([0-9a-z]{1,6})\.([0-9a-z]{1,3})")
 
 
@@ -83,7 +84,9 @@ def indices(text: str) -> list[int]:
     """
     found: list[int] = []
     for part in text.split(","):
-        span, _, step = part.partition(":")
-        first, _, last = span.partition("-")
+        match = _SPAN.fullmatch(part)
+        if match is None:
+            raise ValueError(f"{part!r} is no span of indices")
+        first, last, step = match.groups()
         found += range(int(first), int(last or first) + 1, int(step or 1))
     return found

@@ -42,7 +42,7 @@ ACCOUNT_FIELDS = (
 USED_FIELDS = ("JobID", "MaxRSS", "TotalCPU")
 _INDICES, _COMMENT = QUEUE_FIELDS.index("%K"), QUEUE_FIELDS.index("%k")
 _ID = re.compile(r"\d{1,10}(?:_\d{1,9})?")  # 12+0 is a part of a heterogeneous job, never ours
-_PART = re.compile(r"(\d{1,10})_(?:(\d{1,9})|\[([^\]%]*)(?:%\d+)?\]?)")  # 4_1, or 4_[2-5,7%2]
+_PART = re.compile(r"(\d{1,10})_(?:(\d{1,9})|\[([^%]*?)(?:%\d+)?\]|.*)")  # 4_1, or 4_[2-5,7%2]
 
 
 def queue_rows(answer: Answer) -> list[Row]:
@@ -153,7 +153,7 @@ def _elements(parts: list[str]) -> list[list[str]]:
     if match is None or tokens.element(array, 0) is None:
         return [parts]
     try:
-        found = tokens.indices(match[2] or match[3])
+        found = tokens.indices(match[2] or match[3] or "")
     except ValueError:
         raise BadAnswer(f"squeue did not tell all elements of {parts[0]}") from None
     return [_element(parts, match[1], array, index) for index in found]

@@ -60,6 +60,7 @@ def test_a_cluster_in_order_has_nothing_to_do(doctor: Doctor, slurm: Cluster) ->
     assert asked | {"accounting", "disk"} <= found.keys()
     assert found["accounting"][1] == "is kept"
     assert "soonest" in found["partitions"][1]
+    assert found["arrays"][1] == "up to 1000 tasks with `array: true` in one submission"
 
 
 @pytest.mark.slurm

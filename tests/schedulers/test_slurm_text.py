@@ -159,3 +159,51 @@ def test_what_jobs_have_used_is_the_most_of_their_steps() -> None:
 def test_an_accounting_that_failed_tells_of_no_use() -> None:
     with pytest.raises(Unreachable, match="sacct did not answer: cannot be reached"):
         SLURM.parse_measured(Answer(1, "", "sacct: error: cannot be reached"))
+
+
+def record(job_id: str, word: str, indices: str, array: str = "run00000.zz.1") -> str:
+    """A record of squeue, as of a part of an array."""
+    fields = [job_id, word, "Resources", "1795439798", "N/A", "N/A", "1:00", "", array]
+    fields += ["normal", "hut", "1", "100M", "1", "N/A", "proj1", indices, f"study {array}"]
+    return f"\x1e{chr(0x1F).join(fields)}\x1e\n"
+
+
+def test_what_waits_of_an_array_of_ours_is_a_row_for_each_of_its_tasks() -> None:
+    text = record("12_[0-1,20%3]", "PENDING", "0-1,20") + record("12_7", "RUNNING", "7")
+    rows = SLURM.parse_queue(Answer(0, text, ""))
+    found = {row.sighting.job_id: next(iter(row.tokens)) for row in rows}
+    assert found == {
+        "12_0": "run00000.zz.1",
+        "12_1": "run00000.100.1",
+        "12_20": "run00000.10j.1",
+        "12_7": "run00000.106.1",
+    }
+    queue = SLURM.list_queue(Answer(0, text, ""))
+    assert (queue.waiting, queue.running) == (3, 1)
+    assert {job.job_id: job.tokens for job in queue.jobs} == {k: (v,) for k, v in found.items()}
+    assert {job.count for job in queue.jobs} == {1}
+
+
+def test_somebody_elses_array_stays_one_row_and_none_of_ours() -> None:
+    text = record("12_[0-1,20%3]", "PENDING", "0-1,20", "my fits")
+    assert SLURM.parse_queue(Answer(0, text, "")) == []
+    (job,) = SLURM.list_queue(Answer(0, text, "")).jobs
+    assert (job.job_id, job.count) == ("12_[0-1,20%3]", 3)
+
+
+@pytest.mark.parametrize("cut", ["12_[0-1,20,...]", "12_[0-1,20", "12_[0-1,2-]"])
+def test_a_list_of_elements_that_was_cut_is_no_answer(cut: str) -> None:
+    with pytest.raises(BadAnswer, match="did not tell all elements"):
+        SLURM.parse_queue(Answer(0, record(cut, "PENDING", "0"), ""))
+
+
+def test_the_accounting_tells_of_each_element_by_its_token() -> None:
+    def line(job_id: str, name: str) -> str:
+        times = ["1795439798", "1795439799", "1795439800"]
+        return "\x1f".join([job_id, "FAILED", "3:0", *times, "01:00", "n1", name, "\n"])
+
+    text = line("12_7", "study run00000.zz.1") + line("13_7", "my fits") + line("14", "x run1.0.1")
+    rows = SLURM.parse_accounting(Answer(0, text, ""))
+    assert rows is not None
+    found = {row.sighting.job_id: next(iter(row.tokens)) for row in rows}
+    assert found == {"12_7": "run00000.106.1", "14": "run1.0.1"}
