@@ -66,6 +66,17 @@ def test_what_is_shown_as_a_file_is_a_good_one(block: Block) -> None:
         config.parse(whole)
     elif isinstance(data, list) or (isinstance(data, dict) and "tasks" in data):
         document.parse_text(block.text, f"{block}.{block.language}")
+    else:
+        assert isinstance(data, dict), f"{block} is nothing that a test knows"
+        document.parse(around(data), str(block), {"data": "a value that has no default"})
+
+
+def around(part: dict[str, object]) -> dict[str, object]:
+    """A document around a part of one: some of its sections, or some fields of a task."""
+    task = {"id": "a", "command": "true"}
+    if part.keys() <= set(document.WRITTEN):
+        return {"params": {"data": "x"}, **part, "tasks": [task]}
+    return {"params": {"data": "x"}, "tasks": [{**task, **part}]}
 
 
 def _data(block: Block) -> object:
@@ -128,6 +139,17 @@ def test_every_command_does_what_it_is_shown_for(page: Path, tmp_path: Path) -> 
         )
     assert done.returncode == 0, done.stderr[-4000:]
     assert "Traceback" not in done.stderr
+
+
+def test_every_block_is_of_a_kind_that_a_test_runs() -> None:
+    fences = sum(
+        line.lstrip().startswith("```")
+        for page in PAGES
+        for line in page.read_text(encoding="utf-8").splitlines()
+    )
+    assert fences == 2 * len(ALL)  # none without a language, and none that is not closed
+    assert {block.language for block in ALL} <= SHELLS | {"yaml", "json"}
+    assert {block.words for block in ALL} <= {"", "error", "by-hand"}
 
 
 def test_no_shell_block_is_left_out_without_a_reason() -> None:

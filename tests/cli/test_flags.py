@@ -1,0 +1,51 @@
+"""Every command and flag of older versions, as scripts may call them."""
+
+import click
+import pytest
+
+from scripthut.cli import commands
+
+REACH = "--json --server --config -c --cf-client-id --cf-client-secret --cf-access-token "
+REACH += "--cloudflared-app"
+FLAGS = {
+    "": "--config -c --host --port -p --version -V",
+    "workflow run": f"--source --backend --branch --watch --interval {REACH}",
+    "workflow list": REACH,
+    "workflow view": f"--source {REACH}",
+    "run list": f"--limit {REACH}",
+    "run view": REACH,
+    "run watch": f"--interval --exit-status {REACH}",
+    "run cancel": REACH,
+    "run rerun": REACH,
+    "run logs": f"--error --tail --follow -f --interval {REACH}",
+    "run retry": REACH,
+    "run env": REACH,
+    "run delete": REACH,
+    "backend list": REACH,
+    "source list": REACH,
+    "source view": REACH,
+    "source sync": REACH,
+    "task run": "--backend --name --id --run-name --cpus --memory --time --partition --gres "
+    f"--working-dir --image --env --from-stdin --from-file --inline-script --dry-run {REACH}",
+    "daemon start": "--config --json",
+    "daemon stop": "--config --json",
+    "daemon status": "--config --json",
+    "daemon logs": "--tail --config --json",
+    "status": "--quick --server --config --json",
+    # What is not there yet takes whatever it is given, and says so.
+    **dict.fromkeys(("stack", "disk", "agent", "setup-aws-ec2", "task probe", "run manifest"), ""),
+}
+
+
+def found(words: str) -> click.Command:
+    command: click.Command = commands
+    for word in words.split():
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    return command
+
+
+@pytest.mark.parametrize("words", FLAGS)
+def test_a_command_has_the_flags_that_it_had(words: str) -> None:
+    known = {opt for option in found(words).params for opt in option.opts}
+    assert set(FLAGS[words].split()) - known == set()
