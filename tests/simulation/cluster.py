@@ -21,6 +21,8 @@ class Lie(StrEnum):
 
     LOST = "answers are lost after the act"
     UNHEARD = "questions are lost before the act"
+    CUT = "answers end anywhere, at their very beginning too"
+    ROWS = "rows come twice and in any order, and those of earlier runs with them"
     BROKEN = "the line breaks between two submissions of one command"
     LATE = "a submission is taken minutes after its answer was given up"
     TWICE = "one submission makes two jobs"
@@ -236,8 +238,8 @@ class SimCluster:
         if self.lies_by(Lie.STALE, 0.3):
             then = self.now - self.pause(1, 15)
             old = [rows for at, rows in self._past if at <= then]
-            return old[-1] if old else []
-        return self._rows()
+            return self.mixed(old[-1] if old else [])
+        return self.mixed(self._rows())
 
     def _rows(self) -> list[dict[str, object]]:
         kept = 0.0 if Lie.PURGE in self.lies else 5 * MINUTE
@@ -250,11 +252,21 @@ class SimCluster:
 
     def accounting(self, ids: Collection[str], tokens: Collection[str]) -> list[dict[str, object]]:
         """The newest row of each job that ended, as far as the accounts know by now."""
-        newest: dict[tuple[object, object], dict[str, object]] = {}
-        for at, row in self.accounts:
-            if at <= self.now and (row["id"] in ids or row["token"] in tokens):
-                newest[row["id"], row["token"]] = row
-        return list(newest.values())
+        told = [
+            row
+            for at, row in self.accounts
+            if at <= self.now and (row["id"] in ids or row["token"] in tokens)
+        ]
+        if Lie.ROWS in self.lies:
+            return self.mixed(told)
+        return list({(row["id"], row["token"]): row for row in told}.values())
+
+    def mixed(self, rows: list[dict[str, object]]) -> list[dict[str, object]]:
+        """Rows as a lie tells them: in any order, some of them twice."""
+        if Lie.ROWS not in self.lies:
+            return rows
+        twice = [row for row in rows if self.chance.random() < 0.3]
+        return self.chance.sample([*rows, *twice], len(rows) + len(twice))
 
     # The files.
 

@@ -48,7 +48,10 @@ class Machine:
             raise Unreachable(LOST)
         self._moment()
         told.append({"end": len(told)})
-        return Answer(0, "\n".join("@scripthut " + json.dumps(one) for one in told), "")
+        said = "\n".join("@scripthut " + json.dumps(one) for one in told)
+        if cluster.lies_by(Lie.CUT, 0.15):
+            said = said[: cluster.chance.choice([0, cluster.chance.randrange(len(said))])]
+        return Answer(0, said, "")
 
     def close(self) -> None:
         """Nothing is open."""
