@@ -14,6 +14,7 @@ from random import Random
 from scripthut.core.jobs import Phase
 
 MINUTE, HOUR = 60.0, 3600.0
+STALE_BY = 15.0  # seconds that a queue may be behind
 
 
 class Lie(StrEnum):
@@ -163,7 +164,9 @@ class SimCluster:
         if job.runs < 3 and self.lies_by(Lie.REQUEUE, 0.4):
             # One that exits 0, goes back into the queue and is cancelled there, all unseen, is
             # known to the accounting alone: where that is late or silent, nobody can tell.
+            # So is one that does so before the queue has shown it at all.
             is_hidden = self.cancels and self.lies & {Lie.LAG, Lie.SILENT, Lie.NONE}
+            is_hidden = is_hidden or self.now < job.shown_at + STALE_BY
             codes = [None, 1, 143] if is_hidden else [None, 0, 1, 143]
             self._requeue(job, "COMPLETING", self.chance.choice(codes))
         elif job.runs < 3 and self.lies_by(Lie.PREEMPT, 0.3):
@@ -236,7 +239,7 @@ class SimCluster:
     def queue(self) -> list[dict[str, object]]:
         """The queue's rows."""
         if self.lies_by(Lie.STALE, 0.3):
-            then = self.now - self.pause(1, 15)
+            then = self.now - self.pause(1, STALE_BY)
             old = [rows for at, rows in self._past if at <= then]
             return self.mixed(old[-1] if old else [])
         return self.mixed(self._rows())

@@ -104,6 +104,8 @@ class Histories:
             session.execute(update(Lease).values(until=0.0))
         lead = Lead(self.database, f"h{next(_names)}")
         assert lead.renew()
+        with self.database.writing() as session:  # for as long as this machine may take
+            session.execute(update(Lease).values(until=Lease.until + 1e9))
         machine = Machine(self.cluster, self._moment, self._taken)
         clock = lambda: self.cluster.now  # noqa: E731
         backend = ClusterBackend("hpc", Language(), machine, now=clock)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from scripthut.store.db import BUSY
+from tests.serving import Site
 from tests.stories.conftest import free_port
 from tests.stories.server import Server, until
 from tests.stories.storm import database_of
@@ -178,6 +180,10 @@ def test_a_locked_database_delays_and_loses_nothing(
         began = time.monotonic()
         assert len(server.states(run_id)) == 8  # reading goes on
         assert time.monotonic() - began < 2
+        if seconds > BUSY:
+            reply = Site("127.0.0.1", server.port).post(f"/api/v1/runs/{run_id}/cancel", {})
+            assert reply.status == 503
+            assert "database is locked" in reply.json["error"]
         other.execute("ROLLBACK")
     assert server.await_end(run_id) == "completed"
     assert sorted(tally.read_text().split()) == sorted(f"t{i}" for i in range(8))
