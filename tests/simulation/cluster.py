@@ -128,6 +128,9 @@ class SimCluster:
         """A job is accepted."""
         if self.lies_by(Lie.REUSE, 0.2):
             self._next_id = 100
+        # Not for two submissions of one task: their claims could not be told apart.
+        while any(job.id == self._next_id and job.token == token for job in self.jobs):
+            self._next_id += 1
         job = SimJob(self._next_id, token, self.now, self.now)
         self._next_id += 1
         if self.lies_by(Lie.SLOW, 0.5):
