@@ -169,7 +169,8 @@ class Histories:
             does = self.chance.choice(PERSON[1:4])
         with self.database.writing() as session:
             run = session.get_one(Run, run_id)
-            tasks = session.scalars(select(Task).where(Task.run_id == run_id)).all()
+            of_run = select(Task).where(Task.run_id == run_id).order_by(Task.id)
+            tasks = session.scalars(of_run).all()
             if does == "cancels a task":
                 ask_cancel_task(session, self.chance.choice(tasks), self.now)
             elif does == "cancels the run":
