@@ -1,13 +1,15 @@
 """What outputs cost on a real Slurm cluster whose login node is 40 ms of round trip away.
 
-    .venv/bin/python bench/outputs.py [--looks | --web] [RUNNING...]     (as root)
+    .venv/bin/python bench/outputs.py [--looks | --web | --wide] [RUNNING...]     (as root)
 
 A proxy before the login node's sshd holds each piece back for 20 ms, both ways. RUNNING: how many
 running tasks a look is measured with (default 200); --looks: nothing else; --web: only what holds
-no network.
+no network; --wide: a look at more tasks than this machine can run, whose files are there and whose
+queue is written down.
 """
 
 import gc
+import shutil
 import statistics
 import subprocess
 import sys
@@ -16,15 +18,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.request import urlopen
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scripthut.core.jobs import Area, RemoteFile
+from scripthut.backends.cluster import ClusterBackend
+from scripthut.core import paths
+from scripthut.core.jobs import Area, Job, RemoteFile, Resources, Watch
 from scripthut.core.render import render
 from scripthut.core.states import State
 from scripthut.engine.collect import rendered
+from scripthut.schedulers.slurm import Slurm
+from scripthut.schedulers.slurm_text import FIELD, RECORD
 from scripthut.store import outputs
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
@@ -42,6 +48,7 @@ MARKS = 60  # times that a running summary is written
 ROUNDS = 15
 SECTIONS = 200
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+LOGS = ".cache/scripthut/logs/bench"
 LIMIT = {"outputs": {"file_bytes": 1_000_000}}
 BIG = """python3 - <<'END'
 import os
@@ -61,6 +68,10 @@ def main(counts: Sequence[int], part: str = "") -> None:
     is_whole = not part
     print("| what | measured | times the floor |\n|---|---:|---:|")
     with tempfile.TemporaryDirectory(prefix="hut-bench-") as place:
+        if part == "--wide":
+            for count in counts:
+                wide(count)
+            return
         if part != "--looks":
             web(Path(place) / "web")
         if part == "--web":
@@ -118,15 +129,32 @@ def far(place: Path, running: int) -> Iterator[tuple[Cluster, Proxy, Server]]:
             cluster.cancel_jobs()
 
 
+def known_to(cluster: Cluster, proxy: Proxy) -> Path:
+    """The login node's key, as it is found behind the proxy."""
+    known = cluster.base / "known_through_proxy"
+    known.write_text(cluster.known_hosts.read_text().replace(f":{cluster.port}", f":{proxy.port}"))
+    return known
+
+
+def ssh_to(cluster: Cluster, proxy: Proxy) -> SSH:
+    """A connection of its own through the proxy."""
+    known = known_to(cluster, proxy)
+    return SSH(Target(cluster.host, proxy.port, cluster.user, Path(cluster.key), known_hosts=known))
+
+
 def raw_floor(cluster: Cluster, proxy: Proxy) -> float:
     """One `true` and one `cat`, by `ssh` and on an open connection; `true` there is the floor."""
-    known = Path(tempfile.mkdtemp(prefix="hut-bench-")) / "known_hosts"
-    known.write_text(cluster.known_hosts.read_text().replace(f":{cluster.port}", f":{proxy.port}"))
-    target = Target(cluster.host, proxy.port, cluster.user, Path(cluster.key), known_hosts=known)
-    ssh = SSH(target)
+    ssh = ssh_to(cluster, proxy)
     ssh.run(["true"], b"", 30)
     floor = timed(lambda: ssh.run(["true"], b"", 30))
-    options = ["-F", "none", "-o", f"UserKnownHostsFile={known}", "-i", str(cluster.key)]
+    options = [
+        "-F",
+        "none",
+        "-o",
+        f"UserKnownHostsFile={known_to(cluster, proxy)}",
+        "-i",
+        str(cluster.key),
+    ]
     there = ["ssh", *options, "-p", str(proxy.port), f"{cluster.user}@{cluster.host}"]
     for words in (["true"], ["cat", "/etc/passwd"]):
         took = timed(lambda words=words: subprocess.run([*there, *words], check=True, **QUIET))
@@ -214,6 +242,70 @@ def looks(server: Server, proxy: Proxy, count: int) -> None:
     )
     server.post(f"/runs/{run}/cancel")
     server.await_end(run, 300)
+
+
+def wide(count: int) -> None:
+    """A look at so many tasks that have all written, by one command over the same connection."""
+    with start_cluster(HUT_SLURM="0") as cluster, Proxy(cluster.port) as proxy:
+        proxy.delay = DELAY
+        backend = ClusterBackend("wide", Slurm(), ssh_to(cluster, proxy))
+        shutil.rmtree(backend.home() / LOGS, ignore_errors=True)
+        jobs = [_job(backend.home(), n) for n in range(count)]
+        for job in jobs:
+            _write(job)
+        listed = cluster.base / "queue.txt"
+        listed.write_text("".join(map(_queued, jobs)))
+        squeue = cluster.base / "shim" / "squeue"
+        squeue.write_text(f"#!/bin/sh\nexec cat {listed}\n")
+        squeue.chmod(0o755)
+        subprocess.run(["chown", "-R", f"{cluster.user}:", backend.home() / LOGS], check=True)
+        seen = backend.observe([Watch(job) for job in jobs])
+        assert len(seen.sightings) == len(seen.listings) == len(seen.progress) == count
+        marks = {token: listing.mark for token, listing in seen.listings.items()}
+        watches = [
+            Watch(job, mark=marks[job.token], progress_mark=seen.progress[job.token].mark)
+            for job in jobs
+        ]
+        before, commands = proxy.answered, backend.commands
+        took = timed(lambda: backend.observe(watches), 5)
+        row(f"a look at {count} running tasks, nothing new", took)
+        row(f"its commands at {count}", str((backend.commands - commands) // 5))
+        row(f"its answer at {count}", f"{(proxy.answered - before) / 5 / 1024:.1f} KiB")
+        backend.close()
+        shutil.rmtree(backend.home() / LOGS)
+
+
+def _job(home: PurePosixPath, n: int) -> Job:
+    token, logs = f"benchrun.{n}.1", home / LOGS
+    return Job(
+        token=token,
+        run_id="benchrun",
+        run_name="bench",
+        key=f"t.{n}",
+        name=f"t.{n}",
+        attempt=1,
+        command="true",
+        working_dir="~",
+        env={},
+        resources=Resources(),
+        paths=paths.for_task(logs, "benchrun", f"t.{n}", 1, token),
+        job_id=str(100_000 + n),
+    )
+
+
+def _write(job: Job) -> None:
+    for folder in (job.paths.outputs, job.paths.fragment.parent, job.paths.state):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    Path(job.paths.summary).write_text("# Hi\n")
+    Path(job.paths.progress).write_text("42\n")
+    Path(job.paths.claim).symlink_to(f"job:{job.job_id}")
+
+
+def _queued(job: Job) -> str:
+    """A row of squeue, as the real one writes it."""
+    first = (job.job_id, "RUNNING", "None", "1795439798", "1795439799", "1795443399", "1:00:00")
+    rest = ("n1", job.token, "normal", "hut", "1", "50M", "1", "N/A", "proj1", "N/A")
+    return f"{RECORD}{FIELD.join([*map(str, first), *rest, f'{job.name} {job.token}'])}{RECORD}\n"
 
 
 def running(server: Server, run: str) -> int:
