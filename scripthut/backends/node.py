@@ -221,6 +221,9 @@ def understand(told: Sequence[Record]) -> Seen:
 
 def _place(record: Record, seen: Seen) -> None:
     match record:
+        case {"packed": text}:
+            for one in json.loads(unpacked(text).decode()):
+                _place(one, seen)
         case {"ran": key}:
             seen.ran[key] = answer_of(record)
         case {"note": token, "text": text}:

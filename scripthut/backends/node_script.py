@@ -38,6 +38,7 @@ if MYPY:  # Python 3.4 has no typing module
 
 SUBMIT_SECONDS = 240.0  # spent on all submissions of a request
 LONG = 4096  # bytes; longer answers of commands travel compressed
+FEW = 4  # records that are not worth packing
 NOTE = 4096  # bytes; no note is longer
 NO_JOB = "job:none"  # the claim of a token that was withdrawn
 SIGN = "@scripthut "  # begins each record, so that other noise on the line does no harm
@@ -188,14 +189,25 @@ def notes(group: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") -> N
         if getattr(error, "errno", None) != errno.ENOENT:  # missing: nothing has begun yet
             say({"unread": group["tokens"], "why": words_of(error)})
         return
+    found = []  # type: list[dict[str, Any]]
     try:
         there = set(os.listdir(here))
         for token in group["tokens"]:
-            one_note(here, there, token, say)
+            one_note(here, there, token, found.append)
+        say_packed(found, say)
     except OSError as error:
         say({"unread": group["tokens"], "why": words_of(error)})
     finally:
         os.close(here)
+
+
+def say_packed(records: "list[dict[str, Any]]", say: "Callable[[dict[str, Any]], None]") -> None:
+    """Many small records, much the same, as one: two thousand claims travel in a tenth."""
+    if len(records) > FEW:
+        say({"packed": pack(zlib.compress(json.dumps(records).encode("utf-8"), 6))})
+    else:
+        for record in records:
+            say(record)
 
 
 def one_note(

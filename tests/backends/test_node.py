@@ -351,3 +351,27 @@ def test_a_file_is_not_read_in_the_tick_in_which_it_was_written(out: Path) -> No
             before = time.time()
             data = read(out.parent.parent, b"f")
             assert data is None or time.time() - before >= node_files.TICK / 2
+
+
+def test_many_claims_and_notes_travel_as_one_record(tmp_path: Path) -> None:
+    tokens = [f"tok.{n}.1" for n in range(500)]
+    for token in tokens:
+        (tmp_path / f"{token}.claim").symlink_to(f"job:{token[4:-2]}")
+    text = "token=tok.7.1\njob=7\ncode=3\nstart=1\nend=2\nnode=n1\nwhole\n"
+    (tmp_path / "tok.7.1.exit").write_text(text)
+    told: list[Mapping[str, Any]] = []
+    group = {"base": str(tmp_path), "path": [], "tokens": tokens}
+
+    node_script.answer({"states": [group]}, told.append)
+
+    assert len(told) == 1
+    assert len(json.dumps(told)) < 12 * len(tokens)
+    seen = node.understand(told)
+    assert seen.claims == {token: token[4:-2] for token in tokens}
+    assert seen.notes["tok.7.1"].code == 3
+
+
+def test_a_packed_record_that_makes_no_sense_is_no_answer() -> None:
+    for text in ("", "bm90IHBhY2tlZA==", 7):
+        with pytest.raises(BadAnswer):
+            node.understand([{"packed": text}])
