@@ -65,6 +65,7 @@ class Cycle:
         self._cap = cap
         self._fetcher = Fetcher(self.hands)
         self._answering_since: datetime | None = None
+        self._said: str | None = None  # why it did not answer, as it was logged
         self._hold_until: datetime | None = None
         self._before: tuple[datetime, float] | None = None  # the last cycle's, by both clocks
         self._is_refreshed = False  # what an older version rendered has been rendered anew
@@ -105,14 +106,16 @@ class Cycle:
         try:
             report = self._run(now, self._answering_since or now)
         except Unreachable as error:
-            if self._answering_since is not None:
+            if self._answering_since is not None or str(error) != self._said:
                 log.warning("cluster does not answer backend=%s: %s", name, error)
+            self._said = str(error)
             self._answering_since = None
             with self.hands.writing() as session:
                 health.failed(session, name, self._kind, str(error), now)
             return Report(answered=False)
         if self._answering_since is None:
             log.info("cluster answers backend=%s", name)
+            self._said = None
             self._answering_since = now
         return report
 
