@@ -57,12 +57,12 @@ hut_timer=
 # is the processor time of all that this shell has waited for. A cgroup that it may share with
 # others says nothing of it.
 hut_used() {
-  local at line part path
+  local at line part path group=${SLURM_JOB_ID:-$hut_id}  # of an array's element, its own number
   hut_memory= hut_cpu=
   while IFS=: read -r _ part path; do
     case $path/ in
-      */job_"$hut_id"/*) path=${path%%/job_"$hut_id"*}/job_$hut_id ;;
-      */"$hut_id"/*) path=${path%%/"$hut_id"*}/$hut_id ;;
+      */job_"$group"/*) path=${path%%/job_"$group"*}/job_$group ;;
+      */"$group"/*) path=${path%%/"$group"*}/$group ;;
       *) continue ;;
     esac
     at=/sys/fs/cgroup${part:+/$part}$path
