@@ -1,7 +1,7 @@
 // The keyboard: a key clicks what carries it as data-key; j and k go through rows; ? tells them all.
 (() => {
   "use strict";
-  const ROWS = "#task-view tbody a[href], #task-view .node, .runs .name, .needs .name, .queue tbody tr a";
+  const ROWS = "#task-view tbody a[href]:not([data-ask]), #task-view .node, .runs .name, .needs .name, .queue tbody tr a:not([data-ask])";
   const INSTEAD = { n: "f" }; // without a next failure, the first
   const GO = { o: "overview", r: "runs", q: "queue", s: "sources", b: "backends" };
   const $$ = (selector) => [...document.querySelectorAll(selector)];

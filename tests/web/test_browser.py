@@ -58,7 +58,7 @@ def test_a_row_changes_by_itself_and_the_run_stops_asking_when_it_is_over(page, 
     expect(page.locator("#group-0")).to_contain_text("2 running")
     hut.end("abcdefgh")
     expect(page.locator("#run-head .state")).to_have_text("completed", timeout=SOON)
-    expect(page.locator("#live[hx-get]")).to_have_count(0)
+    expect(page.locator('#live[hx-trigger*="every"]')).to_have_count(0)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(4_500)  # longer than two rounds of asking: nothing may be asked

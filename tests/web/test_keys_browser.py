@@ -37,7 +37,7 @@ def test_a_failure_is_found_and_read_without_a_mouse(page, study):
 
 def test_j_and_k_go_through_rows_and_enter_opens(page, study):
     page.goto(RUN)
-    for key, task in (("j", "prep"), ("j", "a"), ("j", "b"), ("k", "a")):
+    for key, task in (("j", "prep"), ("j", "a"), ("j", "b"), ("j", "c"), ("k", "b"), ("k", "a")):
         page.keyboard.press(key)
         expect(page.get_by_role("link", name=task, exact=True)).to_be_focused()
     page.keyboard.press("Enter")
