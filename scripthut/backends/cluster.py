@@ -34,7 +34,8 @@ from scripthut.transports.base import Transport
 
 QUEUE_SECONDS = 25  # Slurm's own limit for a controller that hangs is 10
 ACCOUNTING_SECONDS = 20  # sacct has none of its own
-GLANCE_SECONDS = 5  # for the accounting, when no ending depends on it
+GLANCE_SECONDS = 3  # for the accounting, when no ending depends on it
+GLANCE_PAUSE = 600.0  # accounting that did not answer is not asked so for so long
 OBSERVE_SECONDS = 90  # for all of a look, listings included
 UNHEARD = 30.0  # a job without an id, absent for so long, is looked for in the accounting
 PAUSE = 30.0  # accounting that did not answer is left alone for so long
@@ -64,6 +65,7 @@ class ClusterBackend:
         self._queued: dict[Token, frozenset[str]] = {}  # ids in the queue, when last looked
         self._absent_since: dict[Token, float] = {}  # jobs without an id
         self._accounting_pause: tuple[float, str | None] = (0.0, None)
+        self._glance_from = 0.0
         self._measuring = Measuring(now)
 
     @property
@@ -230,7 +232,7 @@ class ClusterBackend:
         now = self._now()
         absent = {t for t, since in self._absent_since.items() if now - since >= UNHEARD}
         open_ = Open.of([job for job in live if job.token not in sightings], seen, absent)
-        if not self._dialect.has_accounts:
+        if not self._dialect.has_accounts or now < self._glance_from:
             open_.noted.clear()
         until, why = self._accounting_pause
         if now < until:
@@ -261,6 +263,7 @@ class ClusterBackend:
             except Unreachable as error:
                 why = f"{error} (endings that only it knows of wait)"
                 self._accounting_pause = (self._now() + PAUSE, why)
+                self._glance_from = self._now() + GLANCE_PAUSE
                 continue
             if found is None:
                 self._accounting_pause = (self._now() + NO_ACCOUNTING, None)
