@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from scripthut.backends.cluster import ClusterBackend
 from scripthut.core import paths
 from scripthut.core.jobs import Area, Job, RemoteFile, Resources, Watch
-from scripthut.core.render import render
+from scripthut.core.markdown.render import render
 from scripthut.core.states import State
 from scripthut.engine.collect import rendered
 from scripthut.schedulers.slurm import Slurm

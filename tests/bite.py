@@ -238,7 +238,7 @@ ROWS = (
     ),
     Row(
         "an array of objects, a pickle, is refused",
-        "scripthut/core/arrays.py",
+        "scripthut/core/files/arrays.py",
         'if kind == "O":',
         'if kind == "never":',
         ("tests/core/test_arrays.py", "tests/web/test_arrays.py", "-k", "pickle or no_array"),

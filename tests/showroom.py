@@ -13,10 +13,10 @@ from sqlalchemy import insert
 from werkzeug.serving import make_server
 
 from scripthut.config import parse
-from scripthut.core import policy
+from scripthut.core.files.previews import RENDERED
 from scripthut.core.jobs import Area, RemoteFile
-from scripthut.core.previews import RENDERED
-from scripthut.core.render import render
+from scripthut.core.markdown import policy
+from scripthut.core.markdown.render import render
 from scripthut.core.states import State
 from scripthut.store import outputs, usage
 from scripthut.store.db import Database

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from scripthut.core.jobs import Phase
-from scripthut.core.metrics import Curve, Metrics
+from scripthut.core.measures.metrics import Curve, Metrics
 from scripthut.core.queue import Listed, Queue
 from scripthut.core.states import State
 from scripthut.core.survey import (
@@ -22,7 +22,7 @@ from scripthut.core.survey import (
     summarise,
 )
 from scripthut.core.tokens import token
-from scripthut.core.workflows import Workflow
+from scripthut.core.workflow.workflows import Workflow
 from scripthut.store import metrics, sources, surveys
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept

@@ -54,6 +54,12 @@ RULES = {
     "ids": rule("core", {"flask", "sqlalchemy"}),
     "places": rule("", {"flask", "sqlalchemy"}),
 }
+ROOMS: dict[str, set[str]] = {  # a room of core -> the others that it may import
+    "workflow": set(),
+    "markdown": set(),
+    "files": set(),
+    "measures": {"markdown", "files"},
+}
 ALLOWED = {  # module -> what it may import against its package's rule, and why
     "cli/server.py": {"web", "engine", "store.migrate"},  # it starts the server
     # It is a small site of its own: an engine's hands, a database and the pages.
@@ -67,15 +73,15 @@ ALLOWED = {  # module -> what it may import against its package's rule, and why
 ONLY_IN = {  # module imported -> the places that may
     "pyarrow": {"engine/columns.py"},  # a child process
     "PIL": {"engine/pictures.py"},  # a child process
-    "markdown": {"core/render.py", "core/elements.py", "core/inline.py"},
-    "bleach": {"core/sanitise.py"},
-    "pygments": {"core/highlight.py"},
-    "latex2mathml": {"core/formula.py"},
+    "markdown": {"core/markdown/render.py", "core/markdown/elements.py", "core/markdown/inline.py"},
+    "bleach": {"core/markdown/sanitise.py"},
+    "pygments": {"core/markdown/highlight.py"},
+    "latex2mathml": {"core/markdown/formula.py"},
     "shlex": {"core/quote.py"},
     "random": set[str](),
     "secrets": {"ids.py", "transports/frame.py"},  # there, a mark that no output can guess
     "uuid": set[str](),
-    "yaml": {"config/", "core/notation.py"},
+    "yaml": {"config/", "core/workflow/notation.py"},
     "paramiko": {"transports/"},
     "alembic": {"store/migrate.py"},
     "sqlalchemy": {"store/"},
@@ -121,6 +127,14 @@ def import_breaches(where: str, tree: ast.Module) -> Iterator[str]:
                 # `from scripthut import x` also yields plain names that lead to nothing of ours
                 yield f"{where} imports {name}"
         elif top in rules.never - allowed:
+            yield f"{where} imports {name}"
+
+
+def room_breaches(where: str, tree: ast.Module) -> Iterator[str]:
+    room = where.split("/")[1] if where.startswith("core/") else ""
+    for name in sorted(set(imports(tree))) if room in ROOMS else ():
+        other = name.removeprefix(f"{OURS}.core.").split(".")[0]
+        if other in ROOMS.keys() - ROOMS[room] - {room}:
             yield f"{where} imports {name}"
 
 
@@ -179,6 +193,7 @@ def length_breaches(where: str, text: str) -> Iterator[str]:
 
 CHECKS = (
     import_breaches,
+    room_breaches,
     place_breaches,
     inner_import_breaches,
     call_breaches,
@@ -204,6 +219,10 @@ def test_every_package_has_a_rule() -> None:
     assert found - {"__init__"} == set(RULES)
 
 
+def test_every_room_of_core_has_a_rule() -> None:
+    assert {path.parent.name for path in (ROOT / OURS / "core").glob("*/*.py")} == set(ROOMS)
+
+
 def test_the_exceptions_still_exist() -> None:
     assert [name for name in ALLOWED if not (ROOT / OURS / name).exists()] == []
 
@@ -213,6 +232,7 @@ PLANTED = {
     ("core/jobs.py", "from os.path import join"): "imports os.path",
     ("core/jobs.py", "from scripthut.store import db"): "imports scripthut.store",
     ("core/jobs.py", "from scripthut import clock"): "imports scripthut.clock",
+    ("core/files/tables.py", "from scripthut.core.measures import plot"): "core.measures",
     ("schedulers/slurm.py", "import scripthut.transports.ssh"): "imports scripthut.transports",
     ("transports/ssh.py", "import scripthut.schedulers"): "imports scripthut.schedulers",
     ("backends/local.py", "from scripthut.store.db import Database"): "imports scripthut.store",
@@ -225,7 +245,7 @@ PLANTED = {
     ("cli/submit.py", "from scripthut.store.migrate import upgrade"): "imports scripthut.store",
     ("cli/server.py", "from scripthut.store import runs"): "imports scripthut.store",
     ("engine/loop.py", "import shlex"): "only core/quote.py may",
-    ("web/runs.py", "import bleach"): "only core/sanitise.py may",
+    ("web/runs.py", "import bleach"): "only core/markdown/sanitise.py may",
     ("web/runs.py", "def f():\n    import json"): "inside a function",
     ("store/runs.py", "import datetime\nx = datetime.datetime.now()"): "asks for the time",
     ("store/runs.py", "from time import time as t\nimport time\nx = time.time()"): "asks for",
@@ -246,6 +266,7 @@ def test_a_planted_breach_is_found(plant: tuple[str, str], says: str) -> None:
 
 FINE = {
     ("core/judge.py", "from scripthut.core.jobs import Phase\nimport re"),
+    ("core/measures/grids.py", "from scripthut.core.markdown import inline"),
     ("engine/loop.py", "from scripthut import clock, ids\nimport threading\nimport time"),
     ("cli/server.py", "from scripthut.store.migrate import upgrade\nimport scripthut.web"),
     ("clock.py", "from datetime import UTC, datetime\nx = datetime.now(UTC)"),

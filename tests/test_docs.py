@@ -14,8 +14,8 @@ import pytest
 
 from scripthut import config
 from scripthut.config import reading
-from scripthut.core import document
 from scripthut.core.errors import Invalid
+from scripthut.core.workflow import document
 from tests.serving import ROOT, local, serving, surroundings
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

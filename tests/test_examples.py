@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from scripthut.core.document import parse
+from scripthut.core.workflow.document import parse
 from tests.serving import HUT, ROOT, Site, ended, serving, until
 
 EXAMPLES = ROOT / "examples"

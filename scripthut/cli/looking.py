@@ -16,8 +16,8 @@ from scripthut.cli.options import json_option
 from scripthut.cli.reach import server_option
 from scripthut.cli.show import console, print_json, state
 from scripthut.cli.taking import outputs_group
-from scripthut.core.compare import change
 from scripthut.core.errors import NotFound
+from scripthut.core.measures.compare import change
 
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")

@@ -20,11 +20,11 @@ from scripthut.backends.local import LocalBackend
 from scripthut.clock import utcnow
 from scripthut.config import Config, parse
 from scripthut.core import paths
-from scripthut.core.document import parse as parse_document
 from scripthut.core.errors import Conflict, HutError, Missing, Refused
 from scripthut.core.jobs import Got, Job, OutputLimits, Piece, Resources, Watch
 from scripthut.core.states import Event
 from scripthut.core.tokens import token
+from scripthut.core.workflow.document import parse as parse_document
 from scripthut.engine import pieces
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.collect import collect

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from scripthut.cli.client import Client
-from scripthut.core import document
 from scripthut.core.errors import Invalid, Missing, Unreachable
+from scripthut.core.workflow import document
 
 
 def text_of(file: Path) -> str:

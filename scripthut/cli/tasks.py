@@ -14,8 +14,9 @@ from scripthut.cli.reach import server_option
 from scripthut.cli.show import print_json
 from scripthut.cli.starting import interval_option, tell, watch_option
 from scripthut.cli.submit import text_of
-from scripthut.core import document, quote
+from scripthut.core import quote
 from scripthut.core.errors import Refused
+from scripthut.core.workflow import document
 
 ADHOC = "_adhoc/"  # what runs of one command are called, when nobody says
 SHEBANG = re.compile(r"#!\s*(\S.*)")

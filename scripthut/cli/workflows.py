@@ -13,8 +13,8 @@ from scripthut.cli.options import json_option
 from scripthut.cli.reach import server_option
 from scripthut.cli.show import console, print_json
 from scripthut.cli.starting import chosen, interval_option, param_option, served, tell, watch_option
-from scripthut.core import document
 from scripthut.core.errors import NotFound, Refused
+from scripthut.core.workflow import document
 
 source_option = click.option(
     "--source", metavar="NAME", shell_complete=complete.sources, help="The source it is in."

@@ -1,6 +1,6 @@
 """Rules that make a task's environment, as they stand in the configuration."""
 
-from scripthut.core.rules import EnvRule
+from scripthut.core.workflow.rules import EnvRule
 
 EnvRules = list[EnvRule]
 EnvGroups = dict[str, EnvRules]

@@ -16,7 +16,7 @@ from scripthut.config.settings import Settings
 from scripthut.config.sources import AnySource
 from scripthut.config.words import Loc, bare, place, say
 from scripthut.core.errors import Invalid
-from scripthut.core.rules import Layer
+from scripthut.core.workflow.rules import Layer
 
 LATER = tuple(later.SECTIONS)
 

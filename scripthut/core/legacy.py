@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from scripthut.core import graph
 from scripthut.core.errors import Invalid
-from scripthut.core.spec import KEPT, TaskSpec
 from scripthut.core.states import TERMINAL, State
+from scripthut.core.workflow import graph
+from scripthut.core.workflow.spec import KEPT, TaskSpec
 
 EXTERNAL = "_default"  # jobs that scripthut saw and had not submitted, a file a week
 UNKNOWN = "# The command is not known any more: it was not kept.\nexit 1"

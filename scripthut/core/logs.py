@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from scripthut.core.ansi import CONTROLS, ESCAPE
-from scripthut.core.pieces import lines
+from scripthut.core.files.ansi import CONTROLS, ESCAPE
+from scripthut.core.files.pieces import lines
 
 WIDE = 8000  # characters of a line that are looked at
 # Words that begin the trouble in what compilers, interpreters, schedulers and shells say.

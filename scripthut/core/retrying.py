@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scripthut.core import units
 from scripthut.core.causes import Cause
-from scripthut.core.spec import Retry, TaskSpec
+from scripthut.core.workflow.spec import Retry, TaskSpec
 
 LONGEST = 86400  # seconds between two attempts
 MOST = 35  # attempts: one character of the token, see core.tokens

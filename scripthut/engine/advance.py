@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import TypeVar
 
 from scripthut.core import tokens
-from scripthut.core.env import Resolved
-from scripthut.core.graph import Node, cascade, ready
 from scripthut.core.paths import log_dir
 from scripthut.core.plan import Claimant, allot
-from scripthut.core.rules import Layer
 from scripthut.core.states import Event
+from scripthut.core.workflow.env import Resolved
+from scripthut.core.workflow.graph import Node, cascade, ready
+from scripthut.core.workflow.rules import Layer
 from scripthut.engine.base import Hands
 from scripthut.store import checkouts, env, retries
 from scripthut.store import tasks as store

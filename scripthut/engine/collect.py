@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from scripthut.core import notebook
 from scripthut.core.errors import Unreachable
+from scripthut.core.files import notebook
+from scripthut.core.files.pieces import settled
+from scripthut.core.files.previews import RENDERED, Kind
 from scripthut.core.jobs import Area, Listing, Observation, RemoteFile, Token
+from scripthut.core.markdown.policy import key
 from scripthut.core.mask import mask_document, mask_piece, secrets
-from scripthut.core.pieces import settled
-from scripthut.core.policy import key
-from scripthut.core.previews import RENDERED, Kind
 from scripthut.engine import heads
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.measure import Reading, measure

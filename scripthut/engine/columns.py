@@ -1,6 +1,6 @@
 """How Parquet files begin, read in a child process of its own, where the extra is installed."""
 
-from scripthut.core.heads import CELL, COLUMNS, EXTRA, ROWS, Head, kept
+from scripthut.core.files.heads import CELL, COLUMNS, EXTRA, ROWS, Head, kept
 from scripthut.engine.workshop import serve
 
 try:

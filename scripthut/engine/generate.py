@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-from scripthut.core.document import parse_text
 from scripthut.core.errors import Conflict, Invalid
 from scripthut.core.jobs import Unreadable
 from scripthut.core.judge import Verdict
 from scripthut.core.states import Event
+from scripthut.core.workflow.document import parse_text
 from scripthut.engine.base import Hands
 from scripthut.engine.jobs import absolute, directory
 from scripthut.engine.outcome import outcome

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 
-from scripthut.core.heads import EXTRA, Head, has_head, kept, key
+from scripthut.core.files.heads import EXTRA, Head, has_head, kept, key
 from scripthut.engine.base import Hands
 from scripthut.engine.workshop import Workshop
 from scripthut.store import outputs

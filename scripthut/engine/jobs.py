@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 from scripthut.core import paths, tokens
 from scripthut.core.jobs import Job, Resources
-from scripthut.core.spec import TaskSpec
+from scripthut.core.workflow.spec import TaskSpec
 from scripthut.store import env
 from scripthut.store.models import Task
 

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scripthut.core import figures
-from scripthut.core.figures import Figures, Source
 from scripthut.core.jobs import Area
-from scripthut.core.metrics import Metrics
+from scripthut.core.measures import figures
+from scripthut.core.measures.figures import Figures, Source
+from scripthut.core.measures.metrics import Metrics
 from scripthut.engine.base import Hands
 from scripthut.engine.workshop import WORKSHOP
 from scripthut.store import metrics, outputs

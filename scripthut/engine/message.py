@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from scripthut.core import happenings
+from scripthut.core.files.previews import served
 from scripthut.core.happenings import Message, Picture
-from scripthut.core.previews import served
-from scripthut.core.report import Place, alone
+from scripthut.core.markdown.report import Place, alone
 from scripthut.store import messages, outputs, runs
 from scripthut.store.db import Session
 from scripthut.store.kept import Kept

@@ -9,9 +9,9 @@ from scripthut.core.jobs import Job, Observation, Token, Used, Watch
 from scripthut.core.judge import Evidence, Standing, Verdict, ended_unclaimed, judge
 from scripthut.core.mask import mask_document, secrets
 from scripthut.core.progress import read
-from scripthut.core.spec import TaskSpec
 from scripthut.core.states import LIVE, SPENT, Event, State, after
 from scripthut.core.survey import Surveyed
+from scripthut.core.workflow.spec import TaskSpec
 from scripthut.engine import pieces
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.jobs import job_of

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from scripthut.core.causes import Cause
 from scripthut.core.judge import Verdict
 from scripthut.core.retrying import WORDS, again
-from scripthut.core.spec import TaskSpec
 from scripthut.core.states import Event
+from scripthut.core.workflow.spec import TaskSpec
 from scripthut.store.models import Task
 
 READING = "Its command completed, and its document is being read"

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
 
+from scripthut.core.files.previews import Kind
 from scripthut.core.jobs import Area, Got, Piece
 from scripthut.core.mask import mask_piece, secrets
-from scripthut.core.previews import Kind
 from scripthut.engine.base import Hands
 from scripthut.engine.jobs import job_of
 from scripthut.store import wishes

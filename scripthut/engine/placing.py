@@ -11,8 +11,8 @@ from scripthut.config import Config
 from scripthut.core import folders, tokens
 from scripthut.core.errors import NotFound
 from scripthut.core.folders import Folder, Placed
-from scripthut.core.graph import ready
 from scripthut.core.states import Event
+from scripthut.core.workflow.graph import ready
 from scripthut.engine.base import Hands
 from scripthut.sources.repository import git_source
 from scripthut.store import checkouts, tasks

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from scripthut.core.policy import without_signs
+from scripthut.core.markdown.policy import without_signs
 from scripthut.core.units import size
 from scripthut.engine.workshop import Workshop
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from scripthut.config import GitSource
 from scripthut.core.errors import HutError, Invalid, Refused, Unreachable
 from scripthut.core.refs import shown
-from scripthut.core.workflows import OVERLAY, look, overlay
+from scripthut.core.workflow.workflows import OVERLAY, look, overlay
 from scripthut.engine.placing import fail
 from scripthut.engine.serving import Kitchen, Material, refuse, serve
 from scripthut.sources.clone import Commit

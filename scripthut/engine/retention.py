@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scripthut.core import figures, heads
 from scripthut.core.errors import Conflict
+from scripthut.core.files import heads
+from scripthut.core.measures import figures
 from scripthut.core.units import size
 from scripthut.store import retention
 from scripthut.store.db import Session

@@ -9,9 +9,9 @@ from pathlib import PurePosixPath
 from scripthut import ids
 from scripthut.backends.base import Backend
 from scripthut.config import Config
-from scripthut.core import document
 from scripthut.core.errors import HutError, Invalid, NotFound
-from scripthut.core.workflows import OVERLAY, find, overlay, run_name, stacks, text_of
+from scripthut.core.workflow import document
+from scripthut.core.workflow.workflows import OVERLAY, find, overlay, run_name, stacks, text_of
 from scripthut.engine.preview import preview
 from scripthut.store import source_orders
 from scripthut.store.create import NewRun, Source, Workspace, create_run

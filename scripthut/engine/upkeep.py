@@ -9,7 +9,7 @@ from scripthut.backends.base import Backend
 from scripthut.backends.node_work import Found
 from scripthut.config import Live, PathSource
 from scripthut.core.errors import HutError, Invalid, Unreachable
-from scripthut.core.workflows import OVERLAY, Workflow, look, overlay
+from scripthut.core.workflow.workflows import OVERLAY, Workflow, look, overlay
 from scripthut.engine.base import Hands
 from scripthut.engine.placing import place
 from scripthut.engine.retiring import retire

@@ -1,8 +1,8 @@
 """What the child process does with texts, within limits: see workshop.py for how it is asked."""
 
-from scripthut.core import figures
-from scripthut.core.notebook import SEPARATOR
-from scripthut.core.render import render
+from scripthut.core.files.notebook import SEPARATOR
+from scripthut.core.markdown.render import render
+from scripthut.core.measures import figures
 from scripthut.engine.workshop import serve
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from scripthut.config import GitSource
 from scripthut.core import globs
 from scripthut.core.errors import NotFound
-from scripthut.core.workflows import OVERLAY
+from scripthut.core.workflow.workflows import OVERLAY
 from scripthut.sources.archive import Archive, forget_old, pack
 from scripthut.sources.clone import Clone, Commit
 from scripthut.sources.git import Access, Git

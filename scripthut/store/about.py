@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from scripthut.core import params
 from scripthut.core.refs import web_page
+from scripthut.core.workflow import params
 from scripthut.store import reruns, runs
 
 

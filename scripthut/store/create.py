@@ -10,11 +10,11 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from scripthut.core import env
-from scripthut.core.document import Document
 from scripthut.core.errors import Invalid, Refused
-from scripthut.core.rules import Layer
 from scripthut.core.states import State
+from scripthut.core.workflow import env
+from scripthut.core.workflow.document import Document
+from scripthut.core.workflow.rules import Layer
 from scripthut.store.models import EventRow, Run, Task
 
 MOST_NOTICES = 20

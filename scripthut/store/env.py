@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from scripthut.core import params
-from scripthut.core.env import Resolved, resolve
-from scripthut.core.rules import Layer, rules_of
+from scripthut.core.workflow import params
+from scripthut.core.workflow.env import Resolved, resolve
+from scripthut.core.workflow.rules import Layer, rules_of
 from scripthut.store.models import Run, Task
 
 

@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session, contains_eager
 
-from scripthut.core.document import Document
 from scripthut.core.errors import Conflict, Invalid
-from scripthut.core.graph import Beside
-from scripthut.core.joining import Waiting, join
-from scripthut.core.rules import Layer
 from scripthut.core.states import TERMINAL, Event, State
+from scripthut.core.workflow.document import Document
+from scripthut.core.workflow.graph import Beside
+from scripthut.core.workflow.joining import Waiting, join
+from scripthut.core.workflow.rules import Layer
 from scripthut.store import env
 from scripthut.store.create import check, task_rows
 from scripthut.store.models import EventRow, Run, Task

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from scripthut.core.metrics import Curve, Metrics, Value
+from scripthut.core.measures.metrics import Curve, Metrics, Value
 from scripthut.core.states import State
 from scripthut.store.models import MetricsRow, Task
 

@@ -10,8 +10,8 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from scripthut.core.errors import NotFound
+from scripthut.core.files.previews import RENDERED, Kind, kind
 from scripthut.core.jobs import Area, RemoteFile
-from scripthut.core.previews import RENDERED, Kind, kind
 from scripthut.store.models import Log, Output, Run, Task
 
 SUMMARY = b"task-summary.md"

@@ -7,8 +7,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from scripthut.core.files.previews import Kind, suffix
 from scripthut.core.jobs import Area
-from scripthut.core.previews import Kind, suffix
 from scripthut.store.models import Output, Picture, Task
 
 

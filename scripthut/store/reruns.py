@@ -12,12 +12,12 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session, aliased
 
-from scripthut.core import graph
-from scripthut.core.document import LABEL, parse
 from scripthut.core.errors import Conflict, Refused
-from scripthut.core.params import Param, declared
-from scripthut.core.rules import Layer
 from scripthut.core.states import Event, State
+from scripthut.core.workflow import graph
+from scripthut.core.workflow.document import LABEL, parse
+from scripthut.core.workflow.params import Param, declared
+from scripthut.core.workflow.rules import Layer
 from scripthut.store.create import NewRun, Source, Workspace, create_run, insert_run
 from scripthut.store.models import EventRow, Log, MetricsRow, Output, Run, Task
 from scripthut.store.tasks import move_pending

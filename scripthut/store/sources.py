@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from scripthut.core.errors import NotFound
-from scripthut.core.workflows import Workflow, find
+from scripthut.core.workflow.workflows import Workflow, find
 from scripthut.store.source_models import SourceRow, WorkflowRow
 
 

@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, func, insert, or_, select, update
 from sqlalchemy.orm import Session, contains_eager
 from sqlalchemy.orm.attributes import set_committed_value
 
-from scripthut.core.graph import Node
 from scripthut.core.states import LIVE, OPEN, SPENT, TERMINAL, Event, State, after
+from scripthut.core.workflow.graph import Node
 from scripthut.store import usage
 from scripthut.store.models import EventRow, Run, Task, WatchRow
 from scripthut.store.versions import next_version

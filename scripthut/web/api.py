@@ -9,10 +9,10 @@ from flask.typing import ResponseReturnValue
 
 from scripthut import __version__
 from scripthut.clock import utcnow
-from scripthut.core import schema
 from scripthut.core.errors import Refused
 from scripthut.core.jobs import Chunk
 from scripthut.core.states import State
+from scripthut.core.workflow import schema
 from scripthut.ids import new_run_id
 from scripthut.store import backends, collected, orders, runs, usage, watches
 from scripthut.store.about import about

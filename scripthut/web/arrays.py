@@ -4,8 +4,8 @@ from typing import Protocol
 
 from flask import request
 
-from scripthut.core import arrays, heads, npz, tables
 from scripthut.core.errors import NotFound
+from scripthut.core.files import arrays, heads, npz, tables
 from scripthut.store.models import Output
 from scripthut.web.extensions import kept
 

@@ -6,7 +6,7 @@ from flask import Blueprint, g, render_template
 from flask.typing import ResponseReturnValue
 
 from scripthut.core.errors import NotFound
-from scripthut.core.lines import Line, lines
+from scripthut.core.files.lines import Line, lines
 from scripthut.core.tokens import token
 from scripthut.store import outputs, runs
 from scripthut.store.models import Task

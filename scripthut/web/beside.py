@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from scripthut.core import compare, figures, tables
-from scripthut.core.compare import Grids, Way
-from scripthut.core.grids import COLUMNS, ROWS, Grid
+from scripthut.core.files import tables
+from scripthut.core.files.previews import Kind, View, view
 from scripthut.core.jobs import Area
-from scripthut.core.previews import Kind, View, view
+from scripthut.core.measures import compare, figures
+from scripthut.core.measures.compare import Grids, Way
+from scripthut.core.measures.grids import COLUMNS, ROWS, Grid
 from scripthut.store import compare as comparing
 from scripthut.store import outputs
 from scripthut.store.compare import Side

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from flask import Blueprint, Response, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from scripthut.core import compare, plot
-from scripthut.core.compare import Metric
 from scripthut.core.errors import Refused
 from scripthut.core.jobs import Area
-from scripthut.core.metrics import Value, is_finite, number
-from scripthut.core.plot import Plot
+from scripthut.core.measures import compare, plot
+from scripthut.core.measures.compare import Metric
+from scripthut.core.measures.metrics import Value, is_finite, number
+from scripthut.core.measures.plot import Plot
 from scripthut.store import compare as comparing
 from scripthut.store import metrics, runs
 from scripthut.store.compare import Piece, Side

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from flask import Blueprint, g
 from flask.typing import ResponseReturnValue
 
-from scripthut.core.env import Op, Resolved, shown
 from scripthut.core.mask import SIGN, is_secret, mask, secrets
+from scripthut.core.workflow.env import Op, Resolved, shown
 from scripthut.store import env, runs
 from scripthut.store.models import Task
 from scripthut.web.extensions import config

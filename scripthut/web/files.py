@@ -4,10 +4,10 @@ from html import escape
 
 from flask import Response, request, send_file, url_for
 
-from scripthut.core import policy
 from scripthut.core.errors import NotFound
-from scripthut.core.notebook import SEPARATOR
-from scripthut.core.previews import Kind, served
+from scripthut.core.files.notebook import SEPARATOR
+from scripthut.core.files.previews import Kind, served
+from scripthut.core.markdown import policy
 from scripthut.store import outputs
 from scripthut.store.models import Output
 from scripthut.web.extensions import kept

@@ -7,9 +7,9 @@ from flask import Blueprint, Response, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
-from scripthut.core.board import Line, board
 from scripthut.core.errors import NotFound
-from scripthut.core.metrics import Value
+from scripthut.core.measures.board import Line, board
+from scripthut.core.measures.metrics import Value
 from scripthut.store import metrics, outputs, pictures, runs, watches
 from scripthut.store.models import Output
 from scripthut.store.pictures import Group, Shot

@@ -7,8 +7,8 @@ from flask import g, request
 
 from scripthut.clock import utcnow
 from scripthut.core import logs
+from scripthut.core.files.lines import LINES, Line, lines
 from scripthut.core.jobs import Chunk
-from scripthut.core.lines import LINES, Line, lines
 from scripthut.core.states import TERMINAL, State
 from scripthut.store import collected, outputs, runs, watches
 from scripthut.store.models import Task

@@ -10,12 +10,12 @@ from flask import Blueprint, Response, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
-from scripthut.core import plot
 from scripthut.core.archive import safe_part
-from scripthut.core.board import COLUMNS, Board, Line, Wish, board
 from scripthut.core.errors import Refused
-from scripthut.core.metrics import Value, is_finite, number
-from scripthut.core.plot import Plot, Point
+from scripthut.core.measures import plot
+from scripthut.core.measures.board import COLUMNS, Board, Line, Wish, board
+from scripthut.core.measures.metrics import Value, is_finite, number
+from scripthut.core.measures.plot import Plot, Point
 from scripthut.store import metrics, runs, watches
 from scripthut.store.metrics import Measured
 from scripthut.web.extensions import database

@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 
 from scripthut import __version__
 from scripthut.clock import utcnow
-from scripthut.core import policy
-from scripthut.core.previews import Kind
+from scripthut.core.files.previews import Kind
+from scripthut.core.markdown import policy
 from scripthut.store import collected, fetches, outputs, runs, watches
 from scripthut.store.db import Session
 from scripthut.store.models import Output, Run, Task

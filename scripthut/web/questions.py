@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 from scripthut.clock import utcnow
 from scripthut.core.costs import Hours
 from scripthut.core.errors import Conflict
-from scripthut.core.params import Param
 from scripthut.core.units import size
+from scripthut.core.workflow.params import Param
 from scripthut.ids import new_nonce
 from scripthut.store import queue, retention, runs, stakes, usage
 from scripthut.store.models import Run, Task

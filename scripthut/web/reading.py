@@ -8,7 +8,7 @@ from flask import g, request, url_for
 
 from scripthut.clock import utcnow
 from scripthut.core.errors import NotFound
-from scripthut.core.previews import View, view
+from scripthut.core.files.previews import View, view
 from scripthut.store import wishes
 from scripthut.store.models import Output, PieceWish, Task
 from scripthut.web.extensions import database, kept

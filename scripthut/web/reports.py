@@ -14,10 +14,10 @@ from hashlib import sha256
 from flask import render_template
 
 from scripthut.clock import utcnow
-from scripthut.core import policy
 from scripthut.core.endings import Ending
-from scripthut.core.previews import Kind, served
-from scripthut.core.report import Place, alone, data_url
+from scripthut.core.files.previews import Kind, served
+from scripthut.core.markdown import policy
+from scripthut.core.markdown.report import Place, alone, data_url
 from scripthut.core.units import size
 from scripthut.ids import new_nonce
 from scripthut.places import STATIC

@@ -11,9 +11,9 @@ from flask import Blueprint, Response, current_app, g, request, url_for
 from itsdangerous import BadSignature, Signer
 
 from scripthut.clock import utcnow
-from scripthut.core import folding, notebook
 from scripthut.core.errors import NotFound
-from scripthut.core.previews import inside_a_frame
+from scripthut.core.files import folding, notebook
+from scripthut.core.files.previews import inside_a_frame
 from scripthut.ids import new_key
 from scripthut.store import frames, outputs
 from scripthut.store.keys import site_key

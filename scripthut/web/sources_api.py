@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from scripthut.config import AnySource, GitSource
 from scripthut.core.errors import Invalid, Refused, Unreachable
 from scripthut.core.refs import shown, web_page
-from scripthut.core.workflows import overlay, stacks
+from scripthut.core.workflow.workflows import overlay, stacks
 from scripthut.store import runs, source_orders, sources
 from scripthut.store.source_models import SourceOrder, SourceRow, WorkflowRow
 from scripthut.store.source_orders import What

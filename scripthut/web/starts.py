@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 from flask import request
 
-from scripthut.core import document
-from scripthut.core.document import Document
 from scripthut.core.errors import Invalid, Refused
+from scripthut.core.workflow import document
+from scripthut.core.workflow.document import Document
 from scripthut.store.create import NewRun, request_key
 from scripthut.web.extensions import config
 

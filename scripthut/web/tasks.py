@@ -20,14 +20,15 @@ from flask import (
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
-from scripthut.core import costs, env
+from scripthut.core import costs
 from scripthut.core.endings import Ended, Ending, ending
+from scripthut.core.files.lines import lines
 from scripthut.core.jobs import Used
-from scripthut.core.lines import lines
 from scripthut.core.mask import without_secrets
-from scripthut.core.spec import TaskSpec
 from scripthut.core.states import State
 from scripthut.core.waiting import waiting
+from scripthut.core.workflow import env
+from scripthut.core.workflow.spec import TaskSpec
 from scripthut.store import env as environment
 from scripthut.store import orders, runs, search
 from scripthut.store.models import Task

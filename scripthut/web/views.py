@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from flask import Blueprint, Response, g, render_template, request
 
 from scripthut.clock import utcnow
-from scripthut.core import folding, hexdump, notebook, tables
 from scripthut.core.errors import NotFound
+from scripthut.core.files import folding, hexdump, notebook, tables
+from scripthut.core.files.lines import lines
+from scripthut.core.files.previews import View, view
 from scripthut.core.jobs import Area
-from scripthut.core.lines import lines
-from scripthut.core.previews import View, view
 from scripthut.store import backends, fetches, outputs, runs
 from scripthut.store.models import Output, Task
 from scripthut.web import arrays, files, sandbox

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from scripthut.core.archive import MANIFEST, Entry, Left
-from scripthut.core.previews import suffix
+from scripthut.core.files.previews import suffix
 from scripthut.store.kept import Kept
 
 PIECE = 256 * 1024  # bytes read at a time

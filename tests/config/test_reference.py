@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from scripthut.config import parse
-from scripthut.core import document
 from scripthut.core.errors import Invalid
+from scripthut.core.workflow import document
 
 SSH = {
     "host": "login.example.org",

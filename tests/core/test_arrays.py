@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripthut.core import npz
-from scripthut.core.arrays import COLUMNS, MAGIC, ROWS, NotArray, read
+from scripthut.core.files import npz
+from scripthut.core.files.arrays import COLUMNS, MAGIC, ROWS, NotArray, read
 
 numpy: Any = pytest.importorskip("numpy")
 

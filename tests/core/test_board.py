@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripthut.core import plot
-from scripthut.core.board import Line, Wish, board
-from scripthut.core.plot import HEIGHT, POINTS, WIDTH, Plot, Point
+from scripthut.core.measures import plot
+from scripthut.core.measures.board import Line, Wish, board
+from scripthut.core.measures.plot import HEIGHT, POINTS, WIDTH, Plot, Point
 
 LINES = [
     Line("fit.a", "rate 1", "completed", {"loss": 0.5, "by": "adam", "ok": True}),

@@ -3,8 +3,8 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scripthut.core.compare import Cell, Way, change, grids, metrics
-from scripthut.core.grids import Grid
+from scripthut.core.measures.compare import Cell, Way, change, grids, metrics
+from scripthut.core.measures.grids import Grid
 
 TEXTS = st.lists(st.lists(st.sampled_from(["", "a", "b", "1", "2.5"]), max_size=3), max_size=4)
 

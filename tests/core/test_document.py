@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from scripthut.core.document import TaskSpec, parse
-from scripthut.core.env import resolve
 from scripthut.core.errors import Invalid
-from scripthut.core.rules import Layer
+from scripthut.core.workflow.document import TaskSpec, parse
+from scripthut.core.workflow.env import resolve
+from scripthut.core.workflow.rules import Layer
 
 
 def problems(data: object) -> list[str]:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from scripthut.core.env import Op, Resolved, flatten, resolve, shown
 from scripthut.core.errors import Refused
 from scripthut.core.jobs import Own
-from scripthut.core.rules import EnvRule, Layer
+from scripthut.core.workflow.env import Op, Resolved, flatten, resolve, shown
+from scripthut.core.workflow.rules import EnvRule, Layer
 from tests.core.scripts import Node
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from scripthut.core.folding import MANY, NODES, Node, NotJson, folded, parse, part, records
+from scripthut.core.files.folding import MANY, NODES, Node, NotJson, folded, parse, part, records
 
 
 def size(node: Node) -> int:

@@ -10,9 +10,9 @@ from xml.etree.ElementTree import Element
 import pytest
 from bleach._vendor.html5lib import parseFragment
 
-from scripthut.core import policy
-from scripthut.core.policy import ANCHOR, BASE
-from scripthut.core.render import render
+from scripthut.core.markdown import policy
+from scripthut.core.markdown.policy import ANCHOR, BASE
+from scripthut.core.markdown.render import render
 
 FOLDER = Path(__file__).parent / "gfm"
 FENCE = "`" * 32

@@ -1,7 +1,7 @@
 """Wildcards, cycles, cascade, ready."""
 
-from scripthut.core.graph import Node, cascade, cycle, ready, resolve
 from scripthut.core.states import State
+from scripthut.core.workflow.graph import Node, cascade, cycle, ready, resolve
 
 
 def test_a_wildcard_stands_for_every_other_match_in_order() -> None:

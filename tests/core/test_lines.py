@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from scripthut.core.lines import LINES, WIDE, Lines, lines
-from scripthut.core.source import tokens
+from scripthut.core.files.lines import LINES, WIDE, Lines, lines
+from scripthut.core.files.source import tokens
 
 
 def text(found: Lines) -> list[str]:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripthut.core import figures, grids, metrics
-from scripthut.core.figures import Figures, Source
-from scripthut.core.metrics import DEPTH, ITEMS, NAME, NAMES, POINTS, WORDS, Curve, Metrics
+from scripthut.core.measures import figures, grids, metrics
+from scripthut.core.measures.figures import Figures, Source
+from scripthut.core.measures.metrics import DEPTH, ITEMS, NAME, NAMES, POINTS, WORDS, Curve, Metrics
 
 
 def of(text: str, path: str = "metrics.json") -> Metrics:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from scripthut.core.document import parse_text
 from scripthut.core.errors import Invalid
-from scripthut.core.notation import read
+from scripthut.core.workflow.document import parse_text
+from scripthut.core.workflow.notation import read
 
 YAML = """\
 # a study

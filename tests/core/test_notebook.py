@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from scripthut.core.folding import NotJson
-from scripthut.core.notebook import CELLS, SEPARATOR, Way, image, page, parse, to_render
+from scripthut.core.files.folding import NotJson
+from scripthut.core.files.notebook import CELLS, SEPARATOR, Way, image, page, parse, to_render
 
 
 def made(*cells: object, **metadata: object) -> bytes:

@@ -10,10 +10,10 @@ from xml.etree.ElementTree import Element
 import pytest
 from bleach._vendor.html5lib import parseFragment, serialize
 
-from scripthut.core import policy
-from scripthut.core.highlight import KNOWN
-from scripthut.core.policy import ANCHOR, BASE
-from scripthut.core.render import render
+from scripthut.core.markdown import policy
+from scripthut.core.markdown.highlight import KNOWN
+from scripthut.core.markdown.policy import ANCHOR, BASE
+from scripthut.core.markdown.render import render
 
 CASES = json.loads(
     (Path(__file__).parents[1] / "payloads" / "markdown.json").read_text(encoding="utf-8")

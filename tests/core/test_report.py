@@ -2,9 +2,9 @@
 
 import pytest
 
-from scripthut.core.policy import ANCHOR, BASE
-from scripthut.core.render import render
-from scripthut.core.report import Place, alone
+from scripthut.core.markdown.policy import ANCHOR, BASE
+from scripthut.core.markdown.render import render
+from scripthut.core.markdown.report import Place, alone
 
 FILES = {"plot.png": "data:image/png;base64,cG5n", "a b/v.csv": "file-7"}
 PLACE = Place("9-", FILES.get, FILES.get)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from scripthut.core import schema
-from scripthut.core.document import parse
 from scripthut.core.errors import Invalid
+from scripthut.core.workflow import schema
+from scripthut.core.workflow.document import parse
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docs" / "schema" / "workflow.json"
@@ -17,7 +17,7 @@ TASK = {"id": "a", "command": "true"}
 
 
 def test_the_file_is_the_schema() -> None:
-    assert FILE.read_text() == schema.text(), "scripthut.core.schema.text() writes it anew"
+    assert FILE.read_text() == schema.text(), "scripthut.core.workflow.schema.text() writes it anew"
     Draft202012Validator.check_schema(json.loads(FILE.read_text()))
 
 

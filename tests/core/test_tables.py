@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from scripthut.core import tables
-from scripthut.core.tables import Wish, chosen, delimiter, header, piece
+from scripthut.core.files import tables
+from scripthut.core.files.tables import Wish, chosen, delimiter, header, piece
 
 
 def cells(table: tables.Table) -> list[list[str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripthut.core.document import parse, parse_text
+from scripthut.core.workflow.document import parse, parse_text
 
 TEXT = (Path(__file__).parents[2] / "docs" / "workflows.md").read_text()
 BLOCKS = re.findall(r"```(yaml|json)\n(.*?)```", TEXT, re.DOTALL)

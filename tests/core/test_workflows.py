@@ -5,7 +5,7 @@ import json
 import pytest
 
 from scripthut.core.errors import Invalid, NotFound, Refused
-from scripthut.core.workflows import find, look, overlay, run_name
+from scripthut.core.workflow.workflows import find, look, overlay, run_name
 
 PATHS = ("a/fit.json", "b/fit.json", "b/plot.yaml", "plot.json.json")
 

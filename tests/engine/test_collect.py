@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from scripthut.backends.base import Backend
-from scripthut.core import paths, policy
+from scripthut.core import paths
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import (
     Area,
@@ -22,6 +22,7 @@ from scripthut.core.jobs import (
     RemoteFile,
     Resources,
 )
+from scripthut.core.markdown import policy
 from scripthut.core.states import State
 from scripthut.engine import collect as collecting
 from scripthut.engine.base import Hands, Watched

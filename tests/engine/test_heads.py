@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scripthut.core import heads
-from scripthut.core.heads import Head
+from scripthut.core.files import heads
+from scripthut.core.files.heads import Head
 from scripthut.engine.workshop import WALL
 from tests.engine import test_collect
 from tests.engine.test_collect import Bench

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import select, update
 
 from scripthut.config import Config
-from scripthut.core.document import parse
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Accepted, Job, Rejected, Token
 from scripthut.core.states import State
+from scripthut.core.workflow.document import parse
 from scripthut.engine import loop
 from scripthut.engine.loop import Engine
 from scripthut.store import lease

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from scripthut.core.errors import Refused, Unreachable
+from scripthut.core.files.previews import Kind
 from scripthut.core.happenings import Interest, Message, What
 from scripthut.core.jobs import Area, RemoteFile
-from scripthut.core.previews import Kind
-from scripthut.core.render import render
+from scripthut.core.markdown.render import render
 from scripthut.engine.message import Writer
 from scripthut.engine.notify import Notifier
 from scripthut.store import messages, outputs

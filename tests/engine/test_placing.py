@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import select
 
 from scripthut.config import Live, parse
-from scripthut.core import document, folders
+from scripthut.core import folders
 from scripthut.core.errors import Unreachable
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import OutputLimits
+from scripthut.core.workflow import document
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
 from scripthut.engine.placing import fail

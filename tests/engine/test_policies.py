@@ -10,7 +10,7 @@ from scripthut.core.causes import Cause
 from scripthut.core.jobs import ExitNote, Phase, Sighting
 from scripthut.core.judge import RETURNS, WORD
 from scripthut.core.retrying import again
-from scripthut.core.spec import TaskSpec
+from scripthut.core.workflow.spec import TaskSpec
 from scripthut.store import orders, retries, runs
 from scripthut.store.models import EventRow
 from tests.engine.world import World

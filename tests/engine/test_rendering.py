@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripthut.core.notebook import SEPARATOR
+from scripthut.core.files.notebook import SEPARATOR
 from scripthut.engine.rendering import TEXT, Renderer
 from scripthut.engine.workshop import TURNS, WALL, Workshop
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from scripthut.core.document import parse
 from scripthut.core.states import State
+from scripthut.core.workflow.document import parse
 from scripthut.engine.cycle import Cycle, Report
 from scripthut.engine.lead import Lead
 from scripthut.store.create import NewRun, create_run

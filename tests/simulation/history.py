@@ -16,10 +16,10 @@ from sqlalchemy import delete, insert, select, update
 
 from scripthut.backends.cluster import ClusterBackend
 from scripthut.core import tokens
-from scripthut.core.document import parse
 from scripthut.core.errors import Conflict
 from scripthut.core.jobs import OutputLimits
 from scripthut.core.states import OPEN, TERMINAL, Event, State
+from scripthut.core.workflow.document import parse
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
 from scripthut.store.create import NewRun, create_run

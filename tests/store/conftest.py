@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scripthut.core.document import parse
+from scripthut.core.workflow.document import parse
 from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database
 from scripthut.store.models import Run

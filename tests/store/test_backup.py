@@ -12,9 +12,9 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import func, insert, select, text
 
-from scripthut.core.document import parse
 from scripthut.core.errors import Conflict, HutError, Refused
 from scripthut.core.jobs import Area
+from scripthut.core.workflow.document import parse
 from scripthut.store import lease, migrate
 from scripthut.store.backup import MANIFEST, PASSING, back_up
 from scripthut.store.create import NewRun, create_run

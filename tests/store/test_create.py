@@ -8,9 +8,9 @@ from threading import Barrier
 import pytest
 from sqlalchemy import func, select
 
-from scripthut.core.document import parse
 from scripthut.core.errors import Invalid
-from scripthut.core.rules import EnvRule, Layer
+from scripthut.core.workflow.document import parse
+from scripthut.core.workflow.rules import EnvRule, Layer
 from scripthut.store import env, runs
 from scripthut.store.create import NewRun, Source, Workspace, create_run
 from scripthut.store.db import Database

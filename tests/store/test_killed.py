@@ -11,8 +11,8 @@ from random import Random
 import pytest
 from sqlalchemy import func, select, text
 
-from scripthut.core.document import parse
 from scripthut.core.states import Event, State
+from scripthut.core.workflow.document import parse
 from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database
 from scripthut.store.models import Base, EventRow, Task

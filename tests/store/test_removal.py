@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import func, select
 
-from scripthut.core.document import parse
 from scripthut.core.errors import Conflict
 from scripthut.core.jobs import Area
 from scripthut.core.states import Event
+from scripthut.core.workflow.document import parse
 from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database
 from scripthut.store.models import Base, EventRow, Log, Output, Run, Task, WatchRow

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scripthut.core.document import parse
 from scripthut.core.errors import NotFound, Refused
-from scripthut.core.workflows import Workflow
+from scripthut.core.workflow.document import parse
+from scripthut.core.workflow.workflows import Workflow
 from scripthut.store import checkouts, source_orders, sources
 from scripthut.store.checkouts import Stage
 from scripthut.store.create import NewRun, Source, create_run

@@ -25,9 +25,9 @@ from scripthut import clock
 from scripthut.backends import cluster
 from scripthut.backends.cluster import ClusterBackend
 from scripthut.core import judge
-from scripthut.core.document import parse
 from scripthut.core.jobs import Answer, OutputLimits
 from scripthut.core.states import TERMINAL
+from scripthut.core.workflow.document import parse
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
 from scripthut.schedulers.slurm import Slurm

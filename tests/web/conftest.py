@@ -13,10 +13,11 @@ from sqlalchemy import insert, update
 from werkzeug.serving import make_server
 
 from scripthut.config import Config, parse
-from scripthut.core import notebook, policy
+from scripthut.core.files import notebook
+from scripthut.core.files.previews import RENDERED, Kind
 from scripthut.core.jobs import Area, RemoteFile
-from scripthut.core.previews import RENDERED, Kind
-from scripthut.core.render import render
+from scripthut.core.markdown import policy
+from scripthut.core.markdown.render import render
 from scripthut.core.states import State
 from scripthut.store import outputs
 from scripthut.store.db import Database

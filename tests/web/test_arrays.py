@@ -8,8 +8,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from scripthut.core import heads
-from scripthut.core.heads import Head
+from scripthut.core.files import heads
+from scripthut.core.files.heads import Head
 from scripthut.store.kept import Kept
 from tests.web.conftest import Hut, Keep
 

@@ -6,8 +6,8 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
-from scripthut.core import policy
 from scripthut.core.jobs import Area
+from scripthut.core.markdown import policy
 from scripthut.core.states import State
 from scripthut.store.kept import Kept
 from scripthut.store.models import Output

@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from scripthut.core import figures
 from scripthut.core.jobs import Area
-from scripthut.core.metrics import Metrics
+from scripthut.core.measures import figures
+from scripthut.core.measures.metrics import Metrics
 from scripthut.store import metrics
 from scripthut.store.kept import Kept
 from scripthut.store.models import Task

@@ -2,8 +2,8 @@
 
 from sqlalchemy import update
 
-from scripthut.core.env import resolve
-from scripthut.core.rules import EnvRule, Layer
+from scripthut.core.workflow.env import resolve
+from scripthut.core.workflow.rules import EnvRule, Layer
 from scripthut.store.models import Run
 
 TAB = "/runs/abcdefgh/tasks/a?tab=env"

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import insert, select
 
-from scripthut.core.metrics import Metrics
+from scripthut.core.measures.metrics import Metrics
 from scripthut.store import metrics, pictures
 from scripthut.store.kept import Kept
 from scripthut.store.models import Output, Task

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import expect
 
-from scripthut.core.metrics import Metrics
+from scripthut.core.measures.metrics import Metrics
 from scripthut.core.states import State
 from scripthut.store import metrics
 from scripthut.store.models import Task

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event, insert, select
 
-from scripthut.core.metrics import Curve, Metrics
+from scripthut.core.measures.metrics import Curve, Metrics
 from scripthut.store import metrics
 from scripthut.store.models import MetricsRow, Task
 from scripthut.store.versions import next_version

@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from scripthut.core import policy
 from scripthut.core.jobs import Area
+from scripthut.core.markdown import policy
 from scripthut.store.kept import Kept
 from scripthut.store.models import Output, WatchRow
 from tests.web.conftest import Hut, Keep

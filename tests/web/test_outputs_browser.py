@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
-from scripthut.core import policy
 from scripthut.core.jobs import Area, RemoteFile
-from scripthut.core.render import render
+from scripthut.core.markdown import policy
+from scripthut.core.markdown.render import render
 from scripthut.store import outputs
 from scripthut.store.kept import Kept
 from scripthut.store.models import Task

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from scripthut.clock import utcnow
 from scripthut.config import parse
-from scripthut.core.workflows import Workflow
+from scripthut.core.workflow.workflows import Workflow
 from scripthut.store import source_orders, sources
 from scripthut.store.db import Database
 from scripthut.store.models import Base

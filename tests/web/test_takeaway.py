@@ -13,9 +13,9 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, sync_playwright
 
-from scripthut.core import policy
 from scripthut.core.jobs import Area
-from scripthut.core.render import render
+from scripthut.core.markdown import policy
+from scripthut.core.markdown.render import render
 from scripthut.store.kept import Kept
 from scripthut.store.models import Output
 from scripthut.store.outputs import folder_of, kind_of, shown_path

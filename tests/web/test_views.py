@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from scripthut.core import policy
+from scripthut.core.markdown import policy
 from scripthut.store.kept import Kept
 from tests.web.conftest import Hut, Keep
 

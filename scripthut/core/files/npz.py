@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from scripthut.core.arrays import Array, NotArray, read
+from scripthut.core.files.arrays import Array, NotArray, read
 
 MEMBERS = 100  # arrays of one archive that are listed
 DIRECTORY = 1024 * 1024  # bytes of the archive's own list

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from scripthut.core.previews import suffix
+from scripthut.core.files.previews import suffix
 
 VERSION = "1"
 ROWS = 200

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from scripthut.core.ansi import Painter
-from scripthut.core.pieces import whole
-from scripthut.core.source import Tokens, tokens
+from scripthut.core.files.ansi import Painter
+from scripthut.core.files.pieces import whole
+from scripthut.core.files.source import Tokens, tokens
 
 LINES = 1000  # on a page
 WIDE = 8000  # characters of a line that are shown

@@ -1,6 +1,6 @@
 """Environment rules as people write them: steps of a chain, in layers, with named groups.
 
-What a chain of them yields is in core/env.py.
+What a chain of them yields is in core/workflow/env.py.
 """
 
 import re

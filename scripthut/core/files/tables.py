@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from operator import itemgetter
 
-from scripthut.core.pieces import lines
-from scripthut.core.previews import suffix
+from scripthut.core.files.pieces import lines
+from scripthut.core.files.previews import suffix
 
 ROWS = 200  # on a page
 COLUMNS = 100  # that are shown

@@ -8,9 +8,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from scripthut.core.params import Param
-from scripthut.core.rules import EnvRule
-from scripthut.core.spec import ID, KEPT, Retry, TaskSpec
+from scripthut.core.workflow.params import Param
+from scripthut.core.workflow.rules import EnvRule
+from scripthut.core.workflow.spec import ID, KEPT, Retry, TaskSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SIZE = {"type": ["string", "number"], "examples": ["4G", "512M"]}

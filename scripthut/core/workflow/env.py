@@ -12,7 +12,7 @@ from typing import Any
 
 from scripthut.core.errors import Refused
 from scripthut.core.jobs import Own, Value
-from scripthut.core.rules import OURS, EnvRule, Groups, Layer
+from scripthut.core.workflow.rules import OURS, EnvRule, Groups, Layer
 
 MOST = 20_000  # rules of one task, groups included: more is a group that includes itself manifold
 _REFERENCE = re.compile(r"\$\{((?:params\.)?[A-Za-z_][A-Za-z0-9_]*)\}")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from scripthut.core import folding
-from scripthut.core.folding import NotJson, Value
+from scripthut.core.files import folding
+from scripthut.core.files.folding import NotJson, Value
 
 CELLS = 500  # that are shown
 OUTPUTS = 50  # of one cell

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from scripthut.core.previews import suffix
+from scripthut.core.files.previews import suffix
 
 Tokens: TypeAlias = list[tuple[str, str]]
 """(class, text); all the text is there, in order."""

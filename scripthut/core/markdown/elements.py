@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from markdown.util import AtomicString
 
-from scripthut.core.blocks import Block, Kind, cells
-from scripthut.core.inline import Plain, set_text
+from scripthut.core.markdown.blocks import Block, Kind, cells
+from scripthut.core.markdown.inline import Plain, set_text
 
 Element = etree.Element
 

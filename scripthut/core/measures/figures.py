@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
 
-from scripthut.core import grids, metrics
-from scripthut.core.grids import Grid
-from scripthut.core.metrics import NAMES, Curve, Metrics
-from scripthut.core.previews import Kind, kind
+from scripthut.core.files.previews import Kind, kind
+from scripthut.core.measures import grids, metrics
+from scripthut.core.measures.grids import Grid
+from scripthut.core.measures.metrics import NAMES, Curve, Metrics
 
 VERSION = "2"
 """Of the reading: what an older one found is read again."""

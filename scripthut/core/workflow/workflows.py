@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from scripthut.core import document, params
 from scripthut.core.errors import Invalid, NotFound, Refused
-from scripthut.core.notation import read
-from scripthut.core.params import Chosen, Param
-from scripthut.core.rules import EnvRule, Layer
+from scripthut.core.workflow import document, params
+from scripthut.core.workflow.notation import read
+from scripthut.core.workflow.params import Chosen, Param
+from scripthut.core.workflow.rules import EnvRule, Layer
 
 OVERLAY = "scripthut.yaml"  # a repository's own rules for the environment
 ALLOWED = ("env", "env_groups", "stacks")

@@ -2,7 +2,7 @@
 
 `${params.NAME}` in a task is replaced by what was chosen, before the task is read. In a command,
 which is bash, only by what means the same in every kind of quotes; anything else reaches the job
-as `$SCRIPTHUT_PARAM_NAME`, exactly. Environment rules know parameters by themselves (core/env.py).
+as `$SCRIPTHUT_PARAM_NAME`, exactly. Environment rules know parameters by themselves (env.py).
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from scripthut.core.errors import Invalid
-from scripthut.core.rules import NAME
+from scripthut.core.workflow.rules import NAME
 
 Chosen = str | int | float | bool
 PREFIX = "SCRIPTHUT_PARAM_"  # of the variable that holds a parameter in the job

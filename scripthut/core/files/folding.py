@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
 
-from scripthut.core.pieces import whole
+from scripthut.core.files.pieces import whole
 
 MANY = 100  # parts of one array or object that are shown at once
 NODES = 2000  # on a page

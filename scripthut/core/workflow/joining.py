@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scripthut.core.graph import WILDCARD, followers, matching, needed_by
+from scripthut.core.workflow.graph import WILDCARD, followers, matching, needed_by
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scripthut.core.metrics import Value, number, spoken
+from scripthut.core.measures.metrics import Value, number, spoken
 
 COLUMNS = 60  # that a page shows
 QUESTION = 300  # characters of a filter

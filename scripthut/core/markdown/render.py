@@ -13,12 +13,12 @@ from markdown import Markdown
 from markdown.extensions.abbr import AbbrTreeprocessor
 from markdown.util import STX, AtomicString
 
-from scripthut.core import inline, policy
-from scripthut.core.elements import Built, Holders, build, escaped_code
-from scripthut.core.formula import mathml
-from scripthut.core.highlight import highlight
-from scripthut.core.reading import read
-from scripthut.core.sanitise import Sanitiser
+from scripthut.core.markdown import inline, policy
+from scripthut.core.markdown.elements import Built, Holders, build, escaped_code
+from scripthut.core.markdown.formula import mathml
+from scripthut.core.markdown.highlight import highlight
+from scripthut.core.markdown.reading import read
+from scripthut.core.markdown.sanitise import Sanitiser
 
 ROWS = 200  # a table of more rows is sanitised cell by cell
 PIECE = 4096  # characters; neighbours with HTML of a user are parsed together up to this

@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from scripthut.core import env, graph, params
 from scripthut.core.errors import Invalid, Refused
-from scripthut.core.notation import read, with_lines
-from scripthut.core.params import Chosen, Param
-from scripthut.core.rules import EnvRule, Layer
-from scripthut.core.spec import GONE, Retry, TaskSpec, shown, unused
+from scripthut.core.workflow import env, graph, params
+from scripthut.core.workflow.notation import read, with_lines
+from scripthut.core.workflow.params import Chosen, Param
+from scripthut.core.workflow.rules import EnvRule, Layer
+from scripthut.core.workflow.spec import GONE, Retry, TaskSpec, shown, unused
 
 __all__ = ["Document", "TaskSpec", "parse", "parse_text", "read"]
 

@@ -16,7 +16,7 @@ from pydantic import (
 
 from scripthut.core import units
 from scripthut.core.causes import Cause
-from scripthut.core.rules import EnvRule, rules_of
+from scripthut.core.workflow.rules import EnvRule, rules_of
 
 ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=:,-]{0,127}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")

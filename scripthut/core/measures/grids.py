@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from scripthut.core.blocks import Block, Kind, cells
-from scripthut.core.metrics import Value, name_of, number, spoken
-from scripthut.core.reading import read
+from scripthut.core.markdown.blocks import Block, Kind, cells
+from scripthut.core.markdown.reading import read
+from scripthut.core.measures.metrics import Value, name_of, number, spoken
 
 GRIDS = 20  # tables of one document
 ROWS = 200

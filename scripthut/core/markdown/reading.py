@@ -8,8 +8,8 @@ so the time grows with the text alone.
 import re
 from dataclasses import dataclass
 
-from scripthut.core.blocks import Block, Kind, cells
-from scripthut.core.html_blocks import html_block
+from scripthut.core.markdown.blocks import Block, Kind, cells
+from scripthut.core.markdown.html_blocks import html_block
 
 DEPTH = 24  # containers nested deeper than this are text
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from bleach.sanitizer import Cleaner
 
-from scripthut.core import policy
+from scripthut.core.markdown import policy
 
 DEPTH = 60  # elements nested deeper are shown without their tags
 

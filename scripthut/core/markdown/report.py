@@ -12,7 +12,7 @@ from html import escape
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
-from scripthut.core import formula, policy
+from scripthut.core.markdown import formula, policy
 
 VOID = frozenset({"br", "hr", "img", "input", "wbr"})
 _SIGNS = re.compile("[\ue000-\uf8ff]")

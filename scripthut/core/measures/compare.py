@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scripthut.core.grids import Grid, measured
-from scripthut.core.metrics import Value, number
+from scripthut.core.measures.grids import Grid, measured
+from scripthut.core.measures.metrics import Value, number
 
 
 class Way(StrEnum):

@@ -1,0 +1,1 @@
+"""Pieces of files that tasks wrote -> what their pages show."""

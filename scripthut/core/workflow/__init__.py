@@ -1,0 +1,1 @@
+"""What people write: documents of tasks, their parameters and environment rules."""
