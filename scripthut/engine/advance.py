@@ -10,9 +10,10 @@ from scripthut.core.paths import log_dir
 from scripthut.core.plan import Claimant, allot
 from scripthut.core.states import Event
 from scripthut.core.workflow.env import Resolved
-from scripthut.core.workflow.graph import Node, cascade, ready
+from scripthut.core.workflow.graph import Node
 from scripthut.core.workflow.rules import Layer
 from scripthut.engine.base import Hands
+from scripthut.engine.graphs import Graphs
 from scripthut.store import checkouts, env, retries
 from scripthut.store import tasks as store
 from scripthut.store.db import Session
@@ -27,7 +28,11 @@ ARRAYS_AT_ONCE = 1000  # with those that one submission can carry as an array
 
 
 def advance(
-    hands: Hands, cap: int, now: datetime, of_sources: Mapping[str, int] | None = None
+    hands: Hands,
+    graphs: Graphs,
+    cap: int,
+    now: datetime,
+    of_sources: Mapping[str, int] | None = None,
 ) -> Sequence[Task]:
     """Cascade, then claim what the caps allow; the claimed tasks, committed, not yet submitted.
 
@@ -37,12 +42,12 @@ def advance(
     _try_again(hands, now)
     with hands.reading() as session:
         runs = store.active_runs(session, hands.backend.name)
-        graphs = {run.id: store.nodes(session, run.id) for run in runs}
+        found = graphs.read(session, runs)
         live = store.live_counts(session, hands.backend.name)
         unplaced = checkouts.waiting(session, hands.backend.name)
     for run in runs:
-        _break_dependents(hands, run.id, graphs[run.id], now)
-    can_start = {run.id: [] if run.id in unplaced else ready(graphs[run.id]) for run in runs}
+        _break_dependents(hands, run.id, found[run.id].doomed, now)
+    can_start = {run.id: () if run.id in unplaced else found[run.id].ready for run in runs}
     for source, most in (of_sources or {}).items():
         own = [run for run in runs if run.source == source]
         rest = most - sum(live.get(run.id, 0) for run in own)
@@ -66,10 +71,10 @@ def _claimants(
     return [Claimant(run.id, len(can_start[run.id]), live.get(run.id, 0)) for run in runs]
 
 
-def _break_dependents(hands: Hands, run_id: str, nodes: Sequence[Node], now: datetime) -> None:
+def _break_dependents(hands: Hands, run_id: str, broken: Mapping[int, str], now: datetime) -> None:
     """End the tasks that can never start because something they need ended badly."""
     broken_by: dict[str, list[int]] = {}
-    for task_id, key in cascade(nodes).items():
+    for task_id, key in broken.items():
         broken_by.setdefault(key, []).append(task_id)
     doomed = [(key, part) for key, some in broken_by.items() for part in _parts(some)]
     for parts in _parts(doomed):  # others write between two parts

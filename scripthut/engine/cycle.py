@@ -15,6 +15,7 @@ from scripthut.engine.base import Hands
 from scripthut.engine.collect import collect, refresh
 from scripthut.engine.fetching import Fetcher
 from scripthut.engine.generate import generate
+from scripthut.engine.graphs import Graphs
 from scripthut.engine.jobs import job_of
 from scripthut.engine.observe import Seen, observe
 from scripthut.engine.submit import submit
@@ -64,6 +65,7 @@ class Cycle:
         self._kind = kind
         self._cap = cap
         self._fetcher = Fetcher(self.hands)
+        self._graphs = Graphs()
         self._answering_since: datetime | None = None
         self._said: str | None = None  # why it did not answer, as it was logged
         self._hold_until: datetime | None = None
@@ -166,7 +168,7 @@ class Cycle:
         """Claim and submit what may start."""
         cap = 0 if self._hold_until and now < self._hold_until else self._cap
         of_sources = self._upkeep.caps if self._upkeep else None
-        claimed = advance(self.hands, cap, now, of_sources)
+        claimed = advance(self.hands, self._graphs, cap, now, of_sources)
         if claimed and submit(self.hands, claimed, now):
             self._hold_until = now + NOT_NOW
         return len(claimed)

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from scripthut.core.jobs import Rejected, Used
 from scripthut.engine.cycle import Cycle
-from scripthut.store import lease, orders
+from scripthut.store import lease, orders, tasks
 from scripthut.store.db import DatabaseDown, Session
 from scripthut.store.models import EventRow, Lease, Run, Task
 from tests.engine.world import World
@@ -330,6 +330,25 @@ def test_what_follows_is_dated_after_the_end_it_follows(world: World) -> None:
     ended = world.task("a").finished_at
     assert ended == world.cluster.now
     assert world.task("b").submitted_at >= ended
+
+
+def test_the_tasks_of_a_run_in_which_nothing_moves_are_not_read_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = tasks.nodes
+    monkeypatch.setattr(tasks, "nodes", lambda session, run: read.append(run) or real(session, run))
+    world.run({"a": [], "b": ["a"], "c": ["b"]})
+    world.turn()
+    world.turn()
+    before = len(read)
+    for _ in range(3):
+        world.turn()
+    assert len(read) == before
+    world.cluster.ends("a")
+    world.turn()
+    assert world.states() == {"a": "completed", "b": "submitted", "c": "pending"}
+    assert len(read) == before + 1
 
 
 def test_what_may_start_next_does_not_wait_for_what_was_written(world: World) -> None:
