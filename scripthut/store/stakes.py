@@ -1,5 +1,6 @@
 """What is at stake when a person orders something: how many tasks, and how much computing."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +35,7 @@ class Loss:
     tasks: int
     running: int
     waiting: int  # those that no job runs for yet
+    lost: int
     spent: Hours
 
 
@@ -57,14 +59,14 @@ def of_cancel(session: Session, run_id: str, now: datetime, task: Task | None = 
         statement = statement.where(Task.run_id == run_id, Task.state.in_(OPEN))
     else:
         statement = statement.where(Task.id == task.id, Task.state.in_(OPEN))
-    running, waiting, spent, count = 0, 0, Hours(), 0
+    states: Counter[State] = Counter()
+    spent = Hours()
     for state, spec, started in session.execute(statement):
-        count += 1
-        waiting += state in WAITING
+        states[state] += 1
         if state is State.RUNNING:
-            running += 1
             spent += used(spec, max(0.0, (now - (started or now)).total_seconds()))
-    return Loss(count, running, waiting, spent)
+    waiting = sum(states[state] for state in WAITING)
+    return Loss(states.total(), states[State.RUNNING], waiting, states[State.LOST], spent)
 
 
 def _spending(tasks: Sequence[Task], following: int = 0, taken_over: int = 0) -> Spending:

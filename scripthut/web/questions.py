@@ -203,6 +203,10 @@ def _of_loss(backend: str, loss: Loss) -> tuple[str, ...]:
     if loss.waiting:
         verb = "waits" if loss.waiting == 1 else "wait"
         said.append(f"{some(loss.waiting, 'task')} that {verb} will not run.")
+    if loss.lost:
+        said.append(
+            f"{some(loss.lost, 'lost task')} will be given up; nobody knows of a job of it."
+        )
     return tuple(said)
 
 

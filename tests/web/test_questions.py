@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import update
 
+from scripthut.core.states import State
 from scripthut.store.models import Task
 
 DIALOG = {"HX-Request": "true", "HX-Target": "dialog#question"}
@@ -55,6 +56,8 @@ def test_a_cancellation_names_what_is_lost(client, hut):
     hut.change("abcdefgh", "c", deps=["a"])
     said = ask(client, "cancel", "a").text
     assert "1 task runs and has used" in said and "What waits for it will not run." in said
+    hut.change("abcdefgh", "b", state=State.LOST)
+    assert "1 lost task will be given up" in ask(client, "cancel").text
 
 
 def test_tasks_without_a_limit_are_counted_by_themselves(client, hut):
