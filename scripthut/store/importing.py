@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from scripthut.core.errors import Refused
 from scripthut.core.jobs import Area, RemoteFile
 from scripthut.core.legacy import OldRun, OldTask
 from scripthut.store import outputs, usage
@@ -14,6 +15,7 @@ from scripthut.store.models import EventRow, Run, Task
 from scripthut.store.outputs import Found
 
 AT_ONCE = 500  # ids in one statement
+IMPORTED = "imported"  # the event that stands in a run's history when it was
 FAR = "What it wrote lies where it ran, and is fetched from there while somebody looks"
 
 
@@ -32,6 +34,16 @@ def known(session: Session, ids: Collection[str]) -> set[str]:
         part = listed[n : n + AT_ONCE]
         found |= set(session.scalars(select(Run.id).where(Run.id.in_(part))))
     return found
+
+
+def check_begun_here(session: Session, run_id: str) -> None:
+    """Raise Refused for a run that was imported: what its jobs were given is not known whole."""
+    statement = select(EventRow.id).where(EventRow.run_id == run_id, EventRow.what == IMPORTED)
+    if session.scalars(statement.limit(1)).first() is not None:
+        raise Refused(
+            f"The run {run_id} was made by an older version and imported; its environment rules "
+            "and generators are not known here. Start its workflow again instead."
+        )
 
 
 def add_run(
@@ -63,7 +75,7 @@ def add_run(
         usage.spend(session, row)
         outputs.record(session, row, [Found(file) for file in _files(row, task)])
     note = f"{len(rows)} tasks, imported"
-    session.add(EventRow(run_id=run.id, at=now, what="imported", note=note))
+    session.add(EventRow(run_id=run.id, at=now, what=IMPORTED, note=note))
     return [row.id for row in rows]
 
 

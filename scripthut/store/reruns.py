@@ -19,6 +19,7 @@ from scripthut.core.workflow.document import LABEL, parse
 from scripthut.core.workflow.params import Param, declared
 from scripthut.core.workflow.rules import Layer
 from scripthut.store.create import NewRun, Source, Workspace, create_run, insert_run
+from scripthut.store.importing import check_begun_here
 from scripthut.store.models import EventRow, Log, MetricsRow, Output, Run, Task
 from scripthut.store.tasks import move_pending
 
@@ -43,7 +44,7 @@ def rerun(  # noqa: PLR0913
     """Make a new run of an old one's tasks; the engine takes it from there.
 
     When its request has made a run before, that one is the answer. Conflict while the origin is
-    not over, or, for its failed tasks, when it has none.
+    not over, or, for its failed tasks, when it has none. Refused when it was imported.
     """
     tasks, kept = chosen(session, origin, mode)
     run = _again(origin, run_id, request_key, {task.key for task in kept.values()}, now)
@@ -68,10 +69,10 @@ def rerun_with(  # noqa: PLR0913
 ) -> Run:
     """Make a new run of an old one's document, with other parameters; the rest as they were.
 
-    Conflict as in `rerun`; Refused when the document has no parameters, or is not known; Invalid
-    when they are wrong.
+    Conflict and Refused as in `rerun`; Refused, too, when the document has no parameters, or is
+    not known; Invalid when they are wrong.
     """
-    _check_over(origin)
+    _check(session, origin)
     if origin.document is None:
         raise Refused(
             f"The document of the run {origin.id} has no parameters, or was not kept: run it again "
@@ -110,9 +111,9 @@ def params_of(origin: Run) -> Mapping[str, Param]:
 def chosen(session: Session, origin: Run, mode: Mode) -> tuple[list[Task], dict[int, Task]]:
     """The tasks that a rerun would have, and those of them that it takes over, by row id.
 
-    Conflict as in `rerun`.
+    Conflict and Refused as in `rerun`.
     """
-    _check_over(origin)
+    _check(session, origin)
     every = session.scalars(select(Task).where(Task.run_id == origin.id).order_by(Task.n)).all()
     kept = _completed(every) if mode is Mode.FAILED else {}
     tasks = [task for task in every if task.maker is None or task.maker in kept]
@@ -163,7 +164,8 @@ def _again(origin: Run, run_id: str, request_key: str | None, kept: set[str], no
     )
 
 
-def _check_over(origin: Run) -> None:
+def _check(session: Session, origin: Run) -> None:
+    check_begun_here(session, origin.id)
     if origin.ended_at is None:
         raise Conflict(f"The run {origin.id} is not over: cancel it first, or wait for its end.")
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from scripthut.core.errors import Conflict
 from scripthut.core.retrying import MOST
 from scripthut.core.states import BROKEN, Event, State
+from scripthut.store.importing import check_begun_here
 from scripthut.store.models import Run, Task
 from scripthut.store.tasks import move
 
@@ -58,7 +59,7 @@ CLEAN = MappingProxyType(
 def retry_task(session: Session, task: Task, now: datetime) -> int:
     """Try one task again, and let those wait anew that its end had broken; says how many move.
 
-    Conflict when it has not ended badly.
+    Conflict when it has not ended badly; Refused in a run that was imported.
     """
     session.refresh(task)
     return _retry(session, task.run_id, broken(session, task.run_id, task), now)
@@ -70,7 +71,11 @@ def retry_failed(session: Session, run: Run, now: datetime) -> int:
 
 
 def broken(session: Session, run_id: str, task: Task | None = None) -> Sequence[Task]:
-    """The task (None: all of the run's) as one that can be tried again; Conflict says why not."""
+    """The task (None: all of the run's) as one that can be tried again.
+
+    Conflict or Refused says why not.
+    """
+    check_begun_here(session, run_id)
     if task is not None and task.state not in AGAIN:
         raise Conflict(
             f"The task {task.key} is {task.state}: only one that failed, was cancelled or is lost "

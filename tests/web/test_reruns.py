@@ -1,8 +1,13 @@
 """Running again from the page and from programs; what a run is made of, on its page."""
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from scripthut.clock import utcnow
+from scripthut.core.legacy import read_run
+from scripthut.store import importing
+from scripthut.store.importing import Place
 from scripthut.store.models import Run, Task
+from tests.older import item
 
 FORM = "/runs/abcdefgh/rerun"
 SAME = {"Sec-Fetch-Site": "same-origin"}
@@ -133,3 +138,44 @@ def test_a_run_without_parameters_says_so(client, hut):
     said = client.post(API, json={"params": {"N": 1}})
     assert said.status_code == 422 and "has no parameters" in said.json["error"]
     assert "param." not in client.get("/runs/abcdefgh/ask/rerun").text
+
+
+def test_a_run_of_an_older_version_is_neither_repeated_nor_tried_again(client, hut):
+    """What its rules and generators gave to its jobs was not kept: a rerun would be another run."""
+    old = read_run(
+        {
+            "id": "01d01d01",
+            "workflow_name": "study/fit",
+            "backend_name": "hpc",
+            "created_at": "2025-03-01T10:00:00",
+            "items": [item("a", "failed"), item("b")],
+        }
+    )
+    with hut.database.writing() as session:
+        importing.add_run(session, old, Place(None, is_far=False), ["t0", "t1"], utcnow())
+    api = "/api/v1/runs/01d01d01"
+    orders = {
+        f"{api}/rerun": ({}, {"mode": "failed"}, {"params": {"N": 3}}),
+        f"{api}/retry": ({},),
+        f"{api}/tasks/a/retry": ({},),
+    }
+    for address, bodies in orders.items():
+        for body in bodies:
+            refused = client.post(address, json=body)
+            assert refused.status_code == 422, address
+            assert "Start its workflow again" in refused.json["error"]
+    for question in ("ask/rerun", "ask/rerun-failed", "ask/retry", "tasks/a/ask/retry"):
+        refused = client.get(f"/runs/01d01d01/{question}", headers=JSON)
+        assert refused.status_code == 422, question
+        assert "Start its workflow again" in refused.json["error"]
+    with hut.database.reading() as session:
+        assert session.scalars(select(Run.id)).all() == ["01d01d01"]
+        states = session.scalars(select(Task.state).order_by(Task.n)).all()
+    assert [state.value for state in states] == ["failed", "completed"]
+
+
+def test_a_run_that_knows_little_of_itself_and_was_not_imported_is_repeated(client, hut):
+    hut.run({"a": "failed"})
+    facts(hut, env=None, params=None, workspace=None)  # as rows from before these were kept
+    assert client.post(API, json={}).status_code == 201
+    assert client.post("/api/v1/runs/abcdefgh/retry", json={}).json["retried"] == 1
