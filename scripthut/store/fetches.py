@@ -52,6 +52,17 @@ def of(session: Session, output_ids: Sequence[int]) -> dict[int, Fetch]:
     return {row.output_id: row for row in rows}
 
 
+def of_run(session: Session, run_id: str) -> dict[int, Fetch]:
+    """The fetches of a run's files, by the file's row."""
+    statement = (
+        select(Fetch)
+        .join(Output, Output.id == Fetch.output_id)
+        .join(Task, Task.id == Output.task_id)
+        .where(Task.run_id == run_id)
+    )
+    return {row.output_id: row for row in session.scalars(statement)}
+
+
 def going(session: Session, backend: str, now: datetime) -> Sequence[Fetching]:
     """What is to be fetched from a backend now, in the order in which it was asked for."""
     statement = (

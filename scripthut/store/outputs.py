@@ -53,6 +53,16 @@ class Section:
     file: Output
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What a task's present attempt wrote. `more`: how many files the list leaves out."""
+
+    key: str
+    more: int
+    problem: str | None
+    files: list[Output]
+
+
 def shown_path(raw: bytes) -> str:
     r"""A path for people: bytes that are not UTF-8, and controls, are written as \xNN.
 
@@ -181,7 +191,34 @@ def files(session: Session, task: Task, attempt: int | None = None) -> list[Outp
         Output.attempt == (attempt or task.attempt),
         Output.area == Area.OUTPUT,
     )
-    return sorted(session.scalars(statement), key=lambda row: (row.raw != SUMMARY, row.path))
+    return sorted(session.scalars(statement), key=_in_list)
+
+
+def of_run(session: Session, run_id: str) -> list[Listing]:
+    """What each of a run's tasks wrote, in the document's order, without those that wrote none."""
+    of_attempt = (
+        (Output.task_id == Task.id)
+        & (Output.attempt == Task.attempt)
+        & (Output.area == Area.OUTPUT)
+    )
+    statement = (
+        select(Task.key, Task.outputs_more, Task.outputs_problem, Output)
+        .outerjoin(Output, of_attempt)
+        .where(Task.run_id == run_id, Task.has_outputs)
+        .order_by(Task.n)
+    )
+    found: dict[str, Listing] = {}
+    for key, more, problem, row in session.execute(statement):
+        listing = found.setdefault(key, Listing(key, more, problem, []))
+        if row is not None:
+            listing.files.append(row)
+    for listing in found.values():
+        listing.files.sort(key=_in_list)
+    return list(found.values())
+
+
+def _in_list(row: Output) -> tuple[bool, str]:
+    return row.raw != SUMMARY, row.path
 
 
 def file(session: Session, run_id: str, key: str, raw: bytes) -> Output:

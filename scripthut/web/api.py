@@ -26,7 +26,7 @@ from scripthut.web import arrivals, configuration
 from scripthut.web.costs import as_json, cost
 from scripthut.web.extensions import config, database, kept, live
 from scripthut.web.filters import plain, whole
-from scripthut.web.outputs import outputs_json, summary_json
+from scripthut.web.outputs import outputs_json, run_outputs_json, summary_json
 from scripthut.web.retries import again
 from scripthut.web.starts import asked_for, new_run
 from scripthut.web.tasks import why_json
@@ -211,10 +211,7 @@ def outputs(run_id: str, key: str) -> ResponseReturnValue:
 def all_outputs(run_id: str) -> ResponseReturnValue:
     """List the files that a run's tasks wrote; tasks that wrote none are left out."""
     arrivals.look(run_id)
-    run = runs.find_run(g.session, run_id)
-    keys = [task.key for task in runs.tasks(g.session, run_id) if task.has_outputs]
-    listed = [outputs_json(g.session, run, runs.find_task(g.session, run_id, k)) for k in keys]
-    return {"run_id": run_id, "tasks": listed}
+    return run_outputs_json(g.session, runs.find_run(g.session, run_id))
 
 
 @bp.get("/runs/<run_id>/tasks/<key>")

@@ -1,6 +1,6 @@
 """What tasks wrote: their panels, the run's summary, and the files themselves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -13,7 +13,7 @@ from scripthut.core.files.previews import Kind
 from scripthut.core.markdown import policy
 from scripthut.store import collected, fetches, outputs, runs, watches
 from scripthut.store.db import Session
-from scripthut.store.models import Output, Run, Task
+from scripthut.store.models import Fetch, Output, Run, Task
 from scripthut.web import arrivals, files, views
 from scripthut.web.errors import wants_json
 from scripthut.web.extensions import database, kept, recent
@@ -134,6 +134,16 @@ def files_json(session: Session, task: Task, attempt: int) -> list[dict[str, obj
     """The files of an attempt as the JSON API gives them; sizes in bytes."""
     rows = outputs.files(session, task, attempt)
     asked = fetches.of(session, [row.id for row in rows if row.sha256 is None])
+    return _files(task.run_id, task.key, rows, asked, attempt != task.attempt)
+
+
+def _files(
+    run_id: str,
+    key: str,
+    rows: Iterable[Output],
+    asked: Mapping[int, Fetch],
+    is_former: bool = False,
+) -> list[dict[str, object]]:
     return [
         {
             "id": row.id,
@@ -141,8 +151,8 @@ def files_json(session: Session, task: Task, attempt: int) -> list[dict[str, obj
             "size": row.size,
             "kind": row.kind,
             "sha256": row.sha256,
-            "url": files.url_of(task.run_id, task.key, row, attempt != task.attempt),
-            "page": url_for("views.show", run_id=task.run_id, key=task.key, row=row.id),
+            "url": files.url_of(run_id, key, row, is_former),
+            "page": url_for("views.show", run_id=run_id, key=key, row=row.id),
             "note": row.note,
             "was_sha256": row.was_sha256,
             "within_reach": outputs.is_within_reach(row),
@@ -154,14 +164,27 @@ def files_json(session: Session, task: Task, attempt: int) -> list[dict[str, obj
 
 def outputs_json(session: Session, run: Run, task: Task) -> dict[str, object]:
     """The files of a task as the JSON API gives them."""
-    listed = files_json(session, task, task.attempt)
+    rows = outputs.files(session, task)
+    asked = fetches.of(session, [row.id for row in rows if row.sha256 is None])
+    listing = outputs.Listing(task.key, task.outputs_more, task.outputs_problem, rows)
+    return _listing(run.id, listing, asked)
+
+
+def run_outputs_json(session: Session, run: Run) -> dict[str, object]:
+    """The files of all tasks of a run; tasks that wrote none are left out."""
+    asked = fetches.of_run(session, run.id)
+    listed = [_listing(run.id, found, asked) for found in outputs.of_run(session, run.id)]
+    return {"run_id": run.id, "tasks": listed}
+
+
+def _listing(run_id: str, found: outputs.Listing, asked: Mapping[int, Fetch]) -> dict[str, object]:
     return {
-        "run_id": run.id,
-        "task_id": task.key,
-        "files": listed,
-        "truncated": task.outputs_more > 0,
-        "more": task.outputs_more,
-        "problem": task.outputs_problem,
+        "run_id": run_id,
+        "task_id": found.key,
+        "files": _files(run_id, found.key, found.files, asked),
+        "truncated": found.more > 0,
+        "more": found.more,
+        "problem": found.problem,
     }
 
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import event
 
 from scripthut.core.jobs import Area
 from scripthut.core.markdown import policy
@@ -491,6 +492,34 @@ def test_the_outputs_as_json(client: FlaskClient, write: Write, kept: Kept) -> N
             "url": f"{FILES}b.png",
             "note": None,
         }
+
+
+def test_the_outputs_of_a_run_are_those_of_its_tasks_and_few_questions(
+    client: FlaskClient, write: Write, hut: Hut
+) -> None:
+    def asked() -> int:
+        said: list[str] = []
+        listener = lambda *words: said.append(words[2])  # noqa: E731
+        event.listen(hut.database.engine, "before_cursor_execute", listener)
+        listed = client.get(f"/api/v1/runs/{RUN}/outputs").get_json()["tasks"]
+        event.remove(hut.database.engine, "before_cursor_execute", listener)
+        one_by_one = [
+            client.get(f"/api/v1/runs/{RUN}/tasks/{task['task_id']}/outputs").get_json()
+            for task in listed
+        ]
+        assert listed == one_by_one
+        tasks.append([task["task_id"] for task in listed])
+        return len(said)
+
+    tasks: list[list[str]] = []
+    write("z.bin", b"xxx", "plot", note="is too large")
+    few = asked()
+    for key in ("late", "fit"):
+        write("b.png", b"bb", key)
+        write("task-summary.md", b"# Of it", key)
+        write("part.md", b"a part", key, area=Area.FRAGMENT)
+
+    assert (asked(), tasks) == (few, [["plot"], ["fit", "plot", "late"]])
 
 
 def test_addresses_follow_the_place_the_site_is_mounted_at(app: Flask, write: Write) -> None:
