@@ -22,7 +22,6 @@ WORDS: Mapping[str, Cause] = {
     "RECONFIG_FAIL": Cause.NODE_FAILURE,
     "OUT_OF_MEMORY": Cause.OUT_OF_MEMORY,
     "PREEMPTED": Cause.PREEMPTED,
-    "REVOKED": Cause.PREEMPTED,
     "DEADLINE": Cause.TIMEOUT,
     "TIMEOUT": Cause.TIMEOUT,
 }

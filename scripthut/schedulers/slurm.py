@@ -18,7 +18,6 @@ from scripthut.schedulers import slurm_words as words
 from scripthut.schedulers.base import Arrays, Row, check_extra
 
 _CLOCK = ("env", "TZ=UTC", "SLURM_TIME_FORMAT=%s")  # else times are local and say no zone
-_WHOLE = "SLURM_BITSTR_LEN=0"  # else squeue cuts the list of an array's waiting elements
 _AT_ONCE = 500  # ids in one sacct: far from the longest command line
 _ACCEPTED = re.compile(r"(?:Submitted batch job )?(\d{1,10})(?:;\S+)?(?: on cluster \S+)?")
 _PROGRAM_MISSING = 127
@@ -148,7 +147,7 @@ class Slurm:
         form = text.RECORD + text.FIELD.join(text.QUEUE_FIELDS) + text.RECORD
         return [
             *_CLOCK,
-            _WHOLE,
+            slurm_facts.WHOLE,
             "squeue",
             "--noheader",
             "--states=all",

@@ -11,6 +11,7 @@ from scripthut.core.jobs import Answer
 from scripthut.core.survey import Door, Facts, Limit, Node, NodeState, Share, summarise
 from scripthut.schedulers import slurm_words as words
 
+WHOLE = "SLURM_BITSTR_LEN=0"  # else squeue cuts the list of an array's waiting elements
 _FIELD = "\x1f"
 # Nodes and partitions of many fields: `Key=value`, the free text of people last on the line.
 _PAIR = re.compile(r"(?:^| )([A-Za-z/]+)=(\S*)")
@@ -49,7 +50,7 @@ def commands(user: str) -> Mapping[str, list[str]]:
         "nodes": ["scontrol", "--oneliner", "--details", "show", "nodes"],
         "partitions": ["scontrol", "--oneliner", "show", "partitions"],
         "waiting": [
-            *("squeue", "--noheader", "--states=PENDING"),
+            *("env", WHOLE, "squeue", "--noheader", "--states=PENDING"),
             f"--format={_FIELD.join(('%P', '%r', '%K'))}",
         ],
         "shares": [

@@ -4,7 +4,7 @@ import re
 
 _LIMIT = re.compile(
     r"(?P<whose>Assoc|QOS|)(?P<kind>Grp|Max|Min)(?P<what>[A-Z][A-Za-z]*?)"
-    r"(?P<budget>RunMinutes|Minutes|)(?P<per>PerJob|PerNode|PerUser|PerAccount|)"
+    r"(?P<budget>RunMinutes|RunMins|Minutes|)(?P<per>PerJob|PerNode|PerUser|PerAccount|)"
     r"(?P<end>Limit|NotSatisfied|)"
 )
 _WHAT = {
@@ -35,6 +35,8 @@ def limit(name: str) -> str | None:
     "The account's limit of processors is reached, for all its users together"
     >>> limit("QOSMaxGRESPerUser")
     'Your limit of GPUs and other devices is reached'
+    >>> limit("MaxCpuRunMinsPerUser")
+    'Your limit of processors over time is reached'
     >>> limit("AssocMaxWallDurationPerJobLimit")
     'Can never start: it asks for more time than the account allows a job'
     >>> limit("Priority")
@@ -48,15 +50,15 @@ def limit(name: str) -> str | None:
         return _begin(f"{whose}'s budget of {what} over time is used up")
     if match["kind"] == "Min":
         return f"Can never start: it asks for less ({what}) than {whose} wants"
+    over = " over time" if match["budget"] else ""
     if per in ("PerJob", "PerNode"):
-        over = " over time" if match["budget"] else ""
         one = "a job" if per == "PerJob" else "one node"
         return f"Can never start: it asks for more {what}{over} than {whose} allows {one}"
     if per == "PerUser":
-        return f"Your limit of {what} is reached"
+        return f"Your limit of {what}{over} is reached"
     if match["kind"] == "Grp":
-        return _begin(f"{whose}'s limit of {what} is reached, for all its users together")
-    return _begin(f"{whose}'s limit of {what} is reached")
+        return _begin(f"{whose}'s limit of {what}{over} is reached, for all its users together")
+    return _begin(f"{whose}'s limit of {what}{over} is reached")
 
 
 def _begin(text: str) -> str:

@@ -187,7 +187,7 @@ def _listed(parts: Sequence[str]) -> Listed:
         cpus=int(cpus) if cpus.isdecimal() else 1,
         memory=_memory(memory),
         nodes=int(nodes) if nodes.isdecimal() else 1,
-        gres=None if gres in ("N/A", "(null)", "") else gres.removeprefix("gres:"),
+        gres=None if gres in ("N/A", "(null)", "") else re.sub(r"(^|,)gres[:/]", r"\1", gres),
         time_limit=units.elapsed(limit),
         submitted_at=_time(submitted),
         started_at=raw.start,
@@ -212,8 +212,9 @@ def _tokens(name: str, comment: str) -> frozenset[str]:
 
 def _queued(parts: Sequence[str]) -> Row | None:
     job_id, word, why, submitted, start, end, limit, node, comment, *_, name = parts
+    code = f"0:{words.raised(why) or 0}"  # squeue tells of a signal in the reason alone
     return _row(
-        Raw(job_id, word, why, _time(start), _time(end), limit, node, name, comment),
+        Raw(job_id, word, why, _time(start), _time(end), limit, node, name, comment, code),
         _time(submitted),
     )
 
@@ -276,7 +277,8 @@ def _reason(raw: Raw, word: str, phase: Phase, by: str) -> str | None:
     told = words.why(raw.why)
     limit = units.elapsed(raw.limit)
     if phase is Phase.WAITING:
-        return told if word in words.PHASES else f"Slurm calls it {word}"
+        known = told or words.WAITS.get(word)
+        return known if word in words.PHASES else f"Slurm calls it {word}"
     if phase is Phase.RUNNING:
         return words.RUNS.get(word)
     if phase is Phase.DONE:
@@ -285,10 +287,12 @@ def _reason(raw: Raw, word: str, phase: Phase, by: str) -> str | None:
         who = by.removeprefix("by ")
         said = "Cancelled by the cluster's administrator" if who == "0" else "Cancelled"
         return f"{said}: {told}" if told and told.startswith("Can never") else said
-    if raw.code == "0:53":
-        return "Slurm could not start it: its working directory or log file cannot be opened (0:53)"
+    if raw.code == f"0:{words.NO_START_SIGN}":
+        return words.NO_START
     text = words.ENDS.get(word) or told or _failed(raw.code)
-    return text.replace("{limit}", units.clock(limit) if limit else raw.limit or "its partition")
+    if limit:
+        return text.replace("{limit}", units.clock(limit))
+    return text.replace("its time limit of {limit}", "the time limit of its partition")
 
 
 def _failed(code: str) -> str:
@@ -308,7 +312,7 @@ def _code(text: str) -> tuple[int | None, int | None]:
     if match is None:
         return None, None
     signal = int(match[2])
-    return int(match[1]), signal if 0 < signal < 53 else None
+    return int(match[1]), signal if 0 < signal < words.NO_START_SIGN else None
 
 
 def _time(text: str) -> datetime | None:

@@ -1,5 +1,6 @@
 """Slurm's words and what they mean: states, reasons, refusals."""
 
+import re
 from collections.abc import Mapping
 
 from scripthut.core.jobs import Phase
@@ -19,6 +20,7 @@ PHASES: Mapping[str, Phase] = {
     "COMPLETING": Phase.RUNNING,
     "EXPEDITING": Phase.RUNNING,
     "RESIZING": Phase.RUNNING,
+    "REVOKED": Phase.RUNNING,  # on another cluster: no ending, nor a wait that voids a note
     "SIGNALING": Phase.RUNNING,
     "STAGE_OUT": Phase.RUNNING,
     "STOPPED": Phase.RUNNING,
@@ -34,7 +36,6 @@ PHASES: Mapping[str, Phase] = {
     "OUT_OF_MEMORY": Phase.FAILED,
     "PREEMPTED": Phase.FAILED,
     "RECONFIG_FAIL": Phase.FAILED,
-    "REVOKED": Phase.FAILED,
     "TIMEOUT": Phase.FAILED,
 }
 
@@ -47,7 +48,6 @@ ENDS: Mapping[str, str] = {
     "OUT_OF_MEMORY": "Ran out of memory: ask for more with `memory`",
     "PREEMPTED": "Was preempted by a job of higher priority",
     "RECONFIG_FAIL": "Its nodes could not be configured",
-    "REVOKED": "Was revoked: another cluster of the federation took it",
     "TIMEOUT": "Reached its time limit of {limit}",
 }
 
@@ -56,7 +56,24 @@ RUNS: Mapping[str, str] = {
     "SUSPENDED": "Suspended by the scheduler",
     "STOPPED": "Stopped by a signal",
     "COMPLETING": "Ending",
+    "EXPEDITING": "Is about to be requeued, before all others",
+    "RESIZING": "Its size is being changed",
+    "REVOKED": "Another cluster of the federation has it: its exit note alone tells how it ends",
+    "SIGNALING": "Is being sent a signal",
     "STAGE_OUT": "Copying its data out",
+    "UPDATE_DB": "Its record is being written to the accounting",
+}
+
+_HELD_AFTER_REQUEUE = "Held after a requeue: release it with `scontrol release`"
+_RESERVATION_GONE = "Held: its reservation was deleted; release it with `scontrol release`"
+
+# Why a job waits, where the state word alone says it.
+WAITS: Mapping[str, str] = {
+    "CONFIGURING": "Its nodes are being prepared",
+    "POWER_UP_NODE": "Its nodes are being powered up",
+    "REQUEUE_HOLD": _HELD_AFTER_REQUEUE,
+    "RESV_DEL_HOLD": _RESERVATION_GONE,
+    "SPECIAL_EXIT": "Held after a special exit: release it with `scontrol release`",
 }
 
 NOT_LOOKED_AT = "Not looked at by the scheduler yet"
@@ -76,6 +93,7 @@ REASONS: Mapping[str, str] = {
     "BurstBufferResources": "Waits for room in the burst buffer",
     "BurstBufferStageIn": "Its data are being copied in",
     "Cleaning": "Its earlier run is still being cleaned up",
+    "Constraints": "Waits for nodes with the features it asks for",
     "DeadLine": "Can never start: it would not end before its deadline",
     "Dependency": "Waits for another job",
     "DependencyNeverSatisfied": "Can never start: a job it depends on failed",
@@ -95,6 +113,8 @@ REASONS: Mapping[str, str] = {
     "Licenses": "Waits for a licence",
     "MaxCpuPerAccount": "The account's limit of processors is reached",
     "MaxMemPerLimit": "Can never start: it asks for more memory than the cluster allows",
+    "MaxPoweredUpNodes": "The cluster's limit of nodes that are powered up is reached",
+    "MpiPortsBusy": "Waits for ports that its MPI reserves",
     "NodeDown": "Its node went down",
     "NonZeroExitCode": "Exited with a code other than 0",
     "OutOfMemory": "Ran out of memory: ask for more with `memory`",
@@ -120,7 +140,8 @@ REASONS: Mapping[str, str] = {
     "QOSNotAllowed": "Can never start: its quality of service may not use this partition",
     "ReqNodeNotAvail": "The nodes it needs are not available",
     "Reservation": "Waits for its reservation",
-    "ReservationDeleted": "Held: its reservation was deleted; release it with `scontrol release`",
+    "ReservationDeleted": _RESERVATION_GONE,
+    "ReservationInvalid": "Can never start: its reservation is not valid",
     "Resources": "Waits for free resources",
     "SchedDefer": NOT_LOOKED_AT,
     "WaitingForScheduling": NOT_LOOKED_AT,
@@ -129,7 +150,7 @@ REASONS: Mapping[str, str] = {
     ),
     "SystemFailure": "Slurm itself, or its file system, failed",
     "TimeLimit": "Reached its time limit of {limit}",
-    "job requeued in held state": "Held after a requeue: release it with `scontrol release`",
+    "job requeued in held state": _HELD_AFTER_REQUEUE,
     "launch failed requeued held": (
         "Held: it could not be launched and was requeued; see the node, then `scontrol release`"
     ),
@@ -145,15 +166,32 @@ NO_ACCOUNTING = (
 )
 
 
+# Slurm's own sign, where a signal's number stands, for a job that it could not start.
+NO_START_SIGN = 53
+NO_START = "Slurm could not start it: its working directory or log file cannot be opened (0:53)"
+_RAISED = re.compile(r"\(?RaisedSignal:(\d{1,3})\(.*")
+
+
+def raised(reason: str) -> int | None:
+    """The number in a newer Slurm's `RaisedSignal:9(Killed)`; None in any other reason."""
+    match = _RAISED.fullmatch(reason)
+    return int(match[1]) if match else None
+
+
 def why(reason: str) -> str | None:
     """Why a job waits, in words for people; None when Slurm gives no reason.
 
     >>> why("(ReqNodeNotAvail, UnavailableNodes:n1)"), why("None"), why("A new one")
     ('The nodes it needs are not available', None, 'A new one')
+    >>> why("RaisedSignal:9(Killed)")
+    'Ended by signal 9'
     """
-    bare = reason.strip("()")
+    is_wrapped = reason.startswith("(") and reason.endswith(")")
+    bare = reason[1:-1] if is_wrapped else reason
     if bare in ("None", ""):
         return None
+    if number := raised(bare):
+        return NO_START if number == NO_START_SIGN else f"Ended by signal {number}"
     return REASONS.get(bare) or REASONS.get(bare.partition(",")[0]) or limit(bare) or bare
 
 
@@ -194,6 +232,9 @@ NOT_NOW = (
     "Disk quota exceeded",
     "No space left on device",
     "Stale file handle",
+    "I/O error writing script/environment to file",  # the controller's disk is full
+    "Could not establish a configuration source",  # the controller was never reached
+    "Required partition not available",  # inactive or drain: a maintenance window
     "Invalid job array specification",  # then fewer at once, and in the end one by one
 )
 # The same sentence is printed for too many jobs and for a job too large; only a word of

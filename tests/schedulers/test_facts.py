@@ -59,6 +59,12 @@ def test_the_partition_where_a_job_starts_soonest_comes_first(told: Facts) -> No
     assert told.soonest[0].outlook == "A job of up to 3 CPUs, 2.4 GiB starts now"
 
 
+def test_waiting_elements_of_an_array_are_asked_for_whole() -> None:
+    """Else squeue writes `1,3,5,7,...` of many, and the rest is not counted."""
+    argv = slurm_facts.commands("ada")["waiting"]
+    assert argv[: argv.index("squeue")] == ["env", "SLURM_BITSTR_LEN=0"]
+
+
 def test_limits_and_shares_are_said_in_words(told: Facts) -> None:
     said = {(limit.whose, limit.what): limit.most for limit in told.limits}
     assert said["account proj1", "jobs running at once"] == "50"

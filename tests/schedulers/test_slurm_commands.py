@@ -179,6 +179,9 @@ def test_a_refusal_keeps_the_schedulers_own_words(err: str, why: str) -> None:
         FAILED + "Resource temporarily unavailable",
         "cannot make the directory /home/ada/logs: Disk quota exceeded",
         FAILED + "Protocol authentication error",
+        FAILED + "Required partition not available (inactive or drain)",
+        FAILED + "I/O error writing script/environment to file",
+        "sbatch: fatal: Could not establish a configuration source",
     ],
 )
 def test_a_limit_that_will_pass_is_a_refusal_for_now(err: str) -> None:

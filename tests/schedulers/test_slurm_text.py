@@ -161,6 +161,82 @@ def test_an_accounting_that_failed_tells_of_no_use() -> None:
         SLURM.parse_measured(Answer(1, "", "sacct: error: cannot be reached"))
 
 
+def squeue(word: str, why: str = "None", limit: str = "1:00:00", gres: str = "N/A") -> Answer:
+    """A job of squeue with an end, in a state and for a reason."""
+    rest = [*REST[:5], gres, *REST[6:]]
+    fields = ["7", word, why, "1", "1795439798", "1795439799", limit, "n1", "(null)", *rest]
+    return Answer(0, f"\x1e{chr(0x1F).join(fields)}\x1e\n", "")
+
+
+def test_a_job_that_another_cluster_of_a_federation_took_has_not_ended() -> None:
+    (row,) = SLURM.parse_queue(squeue("REVOKED"))
+    seen = row.sighting
+    assert (seen.phase, seen.ended_at) == (Phase.RUNNING, None)
+    assert seen.reason is not None
+    assert seen.reason.startswith("Another cluster of the federation has it")
+    times = ["1795439798", "1795439799", "1795439800", "01:00", "n1", "x run00000.0.1", "\n"]
+    accounts = "\x1f".join(["7", "REVOKED", "0:0", *times])
+    assert SLURM.parse_accounting(Answer(0, accounts, "")) == []
+
+
+@pytest.mark.parametrize(
+    ("why", "signal", "reason"),
+    [
+        ("RaisedSignal:9(Killed)", 9, "Ended by signal 9"),
+        ("(RaisedSignal:9(Killed))", 9, "Ended by signal 9"),
+        (
+            "RaisedSignal:53(Real-time_signal_19)",
+            None,
+            "Slurm could not start it: its working directory or log file cannot be opened (0:53)",
+        ),
+        ("NonZeroExitCode", None, "Exited with a code other than 0"),
+    ],
+)
+def test_a_signal_that_squeue_tells_of_is_that_of_the_accounting(
+    why: str, signal: int | None, reason: str
+) -> None:
+    (row,) = SLURM.parse_queue(squeue("FAILED", why))
+    seen = row.sighting
+    assert (seen.phase, seen.signal, seen.reason) == (Phase.FAILED, signal, reason)
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ("1:00", "Reached its time limit of 0:01:00"),
+        ("UNLIMITED", "Reached the time limit of its partition"),
+        ("Partition_Limit", "Reached the time limit of its partition"),
+    ],
+)
+def test_a_limit_that_is_the_partitions_is_said_to_be(limit: str, reason: str) -> None:
+    (row,) = SLURM.parse_queue(squeue("TIMEOUT", "TimeLimit", limit))
+    assert row.sighting.reason == reason
+
+
+@pytest.mark.parametrize(
+    "word",
+    sorted(w for w, phase in PHASES.items() if phase in (Phase.WAITING, Phase.RUNNING)),
+)
+def test_a_state_says_what_it_is_where_slurm_gives_no_reason(word: str) -> None:
+    (row,) = SLURM.parse_queue(squeue(word))
+    speaks_for_itself = word in ("PENDING", "REQUEUED", "REQUEUE_FED", "RUNNING")
+    assert (row.sighting.reason is None) == speaks_for_itself
+
+
+@pytest.mark.parametrize(
+    ("gres", "shown"),
+    [
+        ("gres/gpu:2", "gpu:2"),
+        ("gres:gpu:a100:2", "gpu:a100:2"),
+        ("gres/gpu:1,gres/shard:3", "gpu:1,shard:3"),
+        ("N/A", None),
+    ],
+)
+def test_gpus_are_named_alike_by_old_and_new_slurms(gres: str, shown: str | None) -> None:
+    (job,) = SLURM.list_queue(squeue("RUNNING", gres=gres)).jobs
+    assert job.gres == shown
+
+
 def record(job_id: str, word: str, indices: str, array: str = "run00000.zz.1") -> str:
     """A record of squeue, as of a part of an array."""
     fields = [job_id, word, "Resources", "1795439798", "N/A", "N/A", "1:00", "", array]
