@@ -63,6 +63,10 @@ class Terminal:
         """Yes."""
         return True
 
+    def begin(self) -> bool:
+        """Yes."""
+        return True
+
     def answer(
         self,
         question: Question,

@@ -28,6 +28,13 @@ class Asker:
         """Whether somebody pressed Log in a moment ago."""
         return logins.need(self._lead.database, self._backend)
 
+    def begin(self) -> bool:
+        """Whether somebody pressed Log in, and nothing was begun since."""
+        if not self.is_there():
+            return False
+        with self._lead.fenced()() as session:
+            return logins.take(session, self._backend)
+
     def answer(
         self, question: Question, seconds: float, is_over: Callable[[], bool]
     ) -> Sequence[str] | None:

@@ -78,6 +78,16 @@ def want(session: Session, backend: str) -> None:
         raise NotFound(f"The login to {backend} has not asked for anybody: there is nothing to do.")
 
 
+def take(session: Session, backend: str) -> bool:
+    """Take up a person's wish to log in, once, whoever else tries to; whether there was one."""
+    statement = (
+        update(LoginRow)
+        .where(LoginRow.backend == backend, LoginRow.wanted_until > database_time())
+        .values(wanted_until=0.0)
+    )
+    return session.connection().execute(statement).rowcount == 1
+
+
 def put(session: Session, backend: str, question: Question, key: str, seconds: float) -> None:
     """Ask a question for so long; one that was asked before is over."""
     told = {

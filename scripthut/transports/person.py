@@ -32,11 +32,38 @@ class Person(Protocol):
         """Whether a person wants to log in now; that one is needed is noted."""
         ...
 
+    def begin(self) -> bool:
+        """Take up their wish to log in: whether there was one. It is gone then, however it ends."""
+        ...
+
     def answer(
         self, question: Question, seconds: float, is_over: Callable[[], bool]
     ) -> Sequence[str] | None:
         """The answers, one for each prompt; None when none came in time, or it `is_over`."""
         ...
+
+
+@dataclass
+class OneLogin:
+    """The person for all machines on the way of a connection: one wish opens it to the end."""
+
+    person: Person
+    is_begun: bool = False
+
+    def is_there(self) -> bool:
+        """See Person."""
+        return self.is_begun or self.person.is_there()
+
+    def begin(self) -> bool:
+        """See Person; what was begun at an earlier machine goes on."""
+        self.is_begun = self.is_begun or self.person.begin()
+        return self.is_begun
+
+    def answer(
+        self, question: Question, seconds: float, is_over: Callable[[], bool]
+    ) -> Sequence[str] | None:
+        """See Person."""
+        return self.person.answer(question, seconds, is_over)
 
 
 class NeedsPerson(BadLogin):
@@ -87,7 +114,8 @@ def ask(transport: paramiko.Transport, host: Host, person: Person | None) -> Non
             "start the server, and press Log in on the backend's page there. Or set `transport: "
             "openssh` for this backend and log in once by hand with a ControlMaster."
         )
-    if not person.is_there():
+    # Before the server may do anything: some push to a telephone at once, and prompt for nothing.
+    if not person.begin():
         raise NeedsPerson(f"{host.where} does not let {host.user} in by a key alone. {LOG_IN}")
     dialogue = Dialogue(person, host, transport)
     transport.auth_timeout = PATIENCE * 3  # a server may ask more than once

@@ -18,7 +18,7 @@ from scripthut.transports import known_hosts
 from scripthut.transports.base import BadHostKey
 from scripthut.transports.deadline import Deadline
 from scripthut.transports.known_hosts import KnownHosts, Verdict
-from scripthut.transports.person import Person
+from scripthut.transports.person import OneLogin, Person
 from scripthut.transports.ssh_config import Host
 from scripthut.transports.ssh_keys import Opened, log_in
 
@@ -59,6 +59,7 @@ def connect(host: Host, deadline: Deadline, person: Person | None = None) -> Lin
 
     What a login asks goes to the person, who is not held to the deadline.
     """
+    login = None if person is None else OneLogin(person)
     with ExitStack() as stack:
         through: paramiko.Transport | None = None
         opened = Opened("", was_asked=False)
@@ -67,7 +68,7 @@ def connect(host: Host, deadline: Deadline, person: Person | None = None) -> Lin
                 deadline = Deadline(deadline.seconds)
             soon = deadline.sooner(2 * hop.connect_timeout)
             before = opened
-            through, opened = _step(hop, through, soon, stack, person)
+            through, opened = _step(hop, through, soon, stack, login)
             opened = replace(opened, was_asked=opened.was_asked or before.was_asked)
         assert through is not None  # noqa: S101 - there is at least the host itself
         through.set_keepalive(KEEPALIVE)

@@ -59,6 +59,18 @@ def test_a_login_is_needed_wanted_asked_and_answered(database: Database) -> None
         assert (row.question, row.key, row.answer) == (None, None, None)
 
 
+def test_a_wish_to_log_in_is_taken_up_once(database: Database) -> None:
+    logins.need(database, "hpc")
+    with database.writing() as session:
+        assert not logins.take(session, "hpc")
+        logins.want(session, "hpc")
+        assert [logins.take(session, "hpc") for _ in range(2)] == [True, False]
+        assert logins.wanted(session) == set()
+        logins.want(session, "hpc")
+        session.execute(update(LoginRow).values(wanted_until=1.0))
+        assert not logins.take(session, "hpc"), "they have left"
+
+
 @pytest.mark.parametrize("answers", [["1"], ["1", "2", "3"], ["1", "x" * 1025]])
 def test_an_answer_that_does_not_fit_is_none(database: Database, answers: list[str]) -> None:
     logins.need(database, "hpc")

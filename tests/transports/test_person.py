@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,10 @@ from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Question
 from scripthut.transports import person
 from scripthut.transports.ssh import SSH
-from tests.cluster.fixtures import Cluster
+from scripthut.transports.ssh_config import Target
+from tests.cluster.fixtures import Cluster, start_cluster
 from tests.cluster.second_factor import PASSWORD, asking_node, connections
-from tests.transports.steps import target_of, why
+from tests.transports.steps import config_of, target_of, why
 
 pytestmark = pytest.mark.sshd
 
@@ -25,15 +27,21 @@ def asking() -> Iterator[Cluster]:
 
 @dataclass
 class Somebody:
-    """A person who says the same each time, if they are there."""
+    """A person who says the same each time, if they are there; `presses`: how often they log in."""
 
     says: Sequence[str] | None = (PASSWORD,)
     here: bool = True
     asked: list[Question] = field(default_factory=list)
     waits: float = 0.0
+    presses: int = 100
 
     def is_there(self) -> bool:
-        return self.here
+        return self.here and self.presses > 0
+
+    def begin(self) -> bool:
+        was_there = self.is_there()
+        self.presses -= was_there
+        return was_there
 
     def answer(
         self, question: Question, seconds: float, is_over: Callable[[], bool]
@@ -119,6 +127,40 @@ def test_a_connection_that_ends_waits_for_a_person_again(opened: Open, asking: C
         ssh.run(["true"])
     assert "press Log in" in why(ssh)
     assert len(somebody.asked) == 1
+
+
+def test_a_denial_without_a_prompt_is_not_asked_for_again() -> None:
+    """sshd without PAM knows nothing to prompt for: as a push that is denied."""
+    extra = (
+        "AuthenticationMethods publickey,keyboard-interactive\nKbdInteractiveAuthentication yes\n"
+        "LogLevel VERBOSE\n"
+    )
+    with start_cluster(HUT_SLURM="0", HUT_SSHD_EXTRA=extra) as node:
+        somebody = Somebody(presses=1)
+        ssh = SSH(target_of(node), person=somebody)
+        first = why(ssh)
+        assert "and then asked nothing" in first
+        seen = connections(node)
+        assert [why(ssh), why(ssh)] == [first, first]
+        assert connections(node) == seen > 0, "one press, one push"
+        ssh.close()
+    assert somebody.asked == []
+
+
+def test_two_machines_on_the_way_may_both_ask(asking: Cluster, tmp_path: Path) -> None:
+    config = config_of(tmp_path, asking, f"IdentityFile {asking.key}")
+    config.write_text(
+        f"{config.read_text()}{config.read_text()}".replace("Host hpc", "Host gate", 1)
+    )
+    with config.open("a") as more:
+        more.write(" ProxyJump gate\n")
+    somebody = Somebody(presses=1)
+    ssh = SSH(Target("hpc", config=config), person=somebody)
+    try:
+        assert ssh.run(["echo", "in"]).out == "in\n"
+    finally:
+        ssh.close()
+    assert len(somebody.asked) == 2
 
 
 def test_a_person_has_less_time_than_sshd_gives() -> None:
