@@ -177,16 +177,43 @@ def _tasks(items: Sequence[Mapping[str, Any]], notes: _Notes) -> list[OldTask]:
             notes.problems.append(f"items[{n}]: the id {task.key} stands twice; this is {key}")
         known.add(key)
         found.append(replace(task, key=key))
-    return _with_deps(found)
+    names = _Names([_given_id(item) for item in items], [task.key for task in found])
+    return [_with_deps(task, names) for task in found]
 
 
-def _with_deps(tasks: Sequence[OldTask]) -> list[OldTask]:
-    ids = [task.key for task in tasks]
-    wanted = [task.spec["deps"] for task in tasks]
-    plain = set(ids)
-    kept = [[d for d in deps if d in plain or "*" in d or "?" in d] for deps in wanted]
-    deps = graph.resolve(ids, kept).deps
-    return [replace(task, deps=tuple(d)) for task, d in zip(tasks, deps, strict=True)]
+class _Names:
+    """What the ids of an older version are called here; some could not stay as they were."""
+
+    def __init__(self, ids: Sequence[str], keys: Sequence[str]) -> None:
+        self._keys: dict[str, list[str]] = {}
+        self._matched: dict[str, list[str]] = {}  # by wildcard
+        for old, key in zip(ids, keys, strict=True):
+            self._keys.setdefault(old, []).append(key)
+
+    def name(self, dep: str) -> str:
+        """The new name of an id; a wildcard, or what no task is called, stays as it is."""
+        return self._keys[dep][0] if dep in self._keys else dep
+
+    def meant(self, dep: str) -> list[str]:
+        """The tasks that a dependency means: an id, even one like `a[1]`, or a wildcard."""
+        if dep in self._keys:
+            return self._keys[dep][:1]
+        if dep not in self._matched:
+            olds = graph.matching(dep, self._keys) if graph.WILDCARD.search(dep) else []
+            self._matched[dep] = [key for old in olds for key in self._keys[old]]
+        return self._matched[dep]
+
+
+def _with_deps(task: OldTask, names: _Names) -> OldTask:
+    wanted = task.spec["deps"]
+    meant = dict.fromkeys(key for dep in wanted for key in names.meant(dep) if key != task.key)
+    spec = {**task.spec, "deps": [names.name(dep) for dep in wanted]}
+    return replace(task, spec=spec, deps=tuple(meant))
+
+
+def _given_id(item: Mapping[str, Any]) -> str:
+    raw = item.get("task")
+    return str(raw.get("id") or "") if isinstance(raw, Mapping) else ""
 
 
 def _task(n: int, item: Mapping[str, Any], notes: _Notes) -> OldTask:
