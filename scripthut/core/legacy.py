@@ -1,5 +1,6 @@
 """Runs as versions before 1.0 kept them, one `run.json` each, read into what a run is here."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,7 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from scripthut.core import units
 from scripthut.core.errors import Invalid
+from scripthut.core.jobs import Used
 from scripthut.core.states import TERMINAL, State
 from scripthut.core.workflow import graph
 from scripthut.core.workflow.spec import KEPT, TaskSpec
@@ -22,6 +25,7 @@ RENAMED = {  # older name -> name
     "sacct_state": "scheduler_state",
 }
 ENDED = {state.value: state for state in TERMINAL}
+CANCELLED = re.compile(r"(?:Scheduler: )?Cancelled(?: \(qdel\)| by \d+)?\.?", re.IGNORECASE)
 WAITING = frozenset({"pending"})
 STOPPED = "Had not begun when it was imported"
 LOST = "Was {status} when it was imported: ask its scheduler how it ended"
@@ -44,6 +48,7 @@ class OldTask:
     exit_code: int | None
     files: tuple[tuple[str, int], ...] = ()
     has_summary: bool = False
+    used: Used = field(default_factory=Used)
 
 
 @dataclass(frozen=True)
@@ -242,17 +247,48 @@ def _task(n: int, item: Mapping[str, Any], notes: _Notes) -> OldTask:
         exit_code=code if isinstance(code, int) else None,
         files=tuple(_files(item.get("outputs"))),
         has_summary=bool(item.get("has_run_summary")),
+        used=Used(
+            _memory(item.get("max_rss")),
+            _processor_time(item.get("cpu_efficiency"), spec, times["started"], times["finished"]),
+        ),
     )
 
 
 def _state(status: str, item: Mapping[str, Any]) -> tuple[State, str | None]:
     """What a task is here: one that had not ended is not driven on, and nothing is made up."""
     said = _text(item.get("error")) or _text(item.get("scheduler_state"))
+    if status == State.FAILED.value and said is not None and CANCELLED.fullmatch(said):
+        return State.CANCELLED, said  # versions before 1.0 had no state for it
     if status in ENDED:
         return ENDED[status], None if status == State.COMPLETED.value else said
     if status in WAITING:
         return State.CANCELLED, STOPPED
     return State.LOST, LOST.format(status=status)
+
+
+def _memory(told: object) -> int | None:
+    """Bytes in a size as the schedulers' accounting printed it; None: unknown.
+
+    >>> [_memory(told) for told in ("72348K", "1.5G", "0", "123kb", "n/a", None, 3.0)]
+    [74084352, 1610612736, None, 125952, None, None, None]
+    """
+    if not isinstance(told, str) or told.strip().isdigit():
+        return None  # of a bare number nobody knows what it counts
+    try:
+        return units.memory(told) or None
+    except ValueError:
+        return None
+
+
+def _processor_time(
+    percent: object, spec: Mapping[str, Any], began: datetime | None, ended: datetime | None
+) -> float | None:
+    """Seconds, from the part of its processors' time that a job had used; None: unknown."""
+    if not isinstance(percent, int | float) or isinstance(percent, bool):
+        return None
+    if not 0 < percent < math.inf or began is None or ended is None:
+        return None
+    return percent / 100 * (ended - began).total_seconds() * float(spec["cpus"])
 
 
 def _spec(n: int, raw: Mapping[str, Any], notes: _Notes) -> dict[str, Any]:

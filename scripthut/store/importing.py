@@ -97,6 +97,8 @@ def _row(old: OldRun, n: int, token: str, collected_at: datetime | None) -> Task
         started_at=task.started_at,
         finished_at=task.finished_at,
         exit_code=task.exit_code,
+        memory_used=task.used.memory,
+        cpu_used=task.used.cpu,
         reason=task.reason,
         collected_at=collected_at,
         outputs_problem=FAR if collected_at is None and task.job_id else None,

@@ -72,7 +72,12 @@ def data(tmp_path: Path) -> Path:
             "created_at": "2025-03-01T12:00:00+00:00",
             "items": [
                 item("x", has_run_summary=True, outputs=[{"path": "a b.txt", "size": 3}]),
-                item("gone", outputs=[{"path": "plot.png", "size": 9, "kind": "image"}]),
+                item(
+                    "gone",
+                    max_rss="1G",
+                    cpu_efficiency=50.0,
+                    outputs=[{"path": "plot.png", "size": 9, "kind": "image"}],
+                ),
             ],
         },
     )
@@ -182,6 +187,8 @@ def test_runs_of_every_version_are_here_once_and_with_their_files(
 
         newest = site.get(f"{api}/11111111").json
         assert newest["status"] == "completed"
+        assert newest["tasks"][1]["memory_used"] == 1024**3
+        assert newest["tasks"][1]["cpu_efficiency"] == 0.5
         files = site.get(f"{api}/11111111/tasks/x/outputs").json["files"]
         (file,) = [one for one in files if one["path"] == "a b.txt"]
         assert site.get(file["url"]).text == "abc"
