@@ -26,13 +26,20 @@ class What(StrEnum):
 
 
 def order(session: Session, new: SourceOrder) -> SourceOrder:
-    """Write an order down; the earlier one, when a request with its key wrote one before."""
+    """Write an order down; the earlier one, when a request with its key wrote one before.
+
+    One that was refused holds its key no longer: who asks again wants it tried again.
+    """
     if new.request_key is None:
         session.add(new)
         session.flush()
         return new
     statement = select(SourceOrder).where(SourceOrder.request_key == new.request_key)
     found = session.scalars(statement).one_or_none()
+    if found is not None and found.problems is not None:
+        found.request_key = None
+        session.flush()
+        found = None
     if found is None:
         try:
             with session.begin_nested():

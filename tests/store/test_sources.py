@@ -95,6 +95,20 @@ def test_a_request_s_key_is_one_order(database: Database) -> None:
         assert source_orders.order(session, an_order("three")).id == "three"
 
 
+def test_a_refused_order_does_not_hold_its_request_s_key(database: Database) -> None:
+    with database.writing() as session:
+        source_orders.order(session, an_order("one", "k"))
+        source_orders.refuse(session, "one", ["The remote is down."], NOW)
+    with database.writing() as session:
+        assert source_orders.order(session, an_order("two", "k")).id == "two"
+    with database.writing() as session:
+        assert source_orders.order(session, an_order("three", "k")).id == "two"
+        source_orders.serve(session, "two", NOW, run_id="abcdefgh")
+    with database.writing() as session:
+        assert source_orders.order(session, an_order("four", "k")).run_id == "abcdefgh"
+        assert source_orders.one(session, "one").problems == ["The remote is down."]
+
+
 def a_checkout() -> Checkout:
     return Checkout(
         backend="hpc", root="~/c", name="n", source="s", label="0" * 40, ref="main", keep=False
