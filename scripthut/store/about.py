@@ -21,6 +21,7 @@ class About:
     git_branch: str | None
     git_sha: str | None
     folder: str | None
+    log_dir: str | None  # on the backend; None: not placed yet
     params: Mapping[str, str]  # as they were chosen
     notices: Sequence[str]
     origin: str | None  # the run that it repeats
@@ -50,6 +51,7 @@ def about(session: Session, run_id: str) -> About:
         git_branch=run.git_branch,
         git_sha=run.git_sha,
         folder=run.folder,
+        log_dir=run.log_dir,
         params={name: params.text(value) for name, value in (run.params or {}).items()},
         notices=tuple(run.notices or ()),
         origin=run.origin,

@@ -29,7 +29,7 @@ from scripthut.web.filters import plain, whole
 from scripthut.web.outputs import outputs_json, run_outputs_json, summary_json
 from scripthut.web.retries import again
 from scripthut.web.starts import asked_for, new_run
-from scripthut.web.tasks import why_json
+from scripthut.web.tasks import events_json, shown_spec, why_json
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -216,12 +216,16 @@ def all_outputs(run_id: str) -> ResponseReturnValue:
 
 @bp.get("/runs/<run_id>/tasks/<key>")
 def task(run_id: str, key: str) -> ResponseReturnValue:
-    """Give a task; `why` says why it did not complete."""
+    """Give a task with all that its page shows; `why` says why it did not complete.
+
+    `spec`: as it was written, without secrets; `deps`: the tasks that it waits for.
+    """
     full = runs.find_task(g.session, run_id, key)
     (row,) = runs.tasks_by_key(g.session, run_id, [key])
     more = {"node": full.node, "cause": full.cause, "retry_at": _time(full.retry_at)}
     about = {"run_id": run_id, **_task(row), **more, "why": why_json(full)}
-    return about | {"outputs_problem": full.outputs_problem}
+    shown = {"spec": shown_spec(full), "deps": full.deps, "events": events_json(full)}
+    return about | {"outputs_problem": full.outputs_problem} | shown
 
 
 @bp.get("/runs/<run_id>/tasks/<key>/logs")

@@ -149,7 +149,7 @@ def last_words(task: Task) -> tuple[str, str]:
     return "error", ""
 
 
-def _shown(task: Task) -> dict[str, object]:
+def shown_spec(task: Task) -> dict[str, object]:
     """What the task runs, without the secrets in its environment."""
     given = {
         name: env.shown(variable.value)
@@ -160,7 +160,7 @@ def _shown(task: Task) -> dict[str, object]:
 
 
 def _script(task: Task) -> dict[str, object]:
-    spec = _shown(task)
+    spec = shown_spec(task)
     command = str(spec["command"]).encode()
     return {"spec": spec, "lines": lines(command, "command.sh").lines}
 
@@ -170,17 +170,27 @@ def _log(stream: str) -> Callable[[Task], dict[str, object]]:
 
 
 def _json(task: Task) -> dict[str, object]:
-    said = json.dumps({**_details_json(task), "spec": _shown(task)}, indent=2)
+    said = json.dumps({**_details_json(task), "spec": shown_spec(task)}, indent=2)
     return {"lines": lines(said.encode(), "task.js").lines}
 
 
 def _details_json(task: Task) -> dict[str, object]:
-    events = [
-        {"at": e.at.isoformat(), "what": e.what, "old": e.old, "new": e.new, "note": e.note}
+    about = {"task_id": task.key, "status": task.state, "reason": task.reason}
+    return {**about, "why": why_json(task), "events": events_json(task)}
+
+
+def events_json(task: Task) -> list[dict[str, object]]:
+    """What happened to a task as the JSON API says it, the oldest first."""
+    return [
+        {
+            "at": e.at.isoformat().replace("+00:00", "Z"),
+            "what": e.what,
+            "old": e.old,
+            "new": e.new,
+            "note": e.note,
+        }
         for e in runs.history(g.session, task.id)
     ]
-    about = {"task_id": task.key, "status": task.state, "reason": task.reason}
-    return {**about, "why": why_json(task), "events": events}
 
 
 def why_json(task: Task) -> dict[str, object] | None:
@@ -201,11 +211,11 @@ def _log_json(stream: str) -> Callable[[Task], dict[str, object]]:
 
 
 def _spec_json(task: Task) -> dict[str, object]:
-    return {"task_id": task.key, "spec": _shown(task)}
+    return {"task_id": task.key, "spec": shown_spec(task)}
 
 
 def _whole_json(task: Task) -> dict[str, object]:
-    return {**_details_json(task), "spec": _shown(task)}
+    return {**_details_json(task), "spec": shown_spec(task)}
 
 
 VIEWS = {

@@ -7,7 +7,9 @@ from threading import Timer
 
 import pytest
 
+from scripthut.store import runs
 from scripthut.store.models import WatchRow
+from tests.web.conftest import SPEC
 
 DOCUMENT = {
     "tasks": [
@@ -177,6 +179,33 @@ def test_a_task_says_why_it_failed(client, hut):
     assert (task["status"], task["why"]["exit"]) == ("failed", "3")
     assert client.get(f"{API}/runs/abcdefgh/tasks/b").json["why"] is None
     assert client.get(f"{API}/runs/abcdefgh/tasks/c").status_code == 404
+
+
+def test_a_task_is_told_with_all_that_its_page_shows_and_no_secret(client, hut):
+    run = hut.run({"x.1": "completed", "x.2": "running", "all": "pending"})
+    env = {"HF_TOKEN": "hunter22", "MODE": "fast"}
+    spec = {**SPEC, "command": "fit hunter22", "deps": ["x.*"], "gres": "gpu:1", "env": env}
+    hut.change(run, "all", spec=spec, deps=["x.1", "x.2"])
+    hut.event(run, "all", "created")
+
+    answer = client.get(f"{API}/runs/{run}/tasks/all")
+
+    assert "hunter22" not in answer.text
+    assert answer.json["spec"]["command"] == "fit ***"
+    assert answer.json["spec"]["env"] == {"HF_TOKEN": "***", "MODE": "fast"}
+    assert (answer.json["spec"]["gres"], answer.json["deps"]) == ("gpu:1", ["x.1", "x.2"])
+    assert [event["what"] for event in answer.json["events"]] == ["created"]
+    assert answer.json["events"][0]["at"].endswith("Z")
+    tab = client.get(f"/runs/{run}/tasks/all/detail/json", headers={"Accept": "application/json"})
+    assert {name: answer.json[name] for name in ("spec", "events")}.items() <= tab.json.items()
+
+
+def test_a_run_says_where_its_logs_are(client, hut):
+    run = hut.run(["a"])
+    assert client.get(f"{API}/runs/{run}").json["about"]["log_dir"] is None
+    with hut.database.writing() as session:
+        runs.find_run(session, run).log_dir = "~/logs/study"
+    assert client.get(f"{API}/runs/{run}").json["about"]["log_dir"] == "~/logs/study"
 
 
 def test_the_log_of_a_task_that_never_ran_is_empty_at_once(client, hut):
