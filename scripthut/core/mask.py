@@ -38,6 +38,10 @@ def secrets(env: Mapping[str, Value], names: Collection[str] = ()) -> tuple[str,
         for piece in ((value,) if isinstance(value, str) else value)
         if isinstance(piece, str)
     ]
+    return _every_form(values)
+
+
+def _every_form(values: Iterable[str]) -> tuple[str, ...]:
     found = {form for value in values for form in _forms(value) if len(form) >= LEAST}
     return tuple(sorted(found, key=lambda form: (-len(form), form)))
 
@@ -84,6 +88,41 @@ def without_secrets(spec: Mapping[str, object], names: Collection[str] = ()) -> 
     values = secrets(known, names)
     shown = {k: SIGN if is_secret(k, names) else mask(v, values) for k, v in known.items()}
     return {**spec, "env": shown, "command": mask(str(spec.get("command", "")), values)}
+
+
+def without_secrets_within(data: object, names: Collection[str] = ()) -> object:
+    """Rules as plain data, as they may be shown: what a secret's name has is masked everywhere.
+
+    >>> without_secrets_within([{"set": {"HF_TOKEN": "hunter22"}, "init": "login hunter22"}])
+    [{'set': {'HF_TOKEN': '***'}, 'init': 'login ***'}]
+    """
+    return _within(data, _every_form(_secrets_within(data, names)), names)
+
+
+def _secrets_within(data: object, names: Collection[str], is_hidden: bool = False) -> Iterable[str]:
+    if isinstance(data, Mapping):
+        for name, value in data.items():
+            yield from _secrets_within(value, names, is_secret(str(name), names))
+    elif isinstance(data, list):
+        for value in data:
+            yield from _secrets_within(value, names, is_hidden)
+    elif is_hidden:
+        yield str(data)
+
+
+def _within(
+    data: object, hidden: tuple[str, ...], names: Collection[str], is_hidden: bool = False
+) -> object:
+    if isinstance(data, Mapping):
+        return {
+            name: _within(value, hidden, names, is_secret(str(name), names))
+            for name, value in data.items()
+        }
+    if isinstance(data, list):
+        return [_within(value, hidden, names, is_hidden) for value in data]
+    if is_hidden:
+        return SIGN
+    return mask(data, hidden) if isinstance(data, str) else data
 
 
 def _forms(value: str) -> Iterable[str]:

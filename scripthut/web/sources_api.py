@@ -8,11 +8,12 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from flask import Blueprint, g, request, url_for
+from flask import Blueprint, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
 from scripthut.config import AnySource, GitSource
 from scripthut.core.errors import Invalid, Refused, Unreachable
+from scripthut.core.mask import without_secrets_within
 from scripthut.core.refs import shown, web_page
 from scripthut.core.workflow.workflows import overlay, stacks
 from scripthut.store import runs, source_orders, sources
@@ -55,9 +56,9 @@ def workflows(name: str) -> ResponseReturnValue:
 
 @bp.get("/sources/<name>/config")
 def own_config(name: str) -> ResponseReturnValue:
-    """Give what a source's own `scripthut.yaml` says, as it was last seen; 422 if it is wrong.
+    """Give what a source's own `scripthut.yaml` says, as it was last seen, without secrets.
 
-    503 before the first look.
+    422 if it is wrong, 503 before the first look.
     """
     part_of(name)
     row = sources.one(g.session, name)
@@ -65,13 +66,14 @@ def own_config(name: str) -> ResponseReturnValue:
         raise Unreachable(f"The source {name} has not been looked at yet: ask again in a moment.")
     content = row.overlay.encode() or None
     layer = overlay(name, content).kept()
-    return {
+    said = {
         "source": name,
         "config_present": content is not None,
         "env": layer["rules"],
         "env_groups": layer["groups"],
         "stacks": stacks(content),
     }
+    return jsonify(without_secrets_within(said, config().settings.secret_names))
 
 
 @bp.post("/sources/sync")

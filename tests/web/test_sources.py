@@ -227,3 +227,33 @@ def test_programs_get_what_a_source_s_own_file_says(
     assert "backends: a repository's file may hold" in wrong.json["problems"][0]
     assert client.get("/api/v1/sources/scratch/config").status_code == 503  # not looked at yet
     assert client.get("/api/v1/sources/none/config").status_code == 404
+
+
+def test_programs_get_no_secret_of_a_source_s_own_file(
+    client: FlaskClient, database: Database
+) -> None:
+    overlay = b"""
+env:
+- {if: {HF_TOKEN: hunter22}, set: {HF_TOKEN: hunter22, MODE: fast}, init: login hunter22}
+- {append: {SOME_SECRETS: another1}}
+env_groups: {cloud_keys: [{set: {URL: "https://ada:hunter22@host"}}]}
+stacks: [{name: r, env: {API_KEY: 12345678}}]
+"""
+    with database.writing() as session:
+        look = Look([FIT], "dev", SHA, "Fit it", utcnow(), overlay=overlay)
+        sources.looked(session, "my study", "git", look, utcnow())
+
+    assert client.get("/api/v1/sources/my study/config").json == {
+        "source": "my study",
+        "config_present": True,
+        "env": [
+            {
+                "if": {"HF_TOKEN": "***"},
+                "set": {"HF_TOKEN": "***", "MODE": "fast"},
+                "init": "login ***",
+            },
+            {"append": {"SOME_SECRETS": "***"}},
+        ],
+        "env_groups": {"cloud_keys": [{"set": {"URL": "https://ada:***@host"}}]},
+        "stacks": [{"name": "r", "env": {"API_KEY": "***"}}],
+    }
