@@ -122,16 +122,20 @@ def insert_run(session: Session, run: Run) -> Run | None:
         session.add(run)
         session.flush()
         return None
-    statement = select(Run).where(Run.request_key == run.request_key)
-    found = session.scalars(statement).one_or_none()
+    found = of_request(session, run.request_key)
     if found is not None:
         return found
     try:
         with session.begin_nested():
             session.add(run)
     except IntegrityError:  # another request with this key was first
-        return session.scalars(statement).one()
+        return of_request(session, run.request_key)
     return None
+
+
+def of_request(session: Session, key: str) -> Run | None:
+    """The run that a request with this key made; None: none yet."""
+    return session.scalars(select(Run).where(Run.request_key == key)).one_or_none()
 
 
 def check(layers: Sequence[Layer], document: Document) -> list[str]:

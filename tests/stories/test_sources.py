@@ -101,7 +101,7 @@ def test_a_branch_that_does_not_exist_starts_nothing(server: Server) -> None:
     answer = server.post("/sources/study/run", {"workflow": "hello", "branch": "nope"})
     assert "no branch or tag 'nope'" in answer["problems"][0]
     answer = server.post("/sources/study/run", {"workflow": "absent", "branch": "main"})
-    assert answer["problems"] == ["There is no workflow 'absent'."]
+    assert answer["error"] == "There is no workflow 'absent'."
     answer = server.post("/sources/study/run", {"workflow": "hello", "branch": "--upload-pack=x"})
     assert "cannot be the name of a branch" in answer["problems"][0]
     assert server.get("/runs")["runs"] == []

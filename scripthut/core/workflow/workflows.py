@@ -74,10 +74,15 @@ def find(paths: Collection[str], wanted: str) -> str:
     whole = [path for path in paths if path in names]
     meant = whole or sorted(path for path in paths if posixpath.basename(path) in names)
     if not meant:
-        raise NotFound(f"There is no workflow {wanted!r}.")
+        raise NotFound(missing(wanted))
     if len(meant) > 1:
         raise Refused(f"{wanted!r} may be any of {', '.join(meant)}: write the whole path.")
     return meant[0]
+
+
+def missing(wanted: str) -> str:
+    """What is said, and written into a refused order, where no workflow is meant by this."""
+    return f"There is no workflow {wanted!r}."
 
 
 def run_name(source: str, path: str, glob: str) -> str:
