@@ -343,6 +343,10 @@ class ClusterBackend:
             folders, node.ask(self._transport, request, node_work.PLACE_SECONDS)
         )
 
+    def hold(self, folders: Sequence[Folder]) -> None:
+        """See backends/base.py."""
+        node.ask(self._transport, node_work.holding(folders), node_work.PLACE_SECONDS)
+
 
 def _is_live(row: Row) -> bool:
     return row.sighting.phase in (Phase.WAITING, Phase.RUNNING)

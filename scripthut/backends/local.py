@@ -298,6 +298,10 @@ class LocalBackend:
         request = node_work.dropping(folders, idle)
         return node_work.dropped(folders, self._ask(request, node_work.PLACE_SECONDS))
 
+    def hold(self, folders: Sequence[Folder]) -> None:
+        """See backends/base.py."""
+        self._ask(node_work.holding(folders), node_work.PLACE_SECONDS)
+
     def _ask(self, request: node.Record, timeout: float) -> list[node.Record]:
         """Answer in a process of its own: it may start one that outlives it."""
         return node.ask(self._machine, request, timeout, sys.executable)

@@ -33,16 +33,23 @@ def drops(request: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") ->
         delete(place)
 
 
+def hold(wishes: "list[dict[str, Any]]") -> None:
+    """Touch the marks of directories in which something works, so that no server lets them go."""
+    for wish in wishes:
+        with suppress(OSError):
+            os.utime(Where({"archive": "", **wish}).mark)
+
+
 def drop(where: Where, idle: float) -> "str | None":
     """Take one directory away; why it stays, None when it went.
 
-    Another server may use it: whoever asks for a directory touches its mark, and one that was
-    asked for less than `idle` seconds ago stays.
+    Another server may use it: whoever asks for a directory, or works in it, touches its mark, and
+    one whose mark was touched less than `idle` seconds ago stays.
     """
     if read_mark(where) != {"placed": "ready"}:
         return None  # it is not there, or another server makes it anew
     if now_there(where) - os.stat(where.mark).st_mtime < idle:
-        return "another server has asked for it lately"
+        return "another server uses it, or has lately"
     # First out of sight, then its mark: without it nobody takes the directory for whole.
     os.rename(where.final, "%s.%d%s" % (where.mark, os.getpid(), GONE))
     drop_mark(where)

@@ -17,7 +17,7 @@ import time
 import zlib
 from contextlib import suppress
 
-from scripthut.backends.node_drop import drops
+from scripthut.backends.node_drop import drops, hold
 from scripthut.backends.node_fetch import fetch, logs, pieces
 from scripthut.backends.node_files import (
     Refusal,
@@ -73,6 +73,7 @@ def answer(request: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") -
     read(request.get("documents", []), say)
     find(request.get("find"), say)
     place(request.get("place"), say)
+    hold(request.get("holds", []))
     drops(request, say)
 
 

@@ -56,6 +56,11 @@ def dropping(folders: Sequence[Folder], idle: timedelta) -> Record:
     return {"drops": wishes}
 
 
+def holding(folders: Sequence[Folder]) -> Record:
+    """The request that says of directories that they are in use."""
+    return {"holds": [{"root": one.root, "name": one.name} for one in folders]}
+
+
 def dropped(folders: Sequence[Folder], told: Sequence[Record]) -> list[str | None]:
     """Of each directory why it stays, in the end of a sentence; None: it is gone."""
     found = {int(record["dropped"]): record["why"] for record in told if "dropped" in record}

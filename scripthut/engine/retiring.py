@@ -9,8 +9,19 @@ from scripthut.engine.base import Hands
 from scripthut.store import checkouts
 
 log = logging.getLogger(__name__)
-IDLE = timedelta(days=1)  # another server may use a directory that was asked for since
+IDLE = timedelta(days=1)  # another server may use a directory whose mark was touched since
 AT_ONCE = 50  # directories in one command
+
+
+def hold(hands: Hands, now: datetime) -> None:
+    """Let other servers see which directories are in use here, in one command; none when none is.
+
+    Whatever this server's own limits are: another one's may be narrower.
+    """
+    with hands.reading() as session:
+        used = checkouts.in_use(session, hands.backend.name, now)
+    if used:
+        hands.backend.hold([Folder(row.root, row.name) for row in used])
 
 
 def retire(hands: Hands, config: Config, now: datetime) -> None:
@@ -20,10 +31,10 @@ def retire(hands: Hands, config: Config, now: datetime) -> None:
         if isinstance(part, GitSource) and (part.keep_commits or part.keep_days):
             before = now - timedelta(days=part.keep_days) if part.keep_days else None
             with hands.reading() as session:
-                held = checkouts.held(session, name, part.name)
+                held = checkouts.held(session, name, part.name, now)
             for checkout_id in surplus(held, part.keep_commits, before):
                 with hands.writing() as session:
-                    checkouts.leave(session, checkout_id)
+                    checkouts.leave(session, checkout_id, now)
     with hands.reading() as session:
         leaving = checkouts.leaving(session, name)[:AT_ONCE]
     if not leaving:

@@ -12,7 +12,7 @@ from scripthut.core.errors import HutError, Invalid, Unreachable
 from scripthut.core.workflow.workflows import OVERLAY, Workflow, look, overlay
 from scripthut.engine.base import Hands
 from scripthut.engine.placing import place
-from scripthut.engine.retiring import retire
+from scripthut.engine.retiring import hold, retire
 from scripthut.engine.serving import Kitchen, Material, refuse, serve
 from scripthut.store import source_orders, sources
 from scripthut.store.create import Source
@@ -20,7 +20,7 @@ from scripthut.store.source_models import SourceOrder
 from scripthut.store.source_orders import What
 from scripthut.store.sources import Look
 
-RETIRE = timedelta(hours=1)  # between two looks for directories that nobody needs any more
+RETIRE = timedelta(hours=1)  # between two looks for directories in use, and for those that are not
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Upkeep:
     backend: Callable[[str], Backend | None]  # the one of a name, if there is
     homes: dict[str, PurePosixPath] = field(default_factory=dict)  # of those that have answered
     retired: dict[str, datetime] = field(default_factory=dict)  # when old directories last went
+    held: dict[str, datetime] = field(default_factory=dict)  # when those in use were last held
 
     @property
     def caps(self) -> Mapping[str, int]:
@@ -41,9 +42,12 @@ class Upkeep:
     def run(self, hands: Hands, now: datetime) -> int:
         """Do what is to be done on one backend; how many things were."""
         config = self.live.config
+        name = hands.backend.name
+        if name not in self.held or self.held[name] < now - RETIRE:
+            hold(hands, now)  # of a backend or a source that leaves, too: jobs are still there
+            self.held[name] = now
         if not config.sources:
             return 0
-        name = hands.backend.name
         if all(one.name != name for one in config.backends):
             return 0  # it leaves, and nothing more begins there
         parts = [p for p in config.sources if isinstance(p, PathSource) and p.backend == name]

@@ -11,6 +11,7 @@ from scripthut.core.folders import Held
 from scripthut.core.states import OPEN
 from scripthut.store.models import Run, Task
 from scripthut.store.source_models import Checkout
+from scripthut.store.tasks import uncollected
 from scripthut.store.versions import next_version
 
 LONGEST_REST = timedelta(minutes=5)  # between attempts to bring a commit
@@ -142,7 +143,7 @@ def of_run(session: Session, run_id: str) -> Checkout | None:
     return session.scalars(statement).one_or_none()
 
 
-def held(session: Session, backend: str, source: str) -> list[Held]:
+def held(session: Session, backend: str, source: str, now: datetime) -> list[Held]:
     """The directories of a source's commits that a backend has."""
     used = func.max(func.coalesce(Run.ended_at, Run.created_at))
     statement = (
@@ -153,7 +154,7 @@ def held(session: Session, backend: str, source: str) -> list[Held]:
         .group_by(Checkout.id)
     )
     rows = session.execute(statement).all()
-    return [Held(row.id, _aware(at), _is_busy(session, row)) for row, at in rows]
+    return [Held(row.id, _aware(at), _is_busy(session, row, now)) for row, at in rows]
 
 
 def _aware(at: datetime | str | None) -> datetime | None:
@@ -162,24 +163,40 @@ def _aware(at: datetime | str | None) -> datetime | None:
     return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
 
 
-def _is_busy(session: Session, row: Checkout) -> bool:
-    """Whether a run that is not over works in it, or one that goes on where another was."""
-    is_here = or_(Run.checkout_id == row.id, Run.folder == row.path)
-    there = (Run.backend == row.backend) & Run.ended_at.is_(None) & is_here
-    return session.scalar(select(Run.id).where(there).limit(1)) is not None
+def _is_busy(session: Session, row: Checkout, now: datetime) -> bool:
+    """Whether a run works in it, or a task, or something they wrote is still to be collected.
+
+    Runs of all backends count: two of them may be two ways to one file system.
+    """
+    same = select(Checkout.id).where(Checkout.root == row.root, Checkout.name == row.name)
+    is_here = or_(Run.checkout_id.in_(same), Run.folder == row.path)
+    is_left = exists().where(Task.run_id == Run.id, uncollected(now))
+    runs = select(Run.id).where(is_here, Run.ended_at.is_(None) | is_left)
+    below = Task.base.startswith(f"{row.path}/", autoescape=True)
+    tasks = select(Task.id).where(Task.state.in_(OPEN), or_(Task.base == row.path, below))
+    return any(session.scalar(one.limit(1)) is not None for one in (runs, tasks))
 
 
-def leave(session: Session, checkout_id: int) -> bool:
+def in_use(session: Session, backend: str, now: datetime) -> list[Checkout]:
+    """A backend's directories that something works in, for other servers to leave them alone."""
+    statement = select(Checkout).where(Checkout.backend == backend, Checkout.path.is_not(None))
+    rows = session.scalars(statement.order_by(Checkout.id)).all()
+    return [row for row in rows if row.stage != Stage.LEAVING and _is_busy(session, row, now)]
+
+
+def leave(session: Session, checkout_id: int, now: datetime) -> bool:
     """Have a directory deleted, unless a run has come to work in it; whether it will be.
 
     Its runs work in a new one, should their tasks be tried again.
     """
     row = session.get(Checkout, checkout_id, with_for_update=True)
-    if row is None or row.stage != Stage.READY or _is_busy(session, row):
+    if row is None or row.stage != Stage.READY or _is_busy(session, row, now):
         return False
     row.stage = Stage.LEAVING
-    is_its = (Run.backend == row.backend) & (Run.folder == row.path)
-    session.execute(update(Run).where(is_its).values(folder=None, checkout_id=None))
+    is_its = or_(Run.backend == row.backend, Run.git_sha.is_not(None))
+    session.execute(
+        update(Run).where(Run.folder == row.path, is_its).values(folder=None, checkout_id=None)
+    )
     return True
 
 

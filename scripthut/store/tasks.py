@@ -127,7 +127,7 @@ def _close_run(session: Session, run_id: str, now: datetime) -> None:
     session.connection().execute(statement)
 
 
-def _uncollected(now: datetime) -> ColumnElement[bool]:
+def uncollected(now: datetime) -> ColumnElement[bool]:
     """Was a job, ended not long ago, and not everything it wrote has been fetched."""
     return _left() & (Task.finished_at > now - COLLECT_FOR)
 
@@ -147,7 +147,7 @@ def to_watch(session: Session, backend: str, now: datetime) -> Sequence[Task]:
         select(Task)
         .join(Task.run)
         .where(Run.backend == backend)
-        .where(or_(Task.state.in_([*LIVE, State.LOST]), _uncollected(now)))
+        .where(or_(Task.state.in_([*LIVE, State.LOST]), uncollected(now)))
         .options(contains_eager(Task.run))
         .order_by(Task.id)
     )
@@ -253,10 +253,10 @@ def news(session: Session, now: datetime) -> dict[str, int]:
 
     Only runs that are not over, and those whose last outputs are not collected yet.
     """
-    uncollected = select(Task.run_id).where(_uncollected(now))
+    left = select(Task.run_id).where(uncollected(now))
     statement = (
         select(Run.backend, func.sum(Run.version + 1))
-        .where(or_(Run.ended_at.is_(None), Run.id.in_(uncollected)))
+        .where(or_(Run.ended_at.is_(None), Run.id.in_(left)))
         .group_by(Run.backend)
     )
     return {backend: int(versions) for backend, versions in session.execute(statement)}
@@ -267,7 +267,7 @@ def alive(session: Session, now: datetime) -> set[str]:
     statement = (
         select(Run.backend)
         .join(Task, Task.run_id == Run.id)
-        .where(or_(Task.state.in_(LIVE), _uncollected(now)))
+        .where(or_(Task.state.in_(LIVE), uncollected(now)))
     )
     return set(session.scalars(statement.distinct()))
 

@@ -129,7 +129,7 @@ def test_a_directory_goes_whole_and_can_be_made_again(place: Place, folder: Fold
     path = until_settled(place, folder).path
     day, none = timedelta(days=1), timedelta(0)
     (why,) = place.backend.drop([folder], day)
-    assert why == "another server has asked for it lately"
+    assert why == "another server uses it, or has lately"
     assert place.backend.find(path, "*.txt").files == {"x.txt": "é".encode()}
     never = replace(folder, name="of-nobody")
     assert place.backend.drop([folder, never], none) == [None, None]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripthut.backends import node_place
+from scripthut.backends.node_drop import drop, hold
 from scripthut.backends.node_place import Where, step
 
 
@@ -68,3 +69,11 @@ def test_a_root_that_cannot_be_made_fails_in_words(wish: dict[str, object], tmp_
     (record,) = told
     assert record["placed"] == "failed"
     assert "Not a directory" in str(record["why"])
+
+
+def test_a_directory_that_is_held_is_not_dropped(wish: dict[str, object]) -> None:
+    mark(wish, json.dumps({"is": "ready"}), age=10**6)
+    Path(Where(wish).final).mkdir()
+    hold([{"root": wish["root"], "name": "never there"}, wish])
+    assert drop(Where(wish), idle=3600) == "another server uses it, or has lately"
+    assert Path(Where(wish).final).is_dir()

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from scripthut.config import Live, parse
 from scripthut.core import folders
@@ -23,7 +23,7 @@ from scripthut.store.checkouts import Stage
 from scripthut.store.create import NewRun, Source, Workspace, create_run
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
-from scripthut.store.models import Run
+from scripthut.store.models import Run, Task
 from scripthut.store.source_models import Checkout
 from tests.engine.cluster import FakeCluster
 from tests.engine.world import World
@@ -41,6 +41,7 @@ class Placing(FakeCluster):
     asked: list[tuple[Folder, int, bytes]] = field(default_factory=list)
     dropped: list[list[str]] = field(default_factory=list)
     stays: dict[str, str] = field(default_factory=dict)  # name -> why
+    held: list[list[str]] = field(default_factory=list)
 
     def place(self, folder: Folder, offset: int = 0, data: bytes = b"") -> Placed:
         if self.is_broken:
@@ -53,6 +54,9 @@ class Placing(FakeCluster):
             raise Unreachable("hpc does not answer")
         self.dropped.append([folder.name for folder in folders])
         return [self.stays.get(folder.name) for folder in folders]
+
+    def hold(self, folders: Sequence[Folder]) -> None:
+        self.held.append([folder.name for folder in folders])
 
 
 class Ground(World):
@@ -298,6 +302,8 @@ def commits(world: Ground, *marks: str) -> list[str]:
         for key in "ab":
             world.cluster.ends_newest(key)
             world.turn(times=2)
+        with world.database.writing() as session:
+            session.execute(update(Task).values(collected_at=world.now))
         world.now += timedelta(hours=1)
     return found
 
@@ -325,6 +331,8 @@ def test_a_run_whose_directory_went_gets_a_new_one_when_it_is_tried_again(world:
     world.turn()
     world.cluster.ends("a", code=1)
     world.turn(times=3)
+    with world.database.writing() as session:
+        session.execute(update(Task).values(collected_at=world.now))
     world.now += timedelta(days=8)
     keeping(world, keep_days=7)
     world.cluster.answers = [Placed(READY, "/clones/999999999999")]
@@ -343,7 +351,7 @@ def test_a_run_whose_directory_went_gets_a_new_one_when_it_is_tried_again(world:
 def test_what_another_server_uses_stays_and_an_outage_forgets_nothing(world: Ground) -> None:
     commits(world, "1", "2")
     keeping(world, keep_commits=1)
-    world.cluster.stays = {"1" * 12: "another server has asked for it lately"}
+    world.cluster.stays = {"1" * 12: "another server uses it, or has lately"}
     world.start(sha="2" * 40)
     world.turn()
     assert (world.cluster.dropped, names(world)) == ([["1" * 12]], ["1" * 12, "2" * 12])
@@ -355,3 +363,75 @@ def test_what_another_server_uses_stays_and_an_outage_forgets_nothing(world: Gro
     world.cluster.is_broken = False
     world.turn()
     assert (len(world.cluster.dropped), names(world)) == (2, ["2" * 12])
+
+
+def beside(world: Ground, **columns: object) -> str:
+    """A run of another backend in the directory of the first commit, going on for days."""
+    run_id = world.start(sha="1" * 40)
+    other = Checkout(
+        backend="other", root="~/scripthut-repos", name="1" * 12, source="study", label="1" * 40
+    )
+    other.ref, other.keep, other.stage = "main", False, Stage.READY
+    with world.database.writing() as session:
+        if not columns:
+            other.root = session.scalars(select(Checkout.root)).first() or ""
+            session.add(other)
+            session.flush()
+            columns = {"checkout_id": other.id}
+        session.execute(update(Run).where(Run.id == run_id).values(backend="other", **columns))
+    return run_id
+
+
+@pytest.mark.parametrize("columns", [{}, {"folder": "/clones/111111111111"}], ids=["row", "path"])
+def test_a_directory_stays_while_a_run_of_another_backend_works_in_it(
+    world: Ground, columns: dict[str, object]
+) -> None:
+    commits(world, "1", "2")
+    run_id = beside(world, **columns)
+    keeping(world, keep_commits=1)
+    world.start(sha="2" * 40)
+    world.turn()
+    assert (world.cluster.dropped, "1" * 12 in names(world)) == ([], True)
+    over = {"ended_at": world.now, "folder": "/clones/111111111111"}
+    with world.database.writing() as session:
+        session.execute(update(Run).where(Run.id == run_id).values(**over))
+    world.upkeep.retired.clear()
+    world.turn()
+    assert world.cluster.dropped == [["1" * 12]]
+    assert world.the_run(run_id).folder is None  # its tasks tried again, it is made anew
+
+
+def test_a_directory_stays_while_a_task_of_any_run_works_below_it(world: Ground) -> None:
+    commits(world, "1", "2")
+    live = world.start(sha="2" * 40)
+    with world.database.writing() as session:
+        below = {"base": "/clones/111111111111/deep"}
+        session.execute(update(Task).where(Task.run_id == live).values(**below))
+    keeping(world, keep_commits=1)
+    world.turn()
+    assert world.cluster.dropped == []
+
+
+def test_a_directory_stays_until_what_its_tasks_wrote_is_here(world: Ground) -> None:
+    first, _ = commits(world, "1", "2")
+    with world.database.writing() as session:
+        late = {"collected_at": None, "collect_at": world.now + timedelta(days=1)}
+        session.execute(update(Task).where(Task.run_id == first).values(**late))
+    world.start(sha="2" * 40)
+    keeping(world, keep_commits=1)
+    world.turn()
+    assert world.cluster.dropped == []
+
+
+def test_every_hour_other_servers_are_told_what_is_in_use(world: Ground) -> None:
+    commits(world, "1")
+    world.cluster.answers = [Placed(READY, PATH)]
+    world.start()
+    world.turn(times=3)
+    world.cluster.held.clear()
+    world.turn(seconds=1300, times=6)
+    assert world.cluster.held == [[SHA[:12]]] * 2
+    config = world.upkeep.live.config
+    world.upkeep.live.config = config.model_copy(update={"sources": [], "backends": []})
+    world.turn(seconds=3700)
+    assert world.cluster.held == [[SHA[:12]]] * 3  # its jobs are still there
