@@ -157,7 +157,7 @@ def _met(way: Transport, speaks: Dialect) -> Dialect:
 
 
 def _check_scheduler(way: Transport, speaks: Dialect, now: datetime) -> Iterator[Finding]:
-    queue = speaks.list_queue(way.run(speaks.queue(way.user), timeout=60))
+    queue = speaks.list_queue(way.run(speaks.queue(way.user), timeout=60), way.user)
     said = f"{queue.running} of your jobs run, {queue.waiting} wait"
     yield Finding("queue", Level.OK, said)
     yield _check_arrays(way, speaks)

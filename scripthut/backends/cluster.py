@@ -177,7 +177,9 @@ class ClusterBackend:
         }
 
     def _surveyed(self, seen: node.Seen, wish: Wish) -> Surveyed:
-        queue = self._dialect.list_queue(seen.ran["queue"]) if wish.queue else None
+        queue = None
+        if wish.queue:
+            queue = self._dialect.list_queue(seen.ran["queue"], self._transport.user)
         if not wish.facts:
             return Surveyed(queue)
         answers = {

@@ -1,5 +1,6 @@
 """The seam to a scheduler's language: commands out, text in. Pure."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,10 +26,16 @@ class Row:
     submitted_at: datetime | None = None
 
 
-def check_extra(key: str, given: Sequence[str], refused: Collection[str]) -> None:
+def check_extra(
+    key: str,
+    given: Sequence[str],
+    refused: Collection[str],
+    within: re.Pattern[str] | None = None,
+) -> None:
     """Refuse words for a submission that are no options, or would lose the job.
 
     An option's value stands in the same word, so that no word can be taken for a script.
+    `within`: what no word may begin with, for an option whose value has many parts.
     """
     for word in given:
         name = word.partition("=")[0]
@@ -38,7 +45,10 @@ def check_extra(key: str, given: Sequence[str], refused: Collection[str]) -> Non
                 'one word, like "--qos=high" or "-lplace=scatter"'
             )
         is_long = word.startswith("--")  # which may be written short: --arr
-        if any(one.startswith(name) if is_long else word.startswith(one) for one in refused):
+        is_within = within is not None and within.match(word) is not None
+        if is_within or any(
+            one.startswith(name) if is_long else word.startswith(one) for one in refused
+        ):
             raise Refused(
                 f"task {key!r}: extra_args {word!r} cannot be passed on: scripthut would not find "
                 "the job again"
@@ -117,8 +127,8 @@ class Dialect(Protocol):
         """The jobs in the queue. Unreachable when the scheduler did not answer."""
         ...
 
-    def list_queue(self, answer: Answer) -> Queue:
-        """The same answer for people: all of the user's jobs, arrays and all. Unreachable alike."""
+    def list_queue(self, answer: Answer, user: str) -> Queue:
+        """The same answer for people: all of `user`'s jobs, arrays and all. Unreachable alike."""
         ...
 
     def facts(self, user: str) -> Mapping[str, list[str]]:

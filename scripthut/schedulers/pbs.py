@@ -29,6 +29,7 @@ _VERSION = re.compile(r"pbs_version\s*=\s*(?:PBSPro_)?(\d+)", re.IGNORECASE)
 _NAME_ROOM = 200  # characters; PBS Pro takes 230
 _AT_ONCE = 500  # ids in one command: far from the longest command line
 _PROGRAM_MISSING = 127
+_AT_WORK = ("Running", "Exiting")  # states of an array's elements
 _OUTPUT_OF_SBATCH = "and the output was:\n"
 
 # Constant scripts; what they are asked is in their words. Times are printed in the zone of the
@@ -100,7 +101,7 @@ class PBS:
         """Qsub with all options; the script comes on standard input, or in script_file."""
         file = self.script_file(job)
         extra = [*self.extra, *job.resources.extra]
-        check_extra(job.key, extra, words.NOT_PASSED_ON)
+        check_extra(job.key, extra, words.NOT_PASSED_ON, words.WAITS_FOR_THE_END)
         options = [
             *(self._word(word) for word in extra),
             *("-N", job_name(job, self._kind)),
@@ -156,11 +157,18 @@ class PBS:
         """Unreachable when qstat failed, even with a valid answer of no jobs."""
         return list(self._rows(answer))
 
-    def list_queue(self, answer: Answer) -> Queue:
-        """All of it, arrays too."""
-        found = self._shown(answer).items()
-        return bounded(
+    def list_queue(self, answer: Answer, user: str) -> Queue:
+        """All of it, arrays too. Slurm's qstat tells of everybody's jobs: only `user`'s count."""
+        shown = self._shown(answer).items()
+        is_whole = self._kind.has_qselect
+        found = [(job_id, job) for job_id, job in shown if is_whole or _owner(job) == user]
+        queue = bounded(
             (_phase(job), _count(job), partial(_listed, job_id, job)) for job_id, job in found
+        )
+        # An array that has begun is one row, though some of it waits.
+        begun = (job for _, job in found if _phase(job) is Phase.RUNNING)
+        return replace(
+            queue, waiting=queue.waiting + sum(_elements(job, "Queued") for job in begun)
         )
 
     def facts(self, user: str) -> Mapping[str, list[str]]:  # noqa: ARG002 -- of the protocol
@@ -301,16 +309,29 @@ def _row(job_id: str, job: Attributes, kind: words.Kind) -> Row | None:
     )
 
 
+def _owner(job: Attributes) -> str:
+    """Slurm's commands write `euser = ada(1001)`, and the owner with a host."""
+    return re.split(r"[@(]", job.get("euser") or job.get("Job_Owner", ""))[0]
+
+
 def _phase(job: Attributes) -> Phase:
     letter = job.get("job_state", "")
+    if letter == "B" and _elements(job, "Queued") and not _elements(job, *_AT_WORK):
+        return Phase.WAITING
     known = Phase.DONE if letter in words.OVER else Phase.WAITING
     return words.STATES.get(letter, ("", known))[1]
 
 
 def _count(job: Attributes) -> int:
-    """How many jobs a row stands for: an array's parent is one row for all that wait."""
-    queued = re.search(r"Queued:(\d+)", job.get("array_state_count", ""))
-    return max(1, int(queued[1])) if queued else 1
+    """How many jobs a row stands for: of an array that has begun, those that run."""
+    which = _AT_WORK if _phase(job) is Phase.RUNNING else ("Queued",)
+    return max(1, _elements(job, *which))
+
+
+def _elements(job: Attributes, *states: str) -> int:
+    """How many of an array's elements are in one of the states, `Queued:5 Running:2`; else 0."""
+    told = dict(re.findall(r"(\w+):(\d+)", job.get("array_state_count", "")))
+    return sum(int(told.get(state, 0)) for state in states)
 
 
 def _listed(job_id: str, job: Attributes) -> Listed:

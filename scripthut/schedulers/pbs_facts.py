@@ -21,8 +21,10 @@ _STATES = {
     "busy": NodeState.FULL,
     "resv-exclusive": NodeState.FULL,
     "offline": NodeState.DRAINED,
+    "offline_by_mom": NodeState.DRAINED,
     "maintenance": NodeState.DRAINED,
     "provisioning": NodeState.DRAINED,
+    "wait-provisioning": NodeState.DRAINED,
     "sleep": NodeState.DRAINED,
     "down": NodeState.DOWN,
     "stale": NodeState.DOWN,
@@ -36,6 +38,8 @@ _WAITING = {
     "Held": "Held, or waits for another job",
     "Waiting": "Its earliest start has not come yet",
 }
+_STOPPED = "The queue is stopped"
+_NO = ("False", "no")
 _LIMITS = {
     "max_run": "jobs running at once",
     "max_user_run": "jobs running at once",
@@ -70,7 +74,8 @@ def read(answers: Mapping[str, Answer]) -> Facts:
         for part in block.get("state_count", "").split():
             word, _, count = part.partition(":")
             if word in _WAITING and count.isdecimal() and int(count):
-                waiting[name, _WAITING[word]] += int(count)
+                is_stopped = word == "Queued" and block.get("started") in _NO
+                waiting[name, _STOPPED if is_stopped else _WAITING[word]] += int(count)
     facts = summarise(doors, nodes, waiting, [_WAITING["Queued"]])
     limits = [
         Limit(f"queue {name}", what, block[key])
@@ -101,7 +106,7 @@ def _blocks(text: str) -> Iterator[tuple[str, Attributes]]:
 def _door(name: str, queue: Attributes) -> Door:
     return Door(
         name,
-        is_open=not {queue.get("enabled"), queue.get("started")} & {"False", "no"},
+        is_open=queue.get("enabled") not in _NO and queue.get("started") not in _NO,
         time_limit=units.elapsed(queue.get("resources_max.walltime", "")),
         time_default=units.elapsed(queue.get("resources_default.walltime", "")),
     )
@@ -130,8 +135,11 @@ def _node(name: str, node: Attributes, queues: tuple[str, ...]) -> Node:
 
 
 def _state(text: str, cpus: int, used: int) -> NodeState:
-    """What PBS's words for a node mean, the worst of several: `job-exclusive,offline`."""
-    found = {_STATES[w] for w in text.replace(" ", "").split(",") if w in _STATES}
+    """What PBS's words for a node mean, the worst of several: `job-exclusive,offline`.
+
+    OpenPBS writes some with a capital letter: `Stale`.
+    """
+    found = {_STATES[w] for w in text.lower().replace(" ", "").split(",") if w in _STATES}
     for state in _WORST:
         if state in found:
             return state

@@ -4,6 +4,7 @@ Sources: the PBS Professional Reference Guide ("Job States", "Job Exit Status"),
 Administrator Guide ("Job states", "Job exit status"), and what the commands printed.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -119,7 +120,8 @@ COMMENTS: Mapping[str, str] = {
 }
 
 # Words for qsub that would leave a job nobody finds again, or none, or many.
-NOT_PASSED_ON = ("-I", "-J", "-t", "-z", "-X", "-N", "-o", "-e", "-k", "-j", "-S", "-Wblock", "-f")
+NOT_PASSED_ON = ("-I", "-J", "-t", "-z", "-X", "-N", "-o", "-e", "-k", "-j", "-S", "-f")
+WAITS_FOR_THE_END = re.compile(r"-W(?:.*[\s,])?block\b", re.DOTALL)  # one of the attributes of -W
 
 # Exit codes of the commands that are answers, not failures: no such job; it has finished.
 NO_SUCH_JOB, HAS_FINISHED = 153, 35

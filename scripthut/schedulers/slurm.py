@@ -159,7 +159,7 @@ class Slurm:
         """Unreachable when squeue failed or its last record is not whole."""
         return text.queue_rows(answer)
 
-    def list_queue(self, answer: Answer) -> Queue:
+    def list_queue(self, answer: Answer, user: str = "") -> Queue:  # noqa: ARG002 -- see queue()
         """All of it, arrays and heterogeneous jobs too."""
         return text.queue_listing(answer)
 

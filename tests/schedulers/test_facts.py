@@ -10,7 +10,7 @@ from scripthut.core.queue import MOST
 from scripthut.core.survey import Facts, Free, NodeState, Share, facts_as_json, facts_of
 from scripthut.schedulers import pbs_facts, slurm_facts
 from scripthut.schedulers.pbs import PBS
-from scripthut.schedulers.pbs_words import PRO
+from scripthut.schedulers.pbs_words import OLD_PRO, ON_SLURM, PRO
 from scripthut.schedulers.slurm import Slurm
 from scripthut.schedulers.slurm_text import FIELD, QUEUE_FIELDS, RECORD
 
@@ -108,6 +108,25 @@ def test_openpbs_tells_nodes_and_queues() -> None:
     assert queues["workq"].outlook == "Full: a new job waits, with 5 jobs before it"
 
 
+@pytest.mark.parametrize("word", ["Stale", "offline_by_mom", "wait-provisioning", "free,Stale"])
+def test_a_node_of_pbs_that_takes_no_job_is_not_free(word: str) -> None:
+    told = answers("openpbs")
+    node = f"n9\n     ntype = PBS\n     state = {word}\n     resources_available.ncpus = 4\n\n"
+    facts = pbs_facts.read({**told, "nodes": Answer(0, node, "")})
+    assert facts.nodes.keys() <= {NodeState.DOWN, NodeState.DRAINED}
+    assert facts.cpus_idle == 0
+
+
+def test_jobs_in_a_queue_that_is_stopped_do_not_wait_for_resources() -> None:
+    told = answers("openpbs")
+    queue = (
+        "Queue: stopped\n    queue_type = Execution\n    enabled = True\n    started = False\n"
+        "    state_count = Transit:0 Queued:3 Held:1 Waiting:0 Running:0\n\n"
+    )
+    (door,) = pbs_facts.read({**told, "queues": Answer(0, queue, "")}).partitions
+    assert door.waiting == {"The queue is stopped": 3, "Held, or waits for another job": 1}
+
+
 def test_torques_commands_tell_nodes_and_queues() -> None:
     facts = pbs_facts.read(answers("torque"))
     assert facts.nodes == {NodeState.IDLE: 1, NodeState.MIXED: 1, NodeState.FULL: 1}
@@ -150,7 +169,44 @@ def test_a_queue_of_fifty_thousand_jobs_is_cut_and_counted() -> None:
 
 def test_a_pbs_queue_lists_arrays() -> None:
     text = (CAPTURED / "openpbs" / "qstat_array_with_an_exit_status_while_it_runs.txt").read_text()
-    queue = PBS(kind=PRO).list_queue(Answer(0, text, ""))
+    queue = PBS(kind=PRO).list_queue(Answer(0, text, ""), "hut")
     (array,) = [job for job in queue.jobs if job.job_id == "4[].pbs1"]
     assert (array.owner, array.phase, array.partition) == ("hut", Phase.RUNNING, "workq")
     assert (array.cpus, array.memory, array.time_limit) == (2, 100 * 1024**2, 300)
+    assert (array.count, queue.running, queue.waiting) == (2, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("counts", "running", "waiting"),
+    [
+        ("Queued:5 Running:2 Exiting:0 Expired:1", 2, 5),
+        ("Queued:5 Running:1 Exiting:1 Expired:0", 2, 5),
+        ("Queued:5 Running:0 Exiting:0 Expired:2", 0, 5),
+    ],
+)
+def test_of_an_array_that_has_begun_some_run_and_some_wait(
+    counts: str, running: int, waiting: int
+) -> None:
+    name = "qstat_array_with_an_exit_status_while_it_runs.txt"
+    as_json = (CAPTURED / "openpbs" / name).read_text()
+    as_json = as_json.replace("Queued:0 Running:2 Exiting:0 Expired:1", counts)
+    as_text = (
+        "Job Id: 4[].pbs1\n    Job_Name = arr\n    job_state = B\n"
+        f"    array = True\n    array_state_count = {counts}\n\n"
+    )
+    for dialect, text in ((PBS(kind=PRO), as_json), (PBS(kind=OLD_PRO), as_text)):
+        queue = dialect.list_queue(Answer(0, text, ""), "hut")
+        (array,) = (job for job in queue.jobs if job.job_id == "4[].pbs1")
+        assert (queue.running, queue.waiting) == (running, waiting)
+        assert array.count == (running or waiting)
+
+
+def test_of_slurms_qstat_which_tells_of_everybody_only_the_users_own_jobs_are_listed() -> None:
+    text = (CAPTURED / "torque" / "qstat_slurms_commands_fold_nothing.txt").read_text()
+    others = "Job Id:\t99\n\tJob_Name = x\n\tjob_state = R\n\teuser = huta(1002)\n\n"
+    mixed = Answer(0, text + others, "")
+    dialect = PBS(kind=ON_SLURM)
+    mine = dialect.list_queue(mixed, "hut")
+    assert mine == dialect.list_queue(Answer(0, text, ""), "hut")
+    assert mine.running > 0
+    assert [job.job_id for job in dialect.list_queue(mixed, "huta").jobs] == ["99"]

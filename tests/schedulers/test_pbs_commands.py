@@ -253,3 +253,16 @@ def test_an_order_about_what_has_ended_or_cannot_be_reached_holds_nothing_up(
 def test_an_order_that_did_not_arrive_is_known(code: int, err: str) -> None:
     with pytest.raises(Unreachable, match="qdel"):
         PBS(kind=PRO).parse_cancel(Answer(code, "", err))
+
+
+@pytest.mark.parametrize(
+    "word", ["-Wblock=true", "-W block=true", "-Wumask=022,block=true", "-W umask=022, block=true"]
+)
+def test_a_submission_that_would_wait_for_the_jobs_end_is_refused(word: str) -> None:
+    with pytest.raises(Refused, match="cannot be passed on"):
+        PBS(kind=PRO).submit(job(extra=(word,)))
+
+
+@pytest.mark.parametrize("word", ["-Wumask=022", "-W sandbox=PRIVATE", "-W group_list=blocks"])
+def test_other_attributes_of_a_job_are_passed_on(word: str) -> None:
+    assert word in PBS(kind=PRO).submit(job(extra=(word,)))

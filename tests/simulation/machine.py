@@ -158,7 +158,7 @@ class Language:
     def parse_queue(self, answer: Answer) -> list[Row]:
         return [_row(row) for row in json.loads(answer.out)]
 
-    def list_queue(self, answer: Answer) -> Queue:
+    def list_queue(self, answer: Answer, user: str) -> Queue:
         return Queue()
 
     def facts(self, user: str) -> Mapping[str, list[str]]:
