@@ -103,7 +103,8 @@ def put(session: Session, backend: str, question: Question, key: str, seconds: f
 def answer(session: Session, backend: str, key: str, answers: Sequence[str]) -> None:
     """Hand over the answers to a question, sealed. Conflict when it is not open any more."""
     row = session.get(LoginRow, backend)
-    asked = _read(row.question) if row is not None and row.question else None
+    asked = _read(row.question) if row is not None and row.key == key and row.question else None
+    # Compared before anything is sealed: what is no key at all cannot be sealed with.
     if asked is None or len(asked.prompts) != len(answers) or max(map(len, answers)) > LONGEST:
         raise Conflict(f"{backend} does not ask this any more: log in anew.")
     sealed = sealing.seal(key, json.dumps(list(answers)).encode())

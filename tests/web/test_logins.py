@@ -66,6 +66,7 @@ def test_programs_begin_and_answer_too(client, hut):
     path = "/api/v1/backends/cluster/answer"
     assert client.post(path, json={"question": box.key, "answers": "1"}).status_code == 422
     assert client.post(path, json={"question": "f" * 64, "answers": ["1", "2"]}).status_code == 409
+    assert client.post(path, json={"question": "zz", "answers": ["1", "2"]}).status_code == 409
     good = {"question": box.key, "answers": ["1", "2"]}
     assert client.post(path, json=good).status_code == 202
     assert client.post(path, json=good).status_code == 409
