@@ -7,6 +7,8 @@ those that its rows name are there; a manifest with the hash of each is the last
 
 import io
 import json
+import os
+import re
 import sqlite3
 import tarfile
 import tempfile
@@ -27,6 +29,10 @@ from scripthut.store.models import Base
 
 FORMAT = 1
 DATABASE, MANIFEST = "database.sqlite", "manifest.json"
+NAME = re.compile(  # of a member, when it is written and when it is read
+    r"database\.sqlite|manifest\.json|kept/files/[0-9a-f]{2}/[0-9a-f]{62}"
+    r"|kept/logs/[A-Za-z0-9_-]+/[A-Za-z0-9][A-Za-z0-9._-]*\.(?:output|error)"
+)
 ROWS = 500  # of a table at once
 PIECE = 1024 * 1024  # bytes of a file at once
 # What is of the moment alone: who looks at what, what is on its way, who leads.
@@ -81,23 +87,21 @@ def back_up(url: str, kept: Path, file: Path, version: str, now: datetime) -> Ma
     """Write a backup to a file, whole or not at all. Conflict when there is such a file."""
     if file.exists():
         raise Conflict(f"There is a file {file} already: name another one.")
-    part = file.with_name(f".{file.name}.part")
     try:
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=".hut-backup-") as scratch:
-            snapshot = Path(scratch) / DATABASE
+            # In a directory of our own: nobody has put a link there for us to write through.
+            snapshot, part = Path(scratch) / DATABASE, Path(scratch) / "backup"
             snapshot.touch(0o600)
             _snapshot(url, snapshot)
             part.touch(0o600)
             with part.open("wb") as out, _tar(out, file.suffix in (".gz", ".tgz")) as tar:
                 found = _fill(tar, snapshot, kept)
                 made = Manifest(version, migrate.revision(snapshot), now.isoformat(), found)
-                _add(tar, MANIFEST, io.BytesIO(made.as_json()), len(made.as_json()))
-        part.rename(file)
-        return made
+                _add(tar, MANIFEST, made.as_json())
+            part.rename(file)
+            return made
     except OSError as error:
         raise HutError(f"The backup {file} cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _tar(out: IO[bytes], is_small: bool) -> tarfile.TarFile:
@@ -111,15 +115,21 @@ def _fill(tar: tarfile.TarFile, snapshot: Path, kept: Path) -> dict[str, Member]
     paths = [*sorted(kept.glob("files/??/*")), *sorted(kept.glob("logs/*/*"))]
     names = {path: f"kept/{path.relative_to(kept)}" for path in paths}
     for path, name in {snapshot: DATABASE, **names}.items():
-        if path.name.startswith("."):
-            continue  # being written in this moment
+        if not NAME.fullmatch(name):
+            continue  # being written in this moment, or nothing of ours
         with suppress(FileNotFoundError), path.open("rb") as data:  # a sweep may take one
-            found[name] = _add(tar, name, data, path.stat().st_size)
+            if name.startswith("kept/logs/"):  # written in place: longer or shorter at any moment
+                found[name] = _add(tar, name, data.read())
+            else:
+                found[name] = _copy(tar, name, data, os.fstat(data.fileno()).st_size)
     return found
 
 
-def _add(tar: tarfile.TarFile, name: str, data: IO[bytes], size: int) -> Member:
-    """Add as many bytes as there were; a log may grow meanwhile."""
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> Member:
+    return _copy(tar, name, io.BytesIO(data), len(data))
+
+
+def _copy(tar: tarfile.TarFile, name: str, data: IO[bytes], size: int) -> Member:
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = size, 0o600
     hashed = Hashed(data)

@@ -1,6 +1,5 @@
 """A backup becomes a database and kept files again: all of it is checked before anything counts."""
 
-import re
 import shutil
 import tarfile
 import tempfile
@@ -16,6 +15,7 @@ from scripthut.store import lease, migrate
 from scripthut.store.backup import (
     DATABASE,
     MANIFEST,
+    NAME,
     PASSING,
     PIECE,
     Hashed,
@@ -28,10 +28,6 @@ from scripthut.store.db import Database
 from scripthut.store.kept import make_folder
 from scripthut.store.models import Base, Run
 
-_NAME = re.compile(
-    r"database\.sqlite|manifest\.json|kept/files/[0-9a-f]{2}/[0-9a-f]{62}"
-    r"|kept/logs/[A-Za-z0-9_-]+/[A-Za-z0-9][A-Za-z0-9._-]*\.(?:output|error)"
-)
 MOST_MANIFEST = 1024 * 1024 * 1024
 
 
@@ -94,7 +90,7 @@ def _unpack(file: Path, top: Path) -> Manifest:
         with tarfile.open(file, "r|*") as tar:
             for entry in tar:
                 data = tar.extractfile(entry) if entry.isreg() else None
-                if data is None or not _NAME.fullmatch(entry.name):
+                if data is None or not NAME.fullmatch(entry.name):
                     raise Refused(f"{file} holds {entry.name!r}, which is no part of a backup.")
                 if entry.name == MANIFEST:
                     manifest = Manifest.read(data.read(MOST_MANIFEST))

@@ -153,6 +153,52 @@ def test_a_backup_is_one_state_while_others_write(
     assert counts[0] < counts[2], "nobody wrote meanwhile"
 
 
+def test_a_log_that_is_begun_anew_while_it_is_read_is_taken_as_it_is(
+    filled: Database, url: str, kept: Kept, tmp_path: Path
+) -> None:
+    over, wrote = Event(), Event()
+
+    def write() -> None:
+        while not over.is_set():
+            kept.append_log("abcdefgh.0.1", "output", 0, b"x" * 900_000)
+            kept.append_log("abcdefgh.0.1", "output", 0, b"hello\n")  # trims it in place
+            wrote.set()
+
+    writer = Thread(target=write)
+    writer.start()
+    try:
+        assert wrote.wait(30)
+        for n in range(20):
+            back_up(url, kept.directory, tmp_path / f"{n}.tar", "1", NOW)
+    finally:
+        over.set()
+        writer.join(30)
+    there = tmp_path / "to"
+    restore(tmp_path / "19.tar", f"sqlite:///{there}/hut.db", there / "kept", False, NOW)
+
+
+def test_what_else_lies_among_the_kept_files_is_left_out(
+    filled: Database, url: str, kept: Kept, tmp_path: Path
+) -> None:
+    for stray in ("files/ab/notes.txt", "logs/abcdefgh/a log~", "logs/abcdefgh/.new-x1"):
+        (kept.directory / stray).parent.mkdir(exist_ok=True)
+        (kept.directory / stray).write_text("mine")
+    made = back_up(url, kept.directory, tmp_path / "hut.tar", "1", NOW)
+    assert len(made.files) == 3
+    there = tmp_path / "to"
+    restore(tmp_path / "hut.tar", f"sqlite:///{there}/hut.db", there / "kept", False, NOW)
+
+
+def test_nothing_is_written_through_a_link_that_lies_beside_the_backup(
+    filled: Database, url: str, kept: Kept, tmp_path: Path
+) -> None:
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / ".hut.tar.part").symlink_to(tmp_path / "theirs")
+    back_up(url, kept.directory, tmp_path / "hut.tar", "1", NOW)
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    assert not (tmp_path / "hut.tar").is_symlink()
+
+
 def damaged(file: Path, how: str) -> Path:
     """The backup with something wrong."""
     bad = file.with_name("bad.tar")
