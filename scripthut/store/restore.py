@@ -49,13 +49,20 @@ def restore(file: Path, url: str, kept: Path, overwrite: bool, now: datetime) ->
             manifest = _unpack(file, top)
             migrate.upgrade(f"sqlite:///{top / DATABASE}")
             _forget_the_moment(top / DATABASE)
-            for path in sorted(top.glob("kept/*/*/*")):
-                target = kept / path.relative_to(top / "kept")
-                make_folder(target.parent, kept)
-                shutil.move(path, target)
-            return Restored(manifest, _put(top / DATABASE, url, now))
+            # Files are named after their content, so they are in nobody's way; logs are not.
+            _move(top, "kept/files/*/*", kept)
+            aside = _put(top / DATABASE, url, now)
+            _move(top, "kept/logs/*/*", kept)
+            return Restored(manifest, aside)
     except OSError as error:
         raise HutError(f"{file} cannot be restored: {error.strerror or error}") from error
+
+
+def _move(top: Path, pattern: str, kept: Path) -> None:
+    for path in sorted(top.glob(pattern)):
+        target = kept / path.relative_to(top / "kept")
+        make_folder(target.parent, kept)
+        shutil.move(path, target)
 
 
 def _check_free(url: str, overwrite: bool) -> None:

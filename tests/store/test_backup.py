@@ -299,6 +299,18 @@ def test_runs_that_are_there_are_replaced_on_demand_alone_and_never_under_a_serv
         former.dispose()
 
 
+def test_logs_stay_as_they_are_when_the_database_cannot_be_put(
+    filled: Database, url: str, kept: Kept, tmp_path: Path
+) -> None:
+    back_up(url, kept.directory, tmp_path / "hut.tar", "1", NOW)
+    kept.append_log("abcdefgh.0.1", "output", 6, b"later\n")
+    long = tmp_path / f"{'h' * 240}.db"  # with a word behind it, for setting it aside, too long
+    long.touch()
+    with pytest.raises(HutError, match="cannot be restored: File name too long"):
+        restore(tmp_path / "hut.tar", f"sqlite:///{long}", kept.directory, True, NOW)
+    assert kept.read_log("abcdefgh.0.1", "output").data == b"hello\nlater\n"
+
+
 def test_a_backup_never_takes_the_place_of_another_file(
     filled: Database, url: str, kept: Kept, tmp_path: Path
 ) -> None:
