@@ -48,7 +48,7 @@ def api_run(run_id: str) -> ResponseReturnValue:
 def rerun(run_id: str) -> ResponseReturnValue:
     """Make a new run of an old one, and show it."""
     asked = request.form
-    params = {k.removeprefix(PREFIX): v for k, v in asked.items() if k.startswith(PREFIX)}
+    params = fields(asked)
     key = asked.get("request_key")
     new_id = again(run_id, new_run_id(), asked.get("mode"), key, params)
     return redirect(url_for("runs.show", run_id=new_id), 303)
@@ -69,6 +69,15 @@ def again(
         if given:
             return reruns.rerun_with(session, origin, new_id, given, utcnow(), key).id
         return reruns.rerun(session, origin, new_id, reruns.Mode(str(mode)), utcnow(), key).id
+
+
+def fields(form: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of a form. Browsers send every line break as two characters; one was meant."""
+    return {
+        name.removeprefix(PREFIX): value.replace("\r\n", "\n")
+        for name, value in form.items()
+        if name.startswith(PREFIX)
+    }
 
 
 def params_given(given: object) -> Mapping[str, object]:

@@ -19,7 +19,7 @@ from scripthut.store.source_models import SourceOrder, SourceRow, WorkflowRow
 from scripthut.store.source_orders import What
 from scripthut.web.extensions import config
 from scripthut.web.htmx import htmx
-from scripthut.web.retries import PREFIX
+from scripthut.web.retries import PREFIX, fields
 from scripthut.web.source_orders import (
     Wish,
     ask_start,
@@ -147,7 +147,7 @@ def start(name: str) -> ResponseReturnValue:
         workflow=given.get("workflow"),
         backend=given.get("backend"),
         branch=given.get("branch", "").strip(),
-        params={key[len(PREFIX) :]: v for key, v in given.items() if key.startswith(PREFIX)},
+        params=fields(given),
         request_key=given.get("request_key") if what is What.RUN else None,
     )
     try:

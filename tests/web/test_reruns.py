@@ -133,6 +133,23 @@ def test_the_question_offers_the_parameters_that_the_run_had(client, hut):
     assert about["params"] == {"N": "9", "kind": "mean"}
 
 
+def test_a_parameter_of_several_lines_comes_back_as_it_was(client, hut):
+    document = {"params": {"note": "x"}, "tasks": [{"id": "a", "command": "true"}]}
+    body = {"backend": "cluster", "name": "s", "document": document}
+    note = "\none\ntwo <b>\n"
+    run_id = client.post("/api/v1/runs", json={**body, "params": {"note": note}}).json["id"]
+    with hut.database.writing() as session:
+        session.execute(update(Task).values(state="completed"))
+        session.execute(update(Run).values(ended_at=hut.now))
+    page = client.get(f"/runs/{run_id}/ask/rerun").text
+    shown = page.partition('<textarea name="param.note"')[2].partition(">\n")[2]
+    assert shown.partition("</textarea>")[0] == "\none\ntwo &lt;b&gt;\n"
+    form = {"mode": "all", "param.note": note.replace("\n", "\r\n")}
+    made = client.post(f"/runs/{run_id}/rerun", data=form, headers=SAME)
+    about = client.get(f"/api/v1{made.headers['Location']}").json["about"]
+    assert about["params"] == {"note": note}
+
+
 def test_a_run_without_parameters_says_so(client, hut):
     hut.run({"a": "completed"})
     said = client.post(API, json={"params": {"N": 1}})
