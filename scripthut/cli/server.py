@@ -100,18 +100,19 @@ def serve(live: Live, flags: Flags) -> None:
 def act(live: Live) -> None:
     """Be the engine, or wait to become it, until SIGTERM or Ctrl-C; anew after SIGHUP."""
     upgrade(live.config.database_url)
-    is_anew = True
-    while is_anew:
-        engine = Engine(live)
-        is_anew = _act(engine)
-        if is_anew:
-            live.reread(lambda config: _data_refused(live, config))
+    heard: list[int] = []
+    while _act(Engine(live), heard):
+        while signal.SIGHUP in heard:  # one by one: another signal may come at any moment
+            heard.remove(signal.SIGHUP)
+        live.reread(lambda config: _data_refused(live, config))
     log.info("engine stopped")
 
 
-def _act(engine: Engine) -> bool:
-    """Be the engine until a signal; whether it is to begin anew."""
-    heard: list[int] = []
+def _act(engine: Engine, heard: list[int]) -> bool:
+    """Be the engine until a signal; whether it is to begin anew.
+
+    `heard` outlasts it: what comes between two engines stops the second.
+    """
 
     def stop(number: int, _frame: FrameType | None) -> None:
         heard.append(number)
@@ -119,6 +120,8 @@ def _act(engine: Engine) -> bool:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
+    if heard:
+        engine.stop()
     log.info("engine started version=%s", __version__)
     engine.run()
     return set(heard) == {signal.SIGHUP}

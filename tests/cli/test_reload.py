@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,41 @@ def test_sighup_reads_again_and_takes_the_number_of_workers_too(directory: Path)
         os.kill(master.pid, signal.SIGHUP)
         until(lambda: "must be a list" in site.get("/runs").text)
         assert known(site) == {("local", "second")}
+
+
+ACTS = """
+import logging, os, signal, sys
+from pathlib import Path
+from scripthut.cli import server
+from scripthut.cli.configuration import settle
+from scripthut.config import Live
+
+class Told(Live):
+    def reread(self, refused):
+        os.kill(os.getpid(), signal.SIGTERM)
+        super().reread(refused)
+
+logging.basicConfig(level=logging.INFO)
+found = settle(Path(sys.argv[1]))
+server.act(Told(found.config, found.generation, found.where, found.environment, found.has_files))
+"""
+
+
+def test_an_engine_that_is_told_to_end_while_it_begins_anew_ends(directory: Path) -> None:
+    around = surroundings(directory)
+    (directory / "scripthut.yaml").write_text(local(directory))
+    log = directory / "engine.log"
+    with log.open("wb") as out:
+        words = [sys.executable, "-c", ACTS, str(directory / "scripthut.yaml")]
+        engine = subprocess.Popen(words, stderr=out, env=around)
+    try:
+        until(lambda: "engine started" in log.read_text())
+        engine.send_signal(signal.SIGHUP)
+        assert engine.wait(timeout=30) == 0
+    finally:
+        engine.kill()
+        engine.wait()
+    assert "engine stopped" in log.read_text()
 
 
 def _master(directory: Path) -> psutil.Process:
