@@ -1,8 +1,9 @@
 """The pages and the API of sources, over rows as the engine would have left them."""
 
 import time
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
@@ -16,7 +17,7 @@ from scripthut.core.workflow import document
 from scripthut.core.workflow.workflows import Workflow, find
 from scripthut.store import source_orders, sources
 from scripthut.store.create import NewRun, create_run
-from scripthut.store.db import Database
+from scripthut.store.db import Database, Session
 from scripthut.store.models import Base
 from scripthut.store.source_models import SourceOrder
 from scripthut.store.sources import Look
@@ -205,38 +206,47 @@ def test_a_request_sent_again_is_one_order(client: FlaskClient, database: Databa
     assert len(orders) == 1
 
 
-@pytest.mark.parametrize("what", ["run", "dry-run"])
-def test_a_workflow_that_no_commit_was_seen_to_have_is_not_found(
-    client: FlaskClient, database: Database, what: str
-) -> None:
-    asked = {"workflow": "absent", "backend": "here", "branch": "dev", "request_key": "k"}
-    address = f"/api/v1/sources/my study/{what}?wait=0"
-    assert client.post(address, json=asked).status_code == 202
-    with pytest.raises(NotFound) as error:
-        find(["w/fit.json"], "absent")
-    serve(database, source_orders.refuse, problems=[str(error.value)])
-    answer = client.post(address, json=asked)
-    assert (answer.status_code, answer.json["error"]) == (404, "There is no workflow 'absent'.")
+@contextmanager
+def engine(database: Database, do: Callable[..., None], **facts: object) -> Iterator[None]:
+    """Serve the next order as soon as it is written down, as the engine would."""
 
-
-def test_a_run_that_the_request_made_before_is_200(client: FlaskClient, database: Database) -> None:
-    def engine() -> None:
+    def act() -> None:
         orders: Sequence[SourceOrder] = ()
         while not orders:
             time.sleep(0.01)
             with database.reading() as session:
                 orders = source_orders.to_do(session, ["my study"])
+        serve(database, do, **facts)
+
+    acting = Thread(target=act, daemon=True)
+    acting.start()
+    yield
+    acting.join()
+
+
+@pytest.mark.parametrize("what", ["run", "dry-run"])
+def test_a_workflow_that_no_commit_was_seen_to_have_is_not_found(
+    client: FlaskClient, database: Database, what: str
+) -> None:
+    with pytest.raises(NotFound) as error:
+        find(["w/fit.json"], "absent")
+    asked = {"workflow": "absent", "backend": "here", "branch": "dev"}
+    with engine(database, source_orders.refuse, problems=[str(error.value)]):
+        answer = client.post(f"/api/v1/sources/my study/{what}", json=asked)
+    assert (answer.status_code, answer.json["error"]) == (404, "There is no workflow 'absent'.")
+
+
+def test_a_run_that_the_request_made_before_is_200(client: FlaskClient, database: Database) -> None:
+    def make(session: Session, order_id: str, now: datetime) -> None:
         asked_for = document.parse([{"id": "a", "command": "true"}])
         new = NewRun("study", "here", asked_for, request_key="k")
-        with database.writing() as session:
-            create_run(session, "abcdefgh", new, utcnow())
-        serve(database, source_orders.serve, run_id="abcdefgh")
+        create_run(session, "abcdefgh", new, now)
+        source_orders.serve(session, order_id, now, run_id="abcdefgh")
 
     asked = {"workflow": "fit", "backend": "here", "request_key": "k"}
-    acting = Thread(target=engine, daemon=True)
-    acting.start()
-    first, again = (client.post("/api/v1/sources/my study/run", json=asked) for _ in range(2))
-    acting.join()
+    with engine(database, make):
+        first = client.post("/api/v1/sources/my study/run", json=asked)
+    again = client.post("/api/v1/sources/my study/run", json=asked)
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json["id"] == again.json["id"] == "abcdefgh"
 
