@@ -1,6 +1,7 @@
 """JSON /api/v1: the contract that the command line and other programs use."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 
@@ -11,7 +12,6 @@ from scripthut import __version__
 from scripthut.clock import utcnow
 from scripthut.core.errors import Refused
 from scripthut.core.jobs import Chunk
-from scripthut.core.states import State
 from scripthut.core.workflow import schema
 from scripthut.ids import new_run_id
 from scripthut.store import backends, collected, orders, runs, usage, watches
@@ -22,7 +22,7 @@ from scripthut.store.models import BackendRow, Task
 from scripthut.store.outputs import long_log
 from scripthut.store.removal import remove_run
 from scripthut.store.runs import RunRow, TaskRow, Which
-from scripthut.web import arrivals, configuration
+from scripthut.web import aliases, arrivals, configuration
 from scripthut.web.costs import as_json, cost
 from scripthut.web.extensions import config, database, kept, live
 from scripthut.web.filters import plain, whole
@@ -61,6 +61,7 @@ def _backend(name: str, kind: str, row: BackendRow | None) -> dict[str, object]:
         "commands": row.commands if row else 0,
         "submit_commands": row.submit_commands if row else 0,
         "watched": row.watched if row else 0,
+        **aliases.of_backend(row),
     }
 
 
@@ -70,7 +71,17 @@ def create() -> ResponseReturnValue:
 
     200 instead of 201: a request with this key has made the run before.
     """
-    new, wanted = new_run(asked_for()), new_run_id()
+    return _created(asked_for())
+
+
+@bp.post("/tasks/run")
+def create_of_task() -> ResponseReturnValue:
+    """Create a run of one task, `{"task", "backend", "run_name"}`; else as for create()."""
+    return _created(aliases.one_task(asked_for()))
+
+
+def _created(asked: Mapping[str, object]) -> ResponseReturnValue:
+    new, wanted = new_run(asked), new_run_id()
     with database().writing() as session:
         run_id = create_run(session, wanted, new, utcnow()).id
     location = url_for("api.run", run_id=run_id)
@@ -150,14 +161,7 @@ def run_json(run: RunRow) -> dict[str, object]:
         "gpu_seconds": round(spent.gpu * 3600, 3),
         "cost": as_json(cost(run.backend, spent)),
         "version": run.version,
-        # The same by the names of older versions, whose clients still ask.
-        "workflow_name": run.name,
-        "source_name": run.source,
-        "backend_name": run.backend,
-        "task_count": run.total,
-        "completed_count": run.done,
-        "submitted_count": run.total - run.counts.get(State.PENDING, 0),
-        "status_counts": {state.value: count for state, count in run.counts.items()},
+        **aliases.of_run(run),
     }
 
 
@@ -276,7 +280,8 @@ def cancel_run(run_id: str) -> ResponseReturnValue:
     """Order the cancellation of all tasks that have not ended."""
     with database().writing() as session:
         asked = orders.ask_cancel_run(session, runs.find_run(session, run_id), utcnow())
-    return {"run_id": run_id, "cancelling": asked, "status": runs.one(g.session, run_id).state}
+    status = runs.one(g.session, run_id).state
+    return {"run_id": run_id, "cancelling": asked, "status": status, **aliases.of_cancel()}
 
 
 @bp.post("/runs/<run_id>/tasks/<key>/cancel")
@@ -285,4 +290,5 @@ def cancel_task(run_id: str, key: str) -> ResponseReturnValue:
     with database().writing() as session:
         asked = orders.ask_cancel_task(session, runs.find_task(session, run_id, key), utcnow())
     (task,) = runs.tasks_by_key(g.session, run_id, [key])
-    return {"run_id": run_id, "task_id": key, "cancelling": asked, "status": task.state}
+    about = {"run_id": run_id, "task_id": key, "cancelling": asked, "status": task.state}
+    return about | aliases.of_cancel()

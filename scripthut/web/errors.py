@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 from scripthut.core.errors import Conflict, HutError, Invalid, NotFound, Refused, Unreachable
 from scripthut.ids import new_nonce
 from scripthut.store.db import DatabaseDown
+from scripthut.web import aliases
 from scripthut.web.auth import Forbidden, Malformed, Misdirected
 from scripthut.web.htmx import htmx
 
@@ -66,12 +67,15 @@ def wants_json() -> bool:
     return best == "application/json"
 
 
+def as_json(said: str, problems: list[str] | None = None) -> dict[str, object]:
+    """An error as programs are told it; `problems` where there are several."""
+    body = {"error": said, **aliases.of_error(said)}
+    return body if problems is None else {**body, "problems": problems}
+
+
 def _answer(status: int, said: str, problems: list[str] | None = None) -> Response:
     if wants_json():
-        body: dict[str, object] = {"error": said}
-        if problems is not None:
-            body["problems"] = problems
-        return _with(status, jsonify(body))
+        return _with(status, jsonify(as_json(said, problems)))
     g.setdefault("nonce", new_nonce())
     if htmx:
         page = render_template("errors/_notice.html", said=said, problems=problems)

@@ -20,6 +20,7 @@ from scripthut.store import create, runs, source_orders, sources
 from scripthut.store.source_models import SourceOrder, SourceRow, WorkflowRow
 from scripthut.store.source_orders import What
 from scripthut.web.api import run_json
+from scripthut.web.errors import as_json
 from scripthut.web.extensions import config, database
 from scripthut.web.source_orders import Wish, ask_start, ask_sync, await_end, part_of
 
@@ -177,7 +178,7 @@ def _unserved(order: SourceOrder) -> ResponseReturnValue:
         said = f"{order.workflow} of {order.source} was not started."
         if order.what == What.PREVIEW:
             said = f"{order.workflow} of {order.source} could not be started."
-        return {"error": said, "problems": order.problems}, 422
+        return as_json(said, order.problems), 422
     location = url_for("sources_api.order", order_id=order.id)
     return _order(order), 202, {"Location": location}
 

@@ -28,6 +28,7 @@ def test_health_names_the_engine_and_every_backend(client, hut):
     (backend,) = said["backends"]
     assert backend["name"] == "cluster" and backend["type"] == "local"
     assert backend["answered_at"].endswith("Z") and backend["failing_since"] is None
+    assert backend["connected"] is True
 
 
 def test_health_is_degraded_while_nobody_acts_or_a_backend_is_silent(client, hut):
@@ -39,6 +40,7 @@ def test_health_is_degraded_while_nobody_acts_or_a_backend_is_silent(client, hut
     said = client.get(f"{API}/health").json
     assert said["status"] == "degraded"
     assert said["backends"][0]["message"] == "no route to host"
+    assert said["backends"][0]["connected"] is False
 
 
 def test_a_document_becomes_a_run(client, hut):
@@ -51,6 +53,17 @@ def test_a_document_becomes_a_run(client, hut):
     assert run["counts"] == {"pending": 2}
     assert [task["id"] for task in run["tasks"]] == ["a", "b"]
     assert client.get(run["url"]).status_code == 200
+
+
+def test_one_task_becomes_a_run_as_older_clients_ask(client, hut):
+    asked = {"task": {"id": "a", "command": "true"}, "backend": "cluster", "request_key": "k"}
+    made = client.post(f"{API}/tasks/run", json=asked)
+    assert (made.status_code, made.json["name"], made.json["task_count"]) == (201, "a", 1)
+    assert client.post(f"{API}/tasks/run", json=asked).status_code == 200
+    named = client.post(f"{API}/tasks/run", json={"task": asked["task"], "run_name": "sims"})
+    assert named.json["workflow_name"] == "sims"
+    for wrong in ({}, {"task": "true"}, {"task": {"id": "a"}}):
+        assert client.post(f"{API}/tasks/run", json=wrong).json["problems"]
 
 
 def test_the_only_backend_need_not_be_named(client, hut):
@@ -226,7 +239,8 @@ def test_a_wrong_question_for_a_log_is_refused(client, hut, query):
 def test_cancelling_a_run_orders_all_that_has_not_ended(client, hut):
     hut.run({"a": "completed", "b": "running", "c": "pending"})
     said = client.post(f"{API}/runs/abcdefgh/cancel", headers=JSON).json
-    assert said == {"run_id": "abcdefgh", "cancelling": 2, "status": "running"}
+    about = {"run_id": "abcdefgh", "cancelling": 2, "status": "running"}
+    assert said == {**about, "cancelled": True}
     run = client.get(f"{API}/runs/abcdefgh").json
     assert run["cancel_asked_at"]
     assert [task["status"] for task in run["tasks"]] == ["completed", "running", "cancelled"]
@@ -237,6 +251,7 @@ def test_cancelling_a_task_orders_that_one_alone(client, hut):
     hut.run({"a": "running", "b": "running"})
     said = client.post(f"{API}/runs/abcdefgh/tasks/a/cancel", headers=JSON).json
     assert said["cancelling"] is True and said["status"] == "running"
+    assert said["cancelled"] is True
     a, b = client.get(f"{API}/runs/abcdefgh").json["tasks"]
     assert a["cancel_asked_at"] and not b["cancel_asked_at"]
 

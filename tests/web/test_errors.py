@@ -36,7 +36,8 @@ def test_programs_get_json(client, hut):
     ):
         assert response.status_code == 404
         assert response.json == {
-            "error": "There is no run zzzzzzzz. The list of runs shows those that exist."
+            "error": "There is no run zzzzzzzz. The list of runs shows those that exist.",
+            "detail": "There is no run zzzzzzzz. The list of runs shows those that exist.",
         }
 
 
@@ -44,14 +45,17 @@ def test_a_method_that_is_not_taken_is_a_sentence(client, hut):
     response = client.delete("/api/v1/runs", headers={"Authorization": "x"})
     assert (response.status_code, response.json) == (
         MethodNotAllowed.code,
-        {"error": SENTENCES[405]},
+        {"error": SENTENCES[405], "detail": SENTENCES[405]},
     )
 
 
 def test_a_body_beyond_the_limit_is_refused(client, hut, app):
     app.config["MAX_CONTENT_LENGTH"] = 100
     response = client.post("/api/v1/runs", json={"document": "x" * 200})
-    assert (response.status_code, response.json) == (413, {"error": SENTENCES[413]})
+    assert (response.status_code, response.json) == (
+        413,
+        {"error": SENTENCES[413], "detail": SENTENCES[413]},
+    )
 
 
 def test_a_database_that_does_not_answer_is_said_and_may_be_asked_again(client, app):

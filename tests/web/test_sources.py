@@ -191,6 +191,7 @@ def test_the_api_says_everything_that_is_wrong(client: FlaskClient) -> None:
     answer = post("/api/v1/sources/my study/run", json={"workflow": "fit", "branch": "a b"})
     assert answer.status_code == 422
     assert [p.split(":")[0] for p in answer.json["problems"]] == ["backend", "branch"]
+    assert answer.json["detail"] == answer.json["error"]
     answer = post("/api/v1/sources/scratch/run?wait=0", json={"workflow": "x", "branch": "main"})
     assert answer.json["problems"] == ["branch: scratch is a directory and has no branches"]
     answer = post("/api/v1/sources/my study/run", json={"workflow": "fit", "bakend": "x"})
