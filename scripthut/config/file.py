@@ -62,6 +62,12 @@ class Config(Part):
         ]
         return (*own, Layer("server", self.env, self.env_groups))
 
+    def unusable(self, backend: str | None) -> str | None:
+        """Why nothing can run on a backend that is kept; None: it can, or there is none."""
+        kept = (one for one in self.later_backends if one.name == backend)
+        said = [f"{one.name} is kept, but {later.BACKENDS[one.type]}" for one in kept]
+        return said[0] if said else None
+
     @property
     def data_dir(self) -> Path:
         """Where the server keeps its database and what it collected; absolute."""

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import partial
@@ -58,7 +58,10 @@ class Sourcing:
             row = known.get(part.name)
             is_new = self._seen.get(part.name) != part
             if isinstance(part, PathSource):
-                if is_new and part.name not in busy:
+                if why := self._live.config.unusable(part.backend):
+                    if is_new or part.name in busy:
+                        self._cannot(part, f"The backend {why}.", now)
+                elif is_new and part.name not in busy:
                     self._ask(part, now)
                 continue
             tried_at = row.tried_at if row else None
@@ -66,7 +69,8 @@ class Sourcing:
             if part.name in busy | packing or is_stale or is_new:
                 self._start(part)
         if gone := busy - {part.name for part in parts}:
-            self._refuse(sorted(gone), now)
+            what = "The configuration has no source {!r} any more."
+            self._refuse({name: what.format(name) for name in sorted(gone)}, now)
 
     def asked(self, session: Session) -> frozenset[str]:
         """The backends whose directories somebody asks about."""
@@ -119,9 +123,16 @@ class Sourcing:
             )
             source_orders.order(session, new)
 
-    def _refuse(self, names: Sequence[str], now: datetime) -> None:
+    def _cannot(self, part: PathSource, why: str, now: datetime) -> None:
+        """Say of a directory that no cycle will ever look at it."""
+        self._seen[part.name] = part
+        with self._lead.writing() as session:
+            sources.failed(session, part.name, part.type, why, now)
+        self._refuse({part.name: why}, now)
+
+    def _refuse(self, why: Mapping[str, str], now: datetime) -> None:
+        """Refuse all that is asked of some sources. `why`: a sentence for each."""
         with self._database.reading() as session:
-            orders = source_orders.to_do(session, names)
+            orders = source_orders.to_do(session, list(why))
         for order in orders:
-            why = f"The configuration has no source {order.source!r} any more."
-            refuse(self._lead.writing, order, [why], now)
+            refuse(self._lead.writing, order, [why[order.source]], now)

@@ -42,9 +42,9 @@ def part_of(name: str) -> AnySource:
 
 def backends_of(part: AnySource) -> list[str]:
     """The backends that a source's workflows can run on, the one it prefers first."""
-    if isinstance(part, PathSource):
-        return [part.backend]
     names = [backend.name for backend in config().backends]
+    if isinstance(part, PathSource):
+        return [name for name in names if name == part.backend]
     return sorted(names, key=lambda name: name != part.backend)
 
 
@@ -100,7 +100,11 @@ def _workflow(part: AnySource, wish: Wish, problems: list[str]) -> str:
 
 
 def _backend(part: AnySource, wanted: object, problems: list[str]) -> str:
-    names = backends_of(part)
+    names, why = backends_of(part), config().unusable(part.backend)
+    if why and (not names or wanted is None or wanted == ""):
+        choice = f"; choose one of {', '.join(names)}" if names else ""
+        problems.append(f"backend: {why}{choice}")
+        return ""
     if wanted is None or wanted == "":
         has_choice = len(names) > 1 and part.backend is None
         if has_choice:

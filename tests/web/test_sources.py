@@ -310,3 +310,32 @@ stacks: [{name: r, env: {API_KEY: 12345678}}]
         "env_groups": {"cloud_keys": [{"set": {"URL": "https://ada:***@host"}}]},
         "stacks": [{"name": "r", "env": {"API_KEY": "***"}}],
     }
+
+
+def test_a_source_does_not_run_where_nobody_wanted_it(database: Database, tmp_path: Path) -> None:
+    """A backend that is kept and cannot be used is no reason to take another one."""
+    config = parse(
+        {
+            "backends": [{"type": "local", "name": "here"}, {"type": "batch", "name": "cloud"}],
+            "sources": [
+                {"type": "git", "name": "repo", "url": "https://x.org/y.git", "backend": "cloud"},
+                {"type": "path", "name": "files", "path": "~/x", "backend": "cloud"},
+            ],
+            "settings": {"data_dir": str(tmp_path)},
+        }
+    )
+    client = create_app(config).test_client()
+    address = "/api/v1/sources/{}/run?wait=0"
+    for name, choice in (("repo", True), ("files", False)):
+        refused = client.post(address.format(name), json={"workflow": "fit"})
+        assert refused.status_code == 422
+        (problem,) = refused.json["problems"]
+        assert "cloud is kept, but AWS Batch is not used" in problem
+        assert ("choose one of here" in problem) == choice
+    asked = {"workflow": "fit", "backend": "cloud"}
+    for name in ("repo", "files"):
+        assert client.post(address.format(name), json=asked).status_code == 422
+    with database.reading() as session:
+        assert source_orders.to_do(session, ["repo", "files"]) == []
+    chosen = client.post(address.format("repo"), json={"workflow": "fit", "backend": "here"})
+    assert chosen.status_code == 202
