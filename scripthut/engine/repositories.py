@@ -78,7 +78,12 @@ def _look(  # noqa: PLR0913
         commit, notice = kept, f"{error} The commit is the one that was brought before."
     for order in orders:
         if order.what != What.SYNC:
-            serve(kitchen, order, _material(repository, commit, notice), now)
+            try:
+                material = _material(repository, commit, notice)
+            except HutError as error:
+                refuse(kitchen.writing, order, [str(error)], now)
+                continue
+            serve(kitchen, order, material, now)
         elif notice is None:
             with kitchen.writing() as session:
                 source_orders.serve(session, order.id, now)
