@@ -82,7 +82,8 @@ def application(live: Live) -> Flask:
     app = create_app(live)
     if live.config.settings.engine:
         engine = Engine(live)
-        engine.start()
+        # Whoever started this process, gunicorn's master above all, starts another one.
+        engine.start(lambda: os.kill(os.getpid(), signal.SIGTERM))
         atexit.register(engine.stop)
         app.extensions["engine"] = engine
     return app

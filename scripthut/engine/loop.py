@@ -7,7 +7,7 @@ decided in `pace.py`; what a cycle does is `cycle.py`.
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from functools import partial
@@ -45,6 +45,7 @@ TICK = 0.5  # seconds between two looks at the database for something to do
 TELL = 3.0  # seconds between two looks for something to tell people
 HOUSEKEEPING = 600.0  # seconds
 MOST_BACKENDS = 64  # asked at the same time
+BREAK = 30.0  # seconds that a process whose engine broke still serves its pages
 LET_END = 5.0  # seconds that cycles have to end by themselves when the engine stops
 
 
@@ -74,10 +75,24 @@ class Engine:
         self._drawing = Errand("making thumbnails", every=1.0)
         self._keeping = Errand("removing old files", every=HOUSEKEEPING)
 
-    def start(self) -> None:
-        """Run as a thread of this process, until `stop` or the process ends."""
-        self._thread = threading.Thread(target=self.run, name="hut-engine", daemon=True)
+    def start(self, broke: Callable[[], None]) -> None:
+        """Run as a thread of this process, until `stop` or the process ends.
+
+        `broke` is called, after a while, when an error that nobody foresaw has ended the thread.
+        """
+        self._thread = threading.Thread(
+            target=self._last, args=(broke,), name="hut-engine", daemon=True
+        )
         self._thread.start()
+
+    def _last(self, broke: Callable[[], None]) -> None:
+        try:
+            self.run()
+        finally:
+            if not self._stopped.is_set():
+                log.error("engine broke, its process ends in %g s", BREAK, exc_info=True)
+                if not self._stopped.wait(BREAK):
+                    broke()
 
     def stop(self) -> None:
         """Stop acting, let running cycles end, give the lease back."""
@@ -96,6 +111,8 @@ class Engine:
                 self._database_answers(error)
             except HutError as error:
                 log.warning("tick gave up: %s", error)
+            except OSError:  # no more files, or a full disk: the next tick may find it better
+                log.exception("tick gave up")
             self._stopped.wait(TICK)
         self._close()
 

@@ -98,10 +98,9 @@ class Sourcing:
         writing = partial(self._lead.writing, self._lead.epoch)
         kitchen = Kitchen(self._live.config, writing, self._upkeep.backend, self._upkeep.homes)
         done: Future[bool] = Future()
-        self._running[part.name] = done
-        is_new, self._seen[part.name] = self._seen.get(part.name) != part, part
-        words = (done, kitchen, part, is_new)
+        words = (done, kitchen, part, self._seen.get(part.name) != part)
         threading.Thread(target=self._work, args=words, name="hut-source", daemon=True).start()
+        self._running[part.name], self._seen[part.name] = done, part
 
     def _work(self, done: Future[bool], kitchen: Kitchen, part: GitSource, is_new: bool) -> None:
         """Look after one source, in a thread that ends with the process at the latest."""

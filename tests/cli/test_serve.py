@@ -150,3 +150,36 @@ def is_up(site: Site) -> bool:
         return site.get("/").status == 200
     except ConnectionRefusedError:
         return False
+
+
+BREAKS_ONCE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv.pop(1))
+from scripthut.cli import main
+from scripthut.engine import loop
+
+loop.BREAK, whole = 0.1, loop.Engine.tick
+
+
+def tick(engine, now):
+    if not Path("has-broken").exists():
+        Path("has-broken").touch()
+        raise RuntimeError("can't start new thread")
+    return whole(engine, now)
+
+
+loop.Engine.tick = tick
+main()
+"""
+
+
+def test_a_worker_whose_engine_broke_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "breaks.py").write_text(BREAKS_ONCE)
+    program = (sys.executable, str(tmp_path / "breaks.py"), str(ROOT))
+    with serving(tmp_path, config=local(tmp_path, workers=1), program=program) as site:
+        log = tmp_path / "server.log"
+        until(lambda: log.read_text().count("engine candidate") == 2)
+        run = site.run({"tasks": [{"id": "a", "command": "true"}]})
+        assert ended(site, run)["status"] == "completed"
+    assert "engine broke" in log.read_text()

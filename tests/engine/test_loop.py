@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -98,3 +98,47 @@ def test_an_engine_that_slept_counts_no_silence_from_before(tmp_path: Path) -> N
         time.sleep(0.05)
     assert look(timedelta(hours=1)) is State.SUBMITTING
     engine._close()
+
+
+class Breaking(Engine):
+    """An engine whose ticks meet what no part of it foresees."""
+
+    meets: Callable[[], None]
+
+    def tick(self, now: datetime) -> bool:
+        self.meets()
+        return True
+
+
+def breaking(directory: Path, meets: Callable[[], None]) -> Engine:
+    engine = Breaking(Config.model_validate({"settings": {"data_dir": str(directory)}}))
+    Base.metadata.create_all(engine.database.engine)
+    engine.meets = meets
+    return engine
+
+
+def test_a_lack_of_files_is_waited_out(tmp_path: Path) -> None:
+    errors, well = [OSError(24, "Too many open files")], threading.Event()
+    broke = threading.Event()
+    engine = breaking(tmp_path, lambda: raises(errors.pop()) if errors else well.set())
+    engine.start(broke.set)
+    assert well.wait(30)
+    engine.stop()
+    assert not broke.is_set()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_engine_that_broke_says_so_and_its_process_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loop, "BREAK", 0.05)
+    broke = threading.Event()
+    engine = breaking(tmp_path, lambda: raises(RuntimeError("can't start new thread")))
+    engine.start(broke.set)
+    assert broke.wait(30)
+    assert "engine broke" in caplog.text and "can't start new thread" in caplog.text
+    engine.database.dispose()
+
+
+def raises(error: Exception) -> None:
+    raise error
