@@ -61,6 +61,15 @@ def element(array: str, index: int) -> Token | None:
     return match and f"{match[1]}.{base36(int(match[2], 36) + index)}.{match[3]}"
 
 
+def names_array(word: str) -> bool:
+    """Whether a word is an array's token: that of its index 0.
+
+    >>> [names_array(word) for word in ("abcdefgh.rs.1", "abcdefgh.s0.1", "my simulation")]
+    [True, False, False]
+    """
+    return _TOKEN.fullmatch(word) is not None and place(word)[1] == 0
+
+
 def ranges(indices: Iterable[int]) -> str:
     """Indices as schedulers write them.
 

@@ -74,7 +74,8 @@ def ended_rows(answer: Answer) -> list[Row] | None:
     if answer.out.strip() and not answer.out.rstrip("\n").endswith(FIELD):
         raise BadAnswer("the answer of sacct was cut off")
     newest: dict[str, list[str]] = {}
-    for parts in _counted(answer.out.split(FIELD), len(ACCOUNT_FIELDS)):
+    told = _counted(answer.out.split(FIELD), len(ACCOUNT_FIELDS))
+    for parts in (element for record in told for element in _never_began(record)):
         job_id, array = parts[0], parts[-1].rpartition(" ")[2]
         is_ours = "_" not in job_id or tokens.element(array, 0) is not None
         is_newer = _stamp(parts) >= _stamp(newest.get(job_id, []))
@@ -121,7 +122,7 @@ def _processor_time(text: str) -> float | None:
     """
     whole, _, part = text.partition(".")
     seconds = units.elapsed(whole) if ":" in whole else None
-    return None if seconds is None else seconds + (float(f"0.{part}") if part.isdecimal() else 0)
+    return None if seconds is None else seconds + float(f"0.{part}" if part.isdecimal() else 0)
 
 
 def said(answer: Answer) -> str:
@@ -143,14 +144,29 @@ def _records(answer: Answer) -> Iterator[list[str]]:
             yield parts
 
 
+def _never_began(parts: list[str]) -> list[list[str]]:
+    """A record of sacct as one for each element: cancelled before they began, they share one."""
+    match = _PART.fullmatch(parts[0])
+    is_ours = tokens.names_array(parts[-1].rpartition(" ")[2])
+    if match is None or match[3] is None or not is_ours:
+        return [parts]
+    try:
+        found = tokens.indices(match[3])
+    except ValueError:
+        raise BadAnswer(f"sacct did not tell all elements of {parts[0]}") from None
+    return [[f"{match[1]}_{index}", *parts[1:]] for index in found]
+
+
 def _elements(parts: list[str]) -> list[list[str]]:
     """A record of an array of ours as one for each element; any other as it is.
 
-    What of an array waits is one record; each element gets the token that is its own.
+    What of an array waits is one record; each element gets the token that is its own. A comment
+    may have been changed by others; the name has the array's token too.
     """
     match = _PART.fullmatch(parts[0])
-    array = parts[_COMMENT]
-    if match is None or tokens.element(array, 0) is None:
+    said_twice = (parts[_COMMENT], parts[-1].rpartition(" ")[2])
+    array = next((word for word in said_twice if tokens.names_array(word)), None)
+    if match is None or array is None:
         return [parts]
     try:
         found = tokens.indices(match[2] or match[3] or "")

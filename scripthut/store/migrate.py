@@ -1,6 +1,7 @@
 """Bring a database's tables to the form that this version of the program knows."""
 
 import logging
+import sqlite3
 from pathlib import Path
 
 from alembic import command
@@ -10,7 +11,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from scripthut.core.errors import Conflict, Invalid, Unreachable
@@ -38,6 +39,12 @@ def upgrade(url: str, to: str = "head") -> None:
         database.dispose()
     except DatabaseDown as error:
         raise Unreachable(f"the database {shown} cannot be upgraded. {error}") from error
+    except (DBAPIError, sqlite3.DatabaseError) as error:
+        why = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+        raise Unreachable(
+            f"the database {shown} cannot be upgraded: {why}. Is it one of scripthut's, and may "
+            "its user create tables there?"
+        ) from error
     except CommandError as error:
         raise Conflict(
             f"the database {shown} was made by a newer scripthut than this one ({error}): "

@@ -237,9 +237,12 @@ def test_gpus_are_named_alike_by_old_and_new_slurms(gres: str, shown: str | None
     assert job.gres == shown
 
 
-def record(job_id: str, word: str, indices: str, array: str = "run00000.zz.1") -> str:
+def record(
+    job_id: str, word: str, indices: str, array: str = "run00000.rs.1", comment: str | None = None
+) -> str:
     """A record of squeue, as of a part of an array."""
-    fields = [job_id, word, "Resources", "1795439798", "N/A", "N/A", "1:00", "", array]
+    fields = [job_id, word, "Resources", "1795439798", "N/A", "N/A", "1:00", ""]
+    fields += [array if comment is None else comment]
     fields += ["normal", "hut", "1", "100M", "1", "N/A", "proj1", indices, f"study {array}"]
     return f"\x1e{chr(0x1F).join(fields)}\x1e\n"
 
@@ -249,15 +252,21 @@ def test_what_waits_of_an_array_of_ours_is_a_row_for_each_of_its_tasks() -> None
     rows = SLURM.parse_queue(Answer(0, text, ""))
     found = {row.sighting.job_id: next(iter(row.tokens)) for row in rows}
     assert found == {
-        "12_0": "run00000.zz.1",
-        "12_1": "run00000.100.1",
-        "12_20": "run00000.10j.1",
-        "12_7": "run00000.106.1",
+        "12_0": "run00000.rs.1",
+        "12_1": "run00000.rt.1",
+        "12_20": "run00000.sc.1",
+        "12_7": "run00000.rz.1",
     }
     queue = SLURM.list_queue(Answer(0, text, ""))
     assert (queue.waiting, queue.running) == (3, 1)
     assert {job.job_id: job.tokens for job in queue.jobs} == {k: (v,) for k, v in found.items()}
     assert {job.count for job in queue.jobs} == {1}
+
+
+@pytest.mark.parametrize("comment", ["", "checked by the site"])
+def test_an_array_whose_comment_the_site_has_changed_is_known_by_its_name(comment: str) -> None:
+    rows = SLURM.parse_queue(Answer(0, record("12_[0-1]", "PENDING", "0-1", comment=comment), ""))
+    assert [sorted(row.tokens) for row in rows] == [["run00000.rs.1"], ["run00000.rt.1"]]
 
 
 def test_somebody_elses_array_stays_one_row_and_none_of_ours() -> None:
@@ -278,8 +287,15 @@ def test_the_accounting_tells_of_each_element_by_its_token() -> None:
         times = ["1795439798", "1795439799", "1795439800"]
         return "\x1f".join([job_id, "FAILED", "3:0", *times, "01:00", "n1", name, "\n"])
 
-    text = line("12_7", "study run00000.zz.1") + line("13_7", "my fits") + line("14", "x run1.0.1")
+    text = line("12_7", "study run00000.rs.1") + line("13_7", "my fits") + line("14", "x run1.0.1")
+    text += line("12_[0,2-3%1]", "study run00000.rs.1") + line("13_[1-9]", "my fits")
     rows = SLURM.parse_accounting(Answer(0, text, ""))
     assert rows is not None
     found = {row.sighting.job_id: next(iter(row.tokens)) for row in rows}
-    assert found == {"12_7": "run00000.106.1", "14": "run1.0.1"}
+    assert found == {
+        "12_7": "run00000.rz.1",
+        "14": "run1.0.1",
+        "12_0": "run00000.rs.1",  # what was cancelled before it began shares a line
+        "12_2": "run00000.ru.1",
+        "12_3": "run00000.rv.1",
+    }

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import create_engine, make_url, text
 
 from scripthut.core.errors import Conflict, Invalid, Unreachable
 from scripthut.store import migrate
@@ -123,6 +123,25 @@ def test_an_address_that_leads_nowhere_is_said_in_a_sentence(
 ) -> None:
     with pytest.raises(error, match=says):
         migrate.upgrade(url)
+
+
+def test_a_file_that_is_no_database_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "hut.db").write_bytes(b"my thesis, chapter one\n" * 100)
+    with pytest.raises(Unreachable, match="cannot be upgraded: file is not a database"):
+        migrate.upgrade(f"sqlite:///{tmp_path}/hut.db")
+    assert (tmp_path / "hut.db").read_bytes().startswith(b"my thesis")
+
+
+@pytest.mark.postgres
+def test_a_database_in_which_no_table_may_be_made_is_said_in_a_sentence(postgres_url: str) -> None:
+    url = make_url(postgres_url)
+    with create_engine(url, isolation_level="AUTOCOMMIT").connect() as owner:
+        owner.exec_driver_sql("DROP ROLE IF EXISTS guest")
+        owner.exec_driver_sql("CREATE ROLE guest LOGIN")
+    with pytest.raises(
+        Unreachable, match="(?s)(permission denied|no schema).*may its user create tables"
+    ):
+        migrate.upgrade(url.set(username="guest").render_as_string(hide_password=False))
 
 
 def test_a_password_is_never_shown() -> None:
