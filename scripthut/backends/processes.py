@@ -1,6 +1,7 @@
 """Processes of this machine that outlive the server: named so that no other is taken for one."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -101,7 +102,8 @@ def memory(process: psutil.Process) -> int:
 def reap(child: "subprocess.Popen[bytes]") -> int | None:
     """Take leave of a child that has ended: what the largest process below it held at most.
 
-    Bytes; None: it has not ended; 0: somebody else took leave of it.
+    Bytes; None: it has not ended; 0: nobody knows. Linux counts what this process held when it
+    started the child as the child's, so no more can be said of one that did not hold more.
     """
     if child.returncode is not None:
         return 0
@@ -113,7 +115,8 @@ def reap(child: "subprocess.Popen[bytes]") -> int | None:
     if pid == 0:
         return None
     child.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_maxrss * _MAXRSS
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return usage.ru_maxrss * _MAXRSS if usage.ru_maxrss > own else 0
 
 
 def pinned(process: psutil.Process) -> frozenset[int]:

@@ -1,6 +1,7 @@
 """What this machine's backend holds tasks to: processors, memory, time, their turn."""
 
 import os
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -185,18 +186,22 @@ def test_a_task_that_starts_at_once_is_told_with_its_own_process(here: Place) ->
 
 
 def test_what_a_task_held_at_most_is_known_of_long_ones_and_short_ones(here: Place) -> None:
+    # Of a task that held less than this process, and was gone at once, nobody can tell how much.
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     holds = "import time; x = bytearray({} << 20); time.sleep({})"
     jobs = here.submit(
-        asking(here, 0, f'python3 -c "{holds.format(80, 0)}"'),
+        asking(here, 0, f'python3 -c "{holds.format(own + 80, 0)}"'),
         asking(
             here,
             1,
             f'python3 -c "{holds.format(60, 3)}" & python3 -c "{holds.format(70, 3)}"; wait',
         ),
+        asking(here, 2, "true"),
     )
     seen = here.until_ended(jobs).sightings
-    short, long = (seen[job.token].used.memory or 0 for job in jobs)
-    assert 80 * MIB <= short < 130 * MIB
+    short, long, least = (seen[job.token].used.memory or 0 for job in jobs)
+    assert (own + 80) * MIB <= short < (own + 130) * MIB
+    assert least < 30 * MIB
     assert 130 * MIB <= long < 230 * MIB
     again = Place(backend(), lambda _: backend()).look(jobs).sightings
     assert again[jobs[1].token].used == seen[jobs[1].token].used

@@ -26,7 +26,7 @@ def test_the_named_file_is_taken_even_when_it_is_missing(tmp_path: Path) -> None
     touch(tmp_path / "scripthut.yaml")
     named = tmp_path / "other.yaml"
     assert where(named).files() == (named,)
-    with pytest.raises(Invalid, match="cannot be read"):
+    with pytest.raises(Invalid, match="there is nothing of that name"):
         settle(named)
 
 

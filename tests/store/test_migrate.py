@@ -138,9 +138,7 @@ def test_a_database_in_which_no_table_may_be_made_is_said_in_a_sentence(postgres
     with create_engine(url, isolation_level="AUTOCOMMIT").connect() as owner:
         owner.exec_driver_sql("DROP ROLE IF EXISTS guest")
         owner.exec_driver_sql("CREATE ROLE guest LOGIN")
-    with pytest.raises(
-        Unreachable, match="(?s)(permission denied|no schema).*may its user create tables"
-    ):
+    with pytest.raises(Unreachable, match="may its user create tables there"):
         migrate.upgrade(url.set(username="guest").render_as_string(hide_password=False))
 
 

@@ -280,7 +280,7 @@ def ends_of(cluster: Cluster, run_id: str) -> dict[int, tuple[str, str]]:
     """A task's place in its run -> its job's state and exit code, as the accounting has them."""
     found = {}
     for row in cluster.sacct("-X", "--format=State%30,ExitCode,JobName%80").splitlines():
-        state, code, name = row.split("|")
+        state, code, name = row.split("|", 2)
         if token := re.search(rf"\b{run_id}\.(\w+)\.\w$", name):
             found[int(token[1], 36)] = (state.split()[0], code)
     return found

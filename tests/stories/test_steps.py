@@ -43,7 +43,7 @@ def live(slurm: Cluster, directory: Path, what: Signals) -> set[int]:
     }
     words = [sys.executable, "-m", "tests.stories.stepping", json.dumps(plan)]
     done = subprocess.run(
-        words, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=400, check=True
+        words, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=900, check=True
     )
     return {int(step) for step, was_reached in json.loads(done.stdout).items() if was_reached}
 
