@@ -18,7 +18,7 @@ from tests.serving import ROOT
 from tests.stories.server import until
 from tests.stories.test_soak import accounted, is_whole
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.soak]  # minutes: each ending waits for the accounting
 STEPS = range(1, 31)  # of an engine, of which the second task's submission is not the last
 
 

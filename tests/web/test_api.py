@@ -157,7 +157,7 @@ def test_a_log_that_is_not_kept_yet_is_fetched_while_the_question_waits(client, 
     hut.run({"a": "running"})
     kept = app.extensions["kept"]
     engine = Timer(0.3, kept.append_log, ("abcdefgh.0.1", "output", 0, b"there\n"))
-    engine.start(lambda: None)
+    engine.start()
     said = client.get(f"{API}/runs/abcdefgh/tasks/a/logs").json
     engine.join()
     about = {"run_id": "abcdefgh", "task_id": "a", "type": "output", "content": "there\n"}
