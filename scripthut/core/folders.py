@@ -55,7 +55,7 @@ def surplus(held: Sequence[Held], most: int | None, before: datetime | None) -> 
     >>> day = [datetime(2026, 1, n) for n in (1, 2, 3, 4)]
     >>> held = [Held(1, day[0], True), Held(2, day[1], False), Held(3, day[3], False)]
     >>> surplus(held, 1, None), surplus(held, None, day[2]), surplus(held, None, None)
-    ([2], [2], [])
+    ([2, 3], [2], [])
     """
     used = sorted(held, key=lambda one: one.used_at.timestamp() if one.used_at else 0, reverse=True)
     used.sort(key=lambda one: not one.is_busy)
