@@ -19,6 +19,19 @@ ROOT = Path(__file__).resolve().parent.parent
 HUT = (sys.executable, "-m", "scripthut.cli")
 
 
+def hut(place: Path, *words: str, check: bool = False) -> "subprocess.CompletedProcess[str]":
+    """A command, as a shell in `place` runs it. `check`: it must end with 0."""
+    return subprocess.run(
+        [*HUT, *words],
+        capture_output=True,
+        text=True,
+        cwd=place,
+        env=surroundings(place),
+        timeout=2 * PATIENCE,
+        check=check,
+    )
+
+
 @dataclass(frozen=True)
 class Reply:
     """What a server answered."""

@@ -2,22 +2,9 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
-from tests.serving import HUT, Site, ended, local, serving, surroundings, until
-
-
-def hut(cwd: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*HUT, *words],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=surroundings(cwd),
-        timeout=90,
-        check=False,
-    )
+from tests.serving import Site, ended, hut, local, serving, until
 
 
 def states(site: Site, run: str) -> dict[str, str]:

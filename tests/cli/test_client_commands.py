@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -233,17 +234,26 @@ def test_a_folder_is_previewed_as_one_file(tmp_path: Path) -> None:
     assert "results of &lt;mine&gt;" in page
 
 
-def test_a_preview_on_a_page_follows_the_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "out"
-    folder.mkdir()
-    (folder / "task-summary.md").write_text("# First\n")
+@contextmanager
+def previewing(folder: Path) -> Iterator[str]:
+    """The address of a folder's preview, which Ctrl-C ends."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     shows = subprocess.Popen(
         [*HUT, "preview", str(folder)], env=env, stdout=subprocess.PIPE, text=True
     )
     try:
         assert shows.stdout is not None
-        address = shows.stdout.readline().strip().partition("?")[0]
+        yield shows.stdout.readline().strip().partition("?")[0]
+    finally:
+        shows.send_signal(signal.SIGINT)
+        assert shows.wait(20) == 0
+
+
+def test_a_preview_on_a_page_follows_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "task-summary.md").write_text("# First\n")
+    with previewing(folder) as address:
 
         def panel() -> str:
             with urlopen(f"{address}/detail/outputs", timeout=10) as answer:
@@ -254,9 +264,6 @@ def test_a_preview_on_a_page_follows_the_folder(tmp_path: Path) -> None:
         until(lambda: "Second" in panel())
         (folder / "task-summary.md").unlink()
         until(lambda: "Second" not in panel())
-    finally:
-        shows.send_signal(signal.SIGINT)
-        assert shows.wait(20) == 0
 
 
 def test_a_preview_has_thumbnails_and_parts_of_large_files(tmp_path: Path) -> None:
@@ -266,13 +273,7 @@ def test_a_preview_has_thumbnails_and_parts_of_large_files(tmp_path: Path) -> No
     (folder / "big.csv").write_text(
         "step,energy\n" + "".join(f"{n},{n / 7}\n" for n in range(400_000))
     )
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    shows = subprocess.Popen(
-        [*HUT, "preview", str(folder)], env=env, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert shows.stdout is not None
-        address = shows.stdout.readline().strip().partition("?")[0]
+    with previewing(folder) as address:
         site, task = address.partition("/runs/")[0], address.partition("/runs/")[2]
 
         def get(path: str, data: bytes | None = None) -> bytes:
@@ -291,9 +292,6 @@ def test_a_preview_has_thumbnails_and_parts_of_large_files(tmp_path: Path) -> No
         url = until(lambda: json.loads(get(fetch))["url"])
         assert get(url) == (folder / "big.csv").read_bytes()
         assert b"No engine is acting" not in get(big["page"])
-    finally:
-        shows.send_signal(signal.SIGINT)
-        assert shows.wait(20) == 0
 
 
 def test_what_is_no_folder_cannot_be_previewed(tmp_path: Path) -> None:

@@ -1,25 +1,12 @@
 """Data directories of older versions become runs here, once, with what lies on this machine."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.older import item, put, task
-from tests.serving import HUT, local, serving, surroundings
-
-
-def hut(cwd: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*HUT, *words],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=surroundings(cwd),
-        timeout=120,
-        check=False,
-    )
+from tests.serving import hut, local, serving
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.serving import HUT, Site, ended, free_port, local, serving, surroundings, until
+from tests.serving import Site, ended, free_port, hut, local, serving, surroundings, until
 
 
 @pytest.fixture
@@ -148,28 +148,17 @@ def test_the_daemon_is_found_where_it_has_moved_to(directory: Path) -> None:
     directory.mkdir()
     ports = [free_port(), free_port()]
     (directory / "scripthut.yaml").write_text(local(directory, server_port=ports[0]))
-    assert json.loads(_hut(directory, "daemon", "start", "--json"))["port"] == ports[0]
+    begun = hut(directory, "daemon", "start", "--json", check=True).stdout
+    assert json.loads(begun)["port"] == ports[0]
     try:
         first = Site("127.0.0.1", ports[0])
         change(directory, place("local"), server_port=ports[1], data_dir=str(directory / "new"))
         first.post("/api/v1/reload", {})
         until(lambda: _answers(Site("127.0.0.1", ports[1])))
-        found = json.loads(_hut(directory, "daemon", "status", "--json"))
+        found = json.loads(hut(directory, "daemon", "status", "--json", check=True).stdout)
         assert (found["running"], found["port"]) == (True, ports[1])
     finally:
-        assert "stopped" in _hut(directory, "daemon", "stop")
-
-
-def _hut(directory: Path, *words: str) -> str:
-    return subprocess.run(
-        [*HUT, *words],
-        capture_output=True,
-        text=True,
-        cwd=directory,
-        env=surroundings(directory),
-        timeout=90,
-        check=True,
-    ).stdout
+        assert "stopped" in hut(directory, "daemon", "stop", check=True).stdout
 
 
 def _answers(site: Site) -> bool:

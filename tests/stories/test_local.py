@@ -50,6 +50,14 @@ def sleepers(count: int, seconds: float, tally: Path) -> list[dict[str, object]]
     return [{"id": f"t{i}", "command": command} for i in range(count)]
 
 
+def begun(server: Server, place: Path, count: int, seconds: float) -> tuple[Path, str]:
+    """A run of sleepers of which the first ones run: their tally, its id."""
+    tally = place / "tally"
+    run_id = server.run(sleepers(count, seconds, tally), backend="local")
+    until(tally.exists, 30, "the first tasks")
+    return tally, run_id
+
+
 def holder(server: Server) -> str | None:
     engine = server.get("/health")["engine"]
     return None if engine is None else str(engine["holder"])
@@ -123,9 +131,7 @@ def test_a_leader_that_sleeps_is_followed_and_when_it_wakes_nothing_runs_twice(
     server: Server, second: Server, tmp_path: Path, asleep: int
 ) -> None:
     first = holder(server)
-    tally = tmp_path / "tally"
-    run_id = server.run(sleepers(30, 1, tally), backend="local")
-    until(lambda: tally.exists(), 30, "the first tasks")
+    tally, run_id = begun(server, tmp_path, 30, 1)
     stop_between_writes(server)
     slept = time.monotonic()
     until(lambda: holder(second) not in (None, first), TAKEN_OVER, "another leader")
@@ -139,9 +145,7 @@ def test_a_leader_stopped_in_a_write_is_followed_once_it_is_killed_and_nobody_ac
     server: Server, second: Server, tmp_path: Path
 ) -> None:
     first = holder(server)
-    tally = tmp_path / "tally"
-    run_id = server.run(sleepers(60, 0.2, tally), backend="local")
-    until(lambda: tally.exists(), 30, "the first tasks")
+    tally, run_id = begun(server, tmp_path, 60, 0.2)
     stop_in_a_write(server)
     assert len(second.states(run_id)) == 60  # reading goes on
     time.sleep(LASTS)  # longer than a lease
@@ -157,9 +161,7 @@ def test_a_killed_leader_is_followed_within_fifteen_seconds(
     server: Server, second: Server, tmp_path: Path
 ) -> None:
     first = holder(server)
-    tally = tmp_path / "tally"
-    run_id = server.run(sleepers(12, 1, tally), backend="local")
-    until(lambda: tally.exists(), 30, "the first tasks")
+    tally, run_id = begun(server, tmp_path, 12, 1)
     server.kill()
     until(lambda: holder(second) not in (None, first), TAKEN_OVER, "another leader")
     assert second.await_end(run_id) == "completed"
@@ -170,9 +172,7 @@ def test_a_killed_leader_is_followed_within_fifteen_seconds(
 def test_a_locked_database_delays_and_loses_nothing(
     server: Server, tmp_path: Path, seconds: int
 ) -> None:
-    tally = tmp_path / "tally"
-    run_id = server.run(sleepers(8, 2, tally), backend="local")
-    until(lambda: tally.exists(), 30, "the first tasks")
+    tally, run_id = begun(server, tmp_path, 8, 2)
     file = server.directory / "data" / "scripthut.db"
     with sqlite3.connect(file, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
