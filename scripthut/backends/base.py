@@ -34,6 +34,9 @@ class Backend(Protocol):
     @property
     def commands(self) -> int: ...  # commands run on the machine since the start
 
+    @property
+    def makes_arrays(self) -> bool: ...  # jobs that are alike may go in one submission
+
     def home(self) -> PurePosixPath: ...
 
     def submit(self, jobs: Sequence[Job]) -> Mapping[Token, Accepted | Rejected]:

@@ -78,6 +78,11 @@ class ClusterBackend:
         """Commands run on the login node since the start."""
         return self._transport.commands
 
+    @property
+    def makes_arrays(self) -> bool:
+        """See backends/base.py."""
+        return self._dialect.arrays is not None and self._submissions.may_make_arrays
+
     def home(self) -> PurePosixPath:
         """The home directory on the cluster."""
         return self._transport.home

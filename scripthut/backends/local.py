@@ -96,6 +96,11 @@ class LocalBackend:
         """None are needed: no login node is asked."""
         return 0
 
+    @property
+    def makes_arrays(self) -> bool:
+        """Each job is a process of its own."""
+        return False
+
     def home(self) -> PurePosixPath:
         """The home directory of the server's user."""
         return PurePosixPath(Path.home())

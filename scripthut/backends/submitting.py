@@ -41,6 +41,7 @@ class Submissions:
         self._transport = transport
         self._now = now
         self._largest = (-KNOWN, 0)  # when it was told, the first index that no array may have
+        self.may_make_arrays = True  # as far as is known
         self._most = tokens.ARRAY  # elements that the scheduler takes at once, as far as is known
 
     def submit(self, dialect: Dialect, jobs: Sequence[Job]) -> Answers:
@@ -98,6 +99,7 @@ class Submissions:
         except Unreachable:
             return 0
         self._largest = (self._now(), largest)
+        self.may_make_arrays = largest > 1
         return largest
 
     def _answered(self, dialect: Dialect, sent: Submission, record: node.Record) -> Answers:

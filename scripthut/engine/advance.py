@@ -54,7 +54,8 @@ def advance(
         shares = allot(rest, _claimants(own, can_start, live))
         can_start |= {run.id: can_start[run.id][: shares[run.id]] for run in own}
     claimants = _claimants(runs, can_start, live)
-    free = min(cap - sum(live.values()), ARRAYS_AT_ONCE)
+    most = ARRAYS_AT_ONCE if hands.backend.makes_arrays else AT_ONCE
+    free = min(cap - sum(live.values()), most)
     shares = allot(min(free, AT_ONCE), claimants)
     chosen = [node.id for run in runs for node in can_start[run.id][: shares[run.id]]]
     if free > AT_ONCE:

@@ -39,6 +39,7 @@ class FakeCluster:
 
     name: str = "hpc"
     commands: int = 0
+    makes_arrays: bool = False
     now: datetime = START
     is_broken: bool = False
     loses_answers: bool = False  # takes the jobs, and the answer never arrives

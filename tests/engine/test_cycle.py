@@ -332,6 +332,17 @@ def test_what_follows_is_dated_after_the_end_it_follows(world: World) -> None:
     assert world.task("b").submitted_at >= ended
 
 
+@pytest.mark.parametrize(("makes_arrays", "submitted"), [(False, 100), (True, 150)])
+def test_more_are_submitted_at_once_only_where_they_can_go_as_an_array(
+    world: World, makes_arrays: bool, submitted: int
+) -> None:
+    world.cluster.makes_arrays = makes_arrays
+    world.start([{"id": f"t.{n}", "command": "true", "array": True} for n in range(150)])
+    cycle = Cycle(world.cycle.hands, "slurm", 500, clock=lambda: 0.0)
+    assert cycle.run(world.now).answered
+    assert len(world.cluster.submitted) == submitted
+
+
 def test_the_tasks_of_a_run_in_which_nothing_moves_are_not_read_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
