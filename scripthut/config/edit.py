@@ -17,6 +17,7 @@ def write_setting(file: Path, key: str, value: str) -> None:
         new = with_setting(text, key, value)
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_name(f".{file.name}.part")
+        part.touch(0o600)  # it may hold secrets
         part.write_text(new, encoding="utf-8")
         if file.exists():
             part.chmod(file.stat().st_mode & 0o777)
