@@ -1,6 +1,6 @@
 """Whether a task that failed is tried again by itself: when, and asking for what."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scripthut.core import units
@@ -17,6 +17,8 @@ WORDS: Mapping[Cause, str] = {
     Cause.TIMEOUT: "it ran out of time",
     Cause.ANY: "it failed",
 }
+
+_DEAREST = (Cause.TIMEOUT, *(cause for cause in Cause if cause is not Cause.TIMEOUT))
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,26 @@ def again(
     wait = min(round(policy.wait * policy.backoff ** (attempt - 1)), LONGEST)
     words = f"tried again after {units.clock(wait)} as attempt {attempt + 1}{_with(more)}"
     return Again(wait, {**{k: v for k, v in (asked or {}).items() if v is not None}, **more}, words)
+
+
+def costliest(
+    spec: TaskSpec, attempt: int, asked: Mapping[str, int] | None
+) -> Sequence[Mapping[str, int]]:
+    """What attempt number `attempt`, and each that its policy may add, would ask for at the most.
+
+    >>> policy = {"count": 2, "on": ["timeout"], "max_time": 180}
+    >>> spec = TaskSpec.stored({"time_limit": 60, "retry": policy})
+    >>> costliest(spec, 1, None)
+    [{}, {'time_limit': 120}, {'time_limit': 180}]
+    """
+    found: list[Mapping[str, int]] = [asked or {}]
+    while True:
+        ways = (again(spec, attempt, cause, found[-1]) for cause in _DEAREST)
+        dearest = next((way for way in ways if way is not None), None)
+        if dearest is None:
+            return found
+        found.append(dearest.asked)
+        attempt += 1
 
 
 def _more(policy: Retry, cause: Cause, before: Mapping[str, int | None]) -> dict[str, int] | None:

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from scripthut.clock import utcnow
 from scripthut.core.costs import Hours
 from scripthut.core.errors import Conflict
-from scripthut.core.units import size
+from scripthut.core.units import clock, size
 from scripthut.core.workflow.params import Param
 from scripthut.ids import new_nonce
 from scripthut.store import queue, retention, runs, stakes, usage
@@ -217,6 +217,19 @@ def _of_spending(backend: str, found: Spending, what: str) -> tuple[str, ...]:
         said.append(f"{some(found.following, 'task')} that {verb} for them will follow.")
     if found.tasks > found.unlimited:
         said.append(f"By their time limits they use at most {_hours(backend, found.most)}.")
+    if found.raised:
+        more = [f"{size(found.memory)} of memory"] if found.memory else []
+        more += [f"{clock(found.time_limit)} of time"] if found.time_limit else []
+        verb = "asks" if found.raised == 1 else "ask"
+        told = f", up to {' and '.join(more)}" if more else ""
+        said.append(
+            f"{some(found.raised, 'task')} of them {verb} for more than the document says{told}."
+        )
+    if found.in_all != found.most:
+        said.append(
+            "Their policies may add attempts by themselves: with all of those at most "
+            f"{_hours(backend, found.in_all)}."
+        )
     if found.unlimited:
         verb = "has" if found.unlimited == 1 else "have"
         said.append(f"{some(found.unlimited, 'task')} {verb} no time limit.")

@@ -92,3 +92,23 @@ def test_a_retry_from_the_dialog_tells_the_open_page(client, hut):
 def test_names_are_text(client, hut):
     hut.run({"a": "failed"}, name="<b>x</b>")
     assert "<b>x" not in ask(client, "retry").text
+
+
+def test_an_attempt_that_asks_for_more_costs_more(client, hut):
+    hut.run({"a": "failed", "b": "failed"})
+    hut.change("abcdefgh", "a", asked={"memory": 16 * 1024**3, "time_limit": 4 * 3600})
+    said = ask(client, "retry").text
+    assert "at most 10 CPU hours" in said  # 2 CPUs for 4 h, 2 CPUs for 1 h
+    assert "1 task of them asks for more than the document says, up to 16.0 GiB" in said
+    assert "and 4:00:00 of time" in said and "by themselves" not in said
+    rerun = ask(client, "rerun").text
+    assert "at most 4.0 CPU hours" in rerun and "more than the document" not in rerun
+
+
+def test_attempts_that_a_policy_may_add_are_counted(client, hut):
+    hut.run({"a": "failed"})
+    with hut.database.writing() as session:
+        task = session.query(Task).one()
+        task.spec = {**task.spec, "retry": {"count": 2, "on": ["timeout"], "wait": 1}}
+    assert "with all of those at most 14 CPU hours" in ask(client, "rerun").text  # 1 + 2 + 4 h
+    assert "with all of those at most 6.0 CPU hours" in ask(client, "retry", "a").text  # 1 + 2 h
