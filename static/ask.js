@@ -5,11 +5,12 @@
   const isMine = (event) => dialog.contains(event.detail.ctx.sourceElement);
 
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("a[data-ask]");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const link = event.target.closest("a[data-ask], button[data-ask]");
+    if (!link || link.disabled || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     event.stopPropagation(); // a boosted link would be followed
-    htmx.ajax("GET", link.href, { target: dialog, swap: "innerHTML", headers: { "HX-Target": "dialog#question" } });
+    const where = link.href ?? `${link.form.action}?${new URLSearchParams(new FormData(link.form))}`;
+    htmx.ajax("GET", where, { target: dialog, swap: "innerHTML", headers: { "HX-Target": "dialog#question" } });
   }, true);
   document.addEventListener("htmx:after:swap", (event) => {
     if (event.detail.ctx.target === dialog && !dialog.open) dialog.showModal();

@@ -49,6 +49,8 @@ PAGES = {
     "source-start": "/sources/climate/start?workflow=.hut/workflows/sweep.json",
     "backends": "/backends",
     "backend": "/backends/hpc",
+    "runs-picked": "/runs?select=ended",
+    "question-delete": "/runs/ask/delete?ended=&find=qc",
     "question": f"/runs/{showroom.FAILED}/ask/cancel",
     "not-found": "/runs/nowhere1",
 }

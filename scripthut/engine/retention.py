@@ -59,7 +59,7 @@ class Keeper:
         if rules.bytes is None:
             return None
         with self._reading() as session:
-            held = retention.held(session)
+            held = retention.held(session).bytes
         if held <= rules.bytes:
             return None
         return (

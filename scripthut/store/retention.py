@@ -32,15 +32,23 @@ class Live:
     path: str
 
 
-def held(session: Session, run_id: str | None = None) -> int:
-    """Bytes that a run holds on the server, files of equal content once; None: all runs."""
-    files = select(Output.sha256, func.max(Output.size).label("size")).join(Task)
-    logs = select(func.sum(Log.end - Log.start)).join(Task)
-    if run_id is not None:
-        files, logs = files.where(Task.run_id == run_id), logs.where(Task.run_id == run_id)
-    each = files.where(Output.sha256.is_not(None)).group_by(Output.sha256).subquery()
-    total = session.scalar(select(func.sum(each.c.size))) or 0
-    return int(total) + int(session.scalar(logs) or 0)
+@dataclass(frozen=True)
+class Held:
+    """What is kept on the server: files, and bytes of them and of logs, equal content once."""
+
+    files: int
+    bytes: int
+
+
+def held(session: Session, run_ids: Collection[str] | None = None) -> Held:
+    """What runs hold on the server; None: all runs."""
+    files = select(Output.sha256, func.max(Output.size).label("size"), func.count().label("n"))
+    theirs = [] if run_ids is None else [Task.run_id.in_(run_ids)]
+    files = files.join(Task).where(Output.sha256.is_not(None), *theirs)
+    each = files.group_by(Output.sha256).subquery()
+    count, size = session.execute(select(func.sum(each.c.n), func.sum(each.c.size))).one()
+    logs = select(func.sum(Log.end - Log.start)).join(Task).where(*theirs)
+    return Held(int(count or 0), int(size or 0) + int(session.scalar(logs) or 0))
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class Holding:
 
 def of_run(session: Session, run: Run) -> Holding:
     """How much a run holds, whether it is pinned, and what became of its files."""
-    count = held(session, run.id) if run.ended_at is not None else None
+    count = held(session, [run.id]).bytes if run.ended_at is not None else None
     return Holding(count, run.pinned_at, run.removed_at, run.removed_why)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, Text, cast, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select, tuple_
 from sqlalchemy.orm import Session, contains_eager
 
 from scripthut.core import endings
@@ -191,20 +191,27 @@ def newest(
     session: Session, limit: int, before: str | None = None, which: Which = Which()
 ) -> list[RunRow]:
     """Runs, the newest first; `before` is the id of the run that they follow in that order."""
-    statement = select(*_RUN).order_by(Run.created_at.desc(), Run.id.desc()).limit(limit)
-    for word in which.find.split():
-        columns = (Run.name, Run.title, Run.id, Run.source)
-        here = (column.icontains(word, autoescape=True) for column in columns)
-        statement = statement.where(or_(*here))
-    if which.backend:
-        statement = statement.where(Run.backend == which.backend)
-    if which.name is not None:
-        statement = statement.where(Run.name == which.name)
+    statement = select(*_RUN).where(*like(which))
+    statement = statement.order_by(Run.created_at.desc(), Run.id.desc()).limit(limit)
     if before is not None:
         last = find_run(session, before)
         older = tuple_(Run.created_at, Run.id) < (last.created_at, last.id)
         statement = statement.where(older)
     return _with_counts(session, statement)
+
+
+def like(which: Which) -> list[ColumnElement[bool]]:
+    """What a question about these runs asks of each."""
+    columns = (Run.name, Run.title, Run.id, Run.source)
+    words = which.find.split()
+    found = [
+        or_(*(column.icontains(word, autoescape=True) for column in columns)) for word in words
+    ]
+    if which.backend:
+        found.append(Run.backend == which.backend)
+    if which.name is not None:
+        found.append(Run.name == which.name)
+    return found
 
 
 def active(session: Session, limit: int) -> list[RunRow]:

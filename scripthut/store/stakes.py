@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select
@@ -31,7 +31,9 @@ class Spending:
     raised: int = 0  # of the tasks: those that ask for more than their document says
     memory: int | None = None  # bytes, the most that one of these asks for
     time_limit: int | None = None  # seconds, likewise
-    in_all: Hours = Hours()  # as `most`, with every attempt that their policies may add
+    in_all: Hours = field(
+        default_factory=Hours
+    )  # as `most`, with every attempt that their policies may add
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Questions before what costs computing: a page each, which opens as a dialog where scripts run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flask import Blueprint, g, make_response, render_template, request, url_for
@@ -37,18 +37,19 @@ class Question:
     leads_on: bool = False  # the answer is another page
     sent: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Param] = field(default_factory=dict)  # what may be chosen otherwise
+    named: Mapping[str, Sequence[str]] = field(default_factory=dict)  # lists, by their headings
 
 
 @bp.get("/runs/<run_id>/ask/<any(cancel, retry, rerun, 'rerun-failed', delete):what>")
 def of_run(run_id: str, what: str) -> str:
     """Ask whether a run is cancelled, its tasks are tried again, it is run again, or forgotten."""
-    return _asked(OF_RUN[what](runs.find_run(g.session, run_id)))
+    return asked(OF_RUN[what](runs.find_run(g.session, run_id)))
 
 
 @bp.get("/runs/<run_id>/tasks/<key>/ask/<any(cancel, retry):what>")
 def of_task(run_id: str, key: str, what: str) -> str:
     """Ask whether a task is cancelled or tried again."""
-    return _asked(OF_TASK[what](runs.find_task(g.session, run_id, key)))
+    return asked(OF_TASK[what](runs.find_task(g.session, run_id, key)))
 
 
 @bp.get("/queue/<backend>/<path:job_id>/ask")
@@ -65,10 +66,11 @@ def of_job(backend: str, job_id: str) -> str:
         no="Let it go on",
         ends=True,
     )
-    return _asked(question)
+    return asked(question)
 
 
-def _asked(question: Question) -> str:
+def asked(question: Question) -> str:
+    """A question as a page, or as what its dialog holds."""
     name = "_question" if htmx.targets("question") else "page"
     return render_template(f"questions/{name}.html", question=question)
 

@@ -80,6 +80,7 @@ def _listing() -> dict[str, object]:
         "asked": {name: value for name, value in asked.items() if value},
         "names": names,
         "backend": names[0],
+        "select": request.args.get("select", ""),
     }
 
 

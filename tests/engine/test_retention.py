@@ -69,7 +69,7 @@ class Store:
 
     def held(self, run_id: str | None = None) -> int:
         with self.database.reading() as session:
-            return retention.held(session, run_id)
+            return retention.held(session, None if run_id is None else [run_id]).bytes
 
     def on_disk(self) -> set[bytes]:
         return {path.read_bytes() for path in (self.kept.directory / "files").glob("??/*")}
