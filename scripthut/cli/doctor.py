@@ -67,6 +67,9 @@ class Terminal:
         """Yes."""
         return True
 
+    def end(self, is_in: bool) -> None:
+        """Nothing: what became of it is said by whoever logged in."""
+
     def answer(
         self,
         question: Question,

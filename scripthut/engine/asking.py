@@ -35,6 +35,12 @@ class Asker:
         with self._lead.fenced()() as session:
             return logins.take(session, self._backend)
 
+    def end(self, is_in: bool) -> None:
+        """Say that the login which was begun is over."""
+        # Where that cannot be written down, its time runs out (store/logins.UNDER_WAY).
+        with suppress(Conflict, DatabaseDown), self._lead.fenced()() as session:
+            logins.end(session, self._backend, is_in)
+
     def answer(
         self, question: Question, seconds: float, is_over: Callable[[], bool]
     ) -> Sequence[str] | None:

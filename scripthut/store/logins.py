@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,8 @@ from scripthut.store.lease import database_time
 from scripthut.store.models import LoginRow
 
 WANTED = 60.0  # seconds for which a person who asked to log in is taken to be there
+UNDER_WAY = 120.0  # seconds that a login may take beside its questions: sshd's LoginGraceTime
+LED_IN = 15.0  # seconds until a login that led in shows on the backend itself
 LONGEST = 1024  # characters of one answer
 
 
@@ -27,7 +29,9 @@ LONGEST = 1024  # characters of one answer
 class Login:
     """What a page must know of a backend whose logins need a person.
 
-    `key` names the question that is open; None: none is. `is_answered`: the answer is on its way.
+    `is_wanted`: somebody pressed Log in, and that login is not over; it may ask nothing and ring a
+    telephone instead. `key` names the question that is open; None: none is. `is_answered`: the
+    answer is on its way.
     """
 
     is_wanted: bool = False
@@ -42,7 +46,7 @@ def every(session: Session) -> Mapping[str, Login]:
     wanted, open_ = LoginRow.wanted_until > now, LoginRow.until > now
     return {
         row.backend: Login(
-            bool(is_wanted) or (bool(is_open) and row.key is not None),
+            bool(is_wanted) or bool(is_open),
             _read(row.question) if is_open and row.question else None,
             row.key if is_open else None,
             bool(is_open) and row.answer is not None,
@@ -79,11 +83,14 @@ def want(session: Session, backend: str) -> None:
 
 
 def take(session: Session, backend: str) -> bool:
-    """Take up a person's wish to log in, once, whoever else tries to; whether there was one."""
+    """Take up a person's wish to log in, once, whoever else tries to; whether there was one.
+
+    The login is under way from now on, until it is over or its time is.
+    """
     statement = (
         update(LoginRow)
         .where(LoginRow.backend == backend, LoginRow.wanted_until > database_time())
-        .values(wanted_until=0.0)
+        .values(wanted_until=0.0, until=database_time() + UNDER_WAY)
     )
     return session.connection().execute(statement).rowcount == 1
 
@@ -127,8 +134,17 @@ def find(session: Session, backend: str, key: str) -> bytes | None:
 
 
 def close(session: Session, backend: str) -> None:
-    """Forget the question and its answer."""
-    values = {"question": None, "key": None, "answer": None, "until": 0.0}
+    """Forget the question and its answer; the login goes on, for an answer may ring a telephone."""
+    _forget(session, backend, database_time() + UNDER_WAY)
+
+
+def end(session: Session, backend: str, is_in: bool) -> None:
+    """Note that a login is over, and whether it led in."""
+    _forget(session, backend, database_time() + LED_IN if is_in else 0.0)
+
+
+def _forget(session: Session, backend: str, until: float | ColumnElement[float]) -> None:
+    values = {"question": None, "key": None, "answer": None, "until": until}
     session.execute(update(LoginRow).where(LoginRow.backend == backend).values(**values))
 
 

@@ -4,6 +4,7 @@ For logins that ask for more than a key: a person answers once, in a terminal, a
 that stays open (ControlPersist) carries the commands. Nothing is ever asked here (BatchMode).
 """
 
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,11 +13,12 @@ from pathlib import Path, PurePosixPath
 from scripthut.core.errors import BadAnswer, Unreachable
 from scripthut.core.jobs import Answer
 from scripthut.transports.base import MIB
+from scripthut.transports.certificates import SIGN_ANEW, lapsed_on_the_way
 from scripthut.transports.child import Child
 from scripthut.transports.deadline import Deadline
 from scripthut.transports.frame import Frame
 from scripthut.transports.ssh import WHO
-from scripthut.transports.ssh_config import Target, ask_openssh
+from scripthut.transports.ssh_config import Target, ask_openssh, resolve
 
 FAILED = 255  # with which ssh itself ends
 PERSIST = "600"  # seconds for which an unused connection of ours stays open
@@ -29,6 +31,8 @@ _FACTOR = (
     "{where} asks for a password or a second factor: log in once with `{login}` and leave that "
     "connection open (in ~/.ssh/config: ControlMaster, ControlPath, ControlPersist): it is used."
 )
+# No key opened. Where one did, and more is wanted, sshd does not offer keys again.
+_NO_KEY = re.compile(r"Permission denied \([^)]*publickey|Too many authentication failures")
 # What ssh says -> what to do. The first that is found counts; {login} is the command for a person.
 _SENTENCES: Mapping[str, str] = {
     "IDENTIFICATION HAS CHANGED": (
@@ -142,11 +146,19 @@ class OpenSSH:
 
     def _sentence(self, said: str) -> str:
         where, login = self._target.host, f"{self._program} {self._target.host}"
+        if _NO_KEY.search(said) and (lapsed := self._lapsed()):
+            return f"{where} does not let you in, and {lapsed}: {SIGN_ANEW}."
         for words, sentence in _SENTENCES.items():
             if words in said:
                 return sentence.format(where=where, login=login)
         own = said.rpartition("it said: ")[2].strip().removeprefix("ssh: ")
         return f"{where} cannot be reached: {own.rstrip('.')}."
+
+    def _lapsed(self) -> str:
+        """The certificates whose time is not now; nothing when each holds, or there is none."""
+        with suppress(Unreachable):
+            return "; ".join(lapsed_on_the_way(resolve(self._target, self._program)))
+        return ""
 
     def _login(self) -> tuple[PurePosixPath, str]:
         if self._who is None:

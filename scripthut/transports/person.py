@@ -6,7 +6,7 @@ is asked before a person says that they are there, and nothing is asked again by
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Self
 
 import paramiko
 
@@ -36,6 +36,10 @@ class Person(Protocol):
         """Take up their wish to log in: whether there was one. It is gone then, however it ends."""
         ...
 
+    def end(self, is_in: bool) -> None:
+        """Tell them that the login which was begun is over, and whether it led in."""
+        ...
+
     def answer(
         self, question: Question, seconds: float, is_over: Callable[[], bool]
     ) -> Sequence[str] | None:
@@ -45,7 +49,10 @@ class Person(Protocol):
 
 @dataclass
 class OneLogin:
-    """The person for all machines on the way of a connection: one wish opens it to the end."""
+    """The person for all machines on the way of a connection: one wish opens it to the end.
+
+    They are told when the `with` is over.
+    """
 
     person: Person
     is_begun: bool = False
@@ -58,6 +65,19 @@ class OneLogin:
         """See Person; what was begun at an earlier machine goes on."""
         self.is_begun = self.is_begun or self.person.begin()
         return self.is_begun
+
+    def __enter__(self) -> Self:
+        """Set out."""
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        """Have arrived, or not."""
+        self.end(error is None)
+
+    def end(self, is_in: bool) -> None:
+        """See Person."""
+        if self.is_begun:
+            self.person.end(is_in)
 
     def answer(
         self, question: Question, seconds: float, is_over: Callable[[], bool]

@@ -6,15 +6,12 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import paramiko
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import SSHCertificate, load_ssh_public_identity
 from paramiko.pkey import UnknownKeyType
 
-from scripthut.clock import utcnow
+from scripthut.transports import certificates
 from scripthut.transports.base import BadLogin
 from scripthut.transports.person import METHOD, Person, ask
 from scripthut.transports.ssh_config import Host
@@ -105,14 +102,14 @@ class Keyring:
     def _with_certificates(
         self, path: Path, key: paramiko.PKey
     ) -> Iterator[tuple[str, paramiko.PKey]]:
-        beside = path.with_name(f"{path.name}-cert.pub")
+        beside = certificates.beside(path)
         for certificate in (*self.host.certificates, *([beside] if beside.exists() else [])):
             if not certificate.is_file():  # paramiko would take the path for the certificate
                 self.problems.append(f"the certificate {certificate} does not exist")
                 continue
             try:
                 key.load_certificate(str(certificate))
-                lapsed = _lapsed(certificate)
+                lapsed = certificates.lapsed(certificate)
             except (OSError, ValueError, paramiko.SSHException) as error:
                 self.problems.append(f"the certificate {certificate} does not fit ({error})")
                 continue
@@ -135,26 +132,6 @@ def _public(path: Path) -> bytes | None:
     with suppress(OSError, ValueError):
         return paramiko.pkey.PublicBlob.from_file(str(file)).key_blob
     return None
-
-
-def _lapsed(path: Path) -> str | None:
-    """Why a certificate does not hold now; None when it does. ValueError when it is none."""
-    try:
-        found = load_ssh_public_identity(path.read_bytes())
-    except UnsupportedAlgorithm:
-        return None  # of a security key: the host decides
-    if not isinstance(found, SSHCertificate):
-        return None
-    now = utcnow().timestamp()
-    if found.valid_before <= now:
-        return f"the certificate {path} expired at {_time(found.valid_before)}"
-    if found.valid_after > now:
-        return f"the certificate {path} is valid from {_time(found.valid_after)} only"
-    return None
-
-
-def _time(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _private(path: Path) -> paramiko.PKey:
@@ -235,8 +212,8 @@ def _nothing_opened(host: Host, tried: Mapping[str, str], ring: Keyring) -> str:
     aside = f" Not used: {'; '.join(ring.problems)}." if ring.problems else ""
     if ring.lapsed:
         return (
-            f"{host.where} does not let {host.user} in, and {'; '.join(ring.lapsed)}: have the key "
-            f"signed anew, as the cluster's documentation says.{aside}"
+            f"{host.where} does not let {host.user} in, and {'; '.join(ring.lapsed)}: "
+            f"{certificates.SIGN_ANEW}.{aside}"
         )
     if tried:
         is_rsa = any("rsa" in kind for kind in tried.values())

@@ -59,7 +59,13 @@ def connect(host: Host, deadline: Deadline, person: Person | None = None) -> Lin
 
     What a login asks goes to the person, who is not held to the deadline.
     """
-    login = None if person is None else OneLogin(person)
+    if person is None:
+        return _all_the_way(host, deadline, None)
+    with OneLogin(person) as login:
+        return _all_the_way(host, deadline, login)
+
+
+def _all_the_way(host: Host, deadline: Deadline, login: Person | None) -> Link:
     with ExitStack() as stack:
         through: paramiko.Transport | None = None
         opened = Opened("", was_asked=False)

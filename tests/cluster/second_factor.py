@@ -1,8 +1,10 @@
 """A login node whose sshd asks for a password by PAM, after the key: a real second factor."""
 
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.cluster.fixtures import Cluster, start_cluster
 
@@ -11,6 +13,11 @@ EXTRA = """UsePAM yes
 KbdInteractiveAuthentication yes
 AuthenticationMethods publickey,keyboard-interactive
 LogLevel VERBOSE
+"""
+RINGS = """auth required pam_exec.so quiet {script}
+auth required pam_permit.so
+account required pam_permit.so
+session required pam_permit.so
 """
 
 
@@ -24,6 +31,33 @@ def asking_node() -> Iterator[Cluster]:
             yield cluster
         finally:
             subprocess.run(["usermod", "-p", "*", cluster.user], check=True)
+
+
+@contextmanager
+def ringing_node() -> Iterator[tuple[Cluster, Path]]:
+    """A login node that prompts for nothing and rings a telephone, which is a directory.
+
+    `rings` appears there when it rings; the login goes on once `approve` or `deny` is there.
+    """
+    with tempfile.TemporaryDirectory(prefix="hut-phone-", dir="/tmp") as name:
+        phone = Path(name)
+        script = phone / "ring"
+        script.write_text(
+            f'#!/bin/sh\n[ "$PAM_TYPE" = auth ] || exit 0\ncd {phone} || exit 1\ntouch rings\n'
+            "until [ -e approve ] || [ -e deny ] || [ ! -e ring ]; do sleep 0.1; done\n"
+            "[ -e approve ]\n"
+        )
+        script.chmod(0o755)
+        # PAM's rules are found by the name under which sshd was started.
+        service = Path("/etc/pam.d") / phone.name
+        service.write_text(RINGS.format(script=script))
+        sshd = phone / phone.name
+        sshd.symlink_to("/usr/sbin/sshd")
+        try:
+            with start_cluster(HUT_SLURM="0", HUT_SSHD_EXTRA=EXTRA, HUT_SSHD=str(sshd)) as cluster:
+                yield cluster, phone
+        finally:
+            service.unlink()
 
 
 def connections(cluster: Cluster) -> int:

@@ -16,6 +16,7 @@
 #   HUT_MIN_JOB_AGE=300     seconds that an ended job stays in the queue's memory
 #   HUT_SLURM_EXTRA=""      more lines for slurm.conf
 #   HUT_SSHD_EXTRA=""       more lines for sshd_config; they win over those here
+#   HUT_SSHD=/usr/sbin/sshd the program, whose name is also the service that PAM knows it by
 set -euo pipefail
 umask 022
 BASE=${1:?usage: up.sh BASE PORTBASE}
@@ -32,6 +33,7 @@ HUT_NODES=${HUT_NODES:-2}
 HUT_CPUS=${HUT_CPUS:-4}
 HUT_MEM=${HUT_MEM:-4000}
 HUT_MIN_JOB_AGE=${HUT_MIN_JOB_AGE:-300}
+HUT_SSHD=${HUT_SSHD:-/usr/sbin/sshd}
 NAMES=()
 for entry in $HUT_USERS; do NAMES+=("${entry%%:*}"); done
 HOST=$(hostname -s)
@@ -336,8 +338,8 @@ SetEnv SLURM_CONF=$SLURM_CONF HUT_RC=$BASE/ssh/rc PATH=$BASE/shim:/usr/local/bin
 END
   mkdir -p -m 755 /run/sshd
   ! pid sshd >/dev/null || return 0
-  /usr/sbin/sshd -t -f "$BASE/etc/sshd_config" || die "sshd_config is wrong"
-  setsid /usr/sbin/sshd -f "$BASE/etc/sshd_config" -E "$BASE/log/sshd.log" </dev/null
+  "$HUT_SSHD" -t -f "$BASE/etc/sshd_config" || die "sshd_config is wrong"
+  setsid "$HUT_SSHD" -f "$BASE/etc/sshd_config" -E "$BASE/log/sshd.log" </dev/null
   await 10 test -s "$BASE/run/sshd.pid" || die "sshd: $(tail -3 "$BASE/log/sshd.log")"
 }
 

@@ -53,10 +53,26 @@ def test_a_login_is_needed_wanted_asked_and_answered(database: Database) -> None
             logins.answer(session, "hpc", box.key, ["654321", "bob"])
         logins.close(session, "hpc")
     with database.reading() as session:
-        assert logins.every(session) == {"hpc": logins.Login()}
+        assert logins.every(session) == {"hpc": logins.Login(is_wanted=True)}, "the host decides"
         row = session.get(LoginRow, "hpc")
         assert row is not None
         assert (row.question, row.key, row.answer) == (None, None, None)
+
+
+def test_a_login_that_was_taken_up_is_under_way_until_it_is_over(database: Database) -> None:
+    """It may ask nothing at all, and ring a telephone instead."""
+    logins.need(database, "hpc")
+    with database.writing() as session:
+        for is_in in (False, True):
+            logins.want(session, "hpc")
+            assert logins.take(session, "hpc")
+            assert logins.every(session) == {"hpc": logins.Login(is_wanted=True)}
+            assert logins.wanted(session) == set(), "one press, one login"
+            logins.end(session, "hpc", is_in)
+            # What led in goes on to be so until the backend's card says it.
+            assert logins.every(session) == {"hpc": logins.Login(is_wanted=is_in)}
+        session.execute(update(LoginRow).values(until=1.0))
+        assert logins.every(session) == {"hpc": logins.Login()}, "whoever took it up is gone"
 
 
 def test_a_wish_to_log_in_is_taken_up_once(database: Database) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from tests.cluster.fixtures import Cluster
-from tests.cluster.second_factor import PASSWORD, asking_node, connections
+from tests.cluster.second_factor import PASSWORD, asking_node, connections, ringing_node
 from tests.stories.conftest import serving
 from tests.stories.server import Server, until
 
 pytestmark = [pytest.mark.sshd]
 WRONG = "wrong horse"
+OFFERED = "<button>Log in to hpc"
 
 
 @pytest.fixture
@@ -72,3 +73,28 @@ def test_a_person_at_the_browser_lets_the_server_in(asking: Cluster, tmp_path: P
     kept = [log.encode(), *(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())]
     for secret in (PASSWORD, WRONG):
         assert not any(secret.encode() in data for data in kept), "the answer was written down"
+
+
+def test_a_telephone_that_rings_without_a_prompt_is_pending_until_it_is_answered(
+    tmp_path: Path,
+) -> None:
+    with ringing_node() as (asking, phone), serving(asking, tmp_path) as server:
+        server.await_leader()
+        until(lambda: bool(card(server)["login"]), 60, "the card says that somebody is needed")
+        for answer, leads_in in (("deny", False), ("approve", True)):
+            (phone / "rings").unlink(missing_ok=True)
+            server.post("/backends/hpc/login")
+            until((phone / "rings").exists, 60, lambda: f"a ring\n{server.log()[-3000:]}")
+            page = server.page("/backends/hpc")
+            assert "Logging in." in page, "it rings, and nobody is to make it ring again"
+            assert "approve it there" in page
+            assert OFFERED not in page
+            assert card(server)["login"]["is_begun"] is True
+            (phone / answer).touch()
+            if leads_in:
+                until(lambda: card(server)["connected"], 60, lambda: f"in: {card(server)}")
+                assert "Logging in." not in server.page("/backends/hpc")
+            else:
+                until(lambda: OFFERED in server.page("/backends/hpc"), 30, "to try again")
+                assert "then asked nothing" in card(server)["message"]
+            (phone / answer).unlink()

@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,16 @@ from tests.transports.steps import config_of, new_key, target_of, until
 pytestmark = pytest.mark.sshd
 Open = Callable[[Target], OpenSSH]
 SECOND_FACTOR = "AuthenticationMethods publickey,password\nPasswordAuthentication yes"
+
+
+@pytest.fixture(scope="module")
+def signing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, Path]]:
+    """A login node that lets hut2 in by a certificate alone, and the key that signs them."""
+    authority = new_key(tmp_path_factory.mktemp("ca") / "authority")
+    extra = f"TrustedUserCAKeys {authority}.pub\n"
+    with start_cluster(HUT_SLURM="0", HUT_SSHD_EXTRA=extra) as cluster:
+        (cluster.base / "ssh" / "authorized" / "hut2").unlink()
+        yield cluster, authority
 
 
 def why(ssh: OpenSSH) -> str:
@@ -74,6 +84,42 @@ def test_a_key_that_does_not_open_and_one_that_others_can_read(
     key = Path(shutil.copy(target.key_path, tmp_path / "open"))
     key.chmod(0o644)
     assert "can be read by others" in why(open_openssh(replace(target, key_path=key)))
+
+
+@pytest.mark.parametrize("place", ["beside", "apart", "in the configuration"])
+@pytest.mark.parametrize(
+    ("validity", "part"),
+    [("20200101:20200201", "expired at 2020-0"), ("20990101:20990201", "is valid from ")],
+)
+def test_a_certificate_whose_time_is_not_now_is_named(
+    signing: tuple[Cluster, Path],
+    tmp_path: Path,
+    open_openssh: Open,
+    validity: str,
+    part: str,
+    place: str,
+) -> None:
+    node, authority = signing
+    key = new_key(tmp_path / "mine")
+    signs = ["ssh-keygen", "-q", "-s", authority, "-I", "me", "-n", "hut2"]
+    target = replace(target_of(node, "hut2"), key_path=key)
+
+    def sign(validity: str) -> Path:
+        subprocess.run([*signs, "-V", validity, f"{key}.pub"], check=True)
+        written = tmp_path / "mine-cert.pub"
+        return written if place == "beside" else written.rename(tmp_path / "apart.pub")
+
+    path = sign(validity)
+    if place == "apart":
+        target = replace(target, cert_path=path)
+    if place == "in the configuration":
+        config = config_of(tmp_path, node, f"IdentityFile {key}", f"CertificateFile {path}")
+        target = Target("hpc", user="hut2", config=config)
+    said = why(open_openssh(target))
+    assert f"the certificate {path} {part}" in said
+    assert "have the key signed anew" in said
+    sign("-1h:+1h")
+    assert open_openssh(target).run(["id", "-un"]).out == "hut2\n"
 
 
 def test_a_host_that_is_not_there_says_so(target: Target, open_openssh: Open) -> None:

@@ -34,6 +34,7 @@ class Somebody:
     asked: list[Question] = field(default_factory=list)
     waits: float = 0.0
     presses: int = 100
+    ended: list[bool] = field(default_factory=list)
 
     def is_there(self) -> bool:
         return self.here and self.presses > 0
@@ -42,6 +43,9 @@ class Somebody:
         was_there = self.is_there()
         self.presses -= was_there
         return was_there
+
+    def end(self, is_in: bool) -> None:
+        self.ended.append(is_in)
 
     def answer(
         self, question: Question, seconds: float, is_over: Callable[[], bool]
@@ -78,6 +82,7 @@ def test_a_person_who_answers_opens_the_way_for_all_commands(opened: Open) -> No
     ((text, is_shown),) = question.prompts
     assert "assword" in text
     assert not is_shown
+    assert somebody.ended == [True]
 
 
 def test_without_anybody_the_key_is_shown_once_and_nothing_is_asked(
@@ -99,6 +104,7 @@ def test_a_wrong_answer_is_one_sentence_and_the_next_login_a_new_one(opened: Ope
     somebody = Somebody(says=["wrong"])
     ssh = opened(somebody)
     sentence = why(ssh)
+    assert somebody.ended == [False]
     assert "asked for a second factor, and did not take the answer" in sentence
     told = [question.instructions for question in somebody.asked]
     assert ["not taken" in text for text in told] == [False, True, True]
@@ -161,6 +167,7 @@ def test_two_machines_on_the_way_may_both_ask(asking: Cluster, tmp_path: Path) -
     finally:
         ssh.close()
     assert len(somebody.asked) == 2
+    assert somebody.ended == [True], "the way is one, whoever asks on it"
 
 
 def test_a_person_has_less_time_than_sshd_gives() -> None:
