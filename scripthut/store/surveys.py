@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, load_only
 
 from scripthut.core.queue import Queue, queue_as_json, queue_of
 from scripthut.core.survey import Facts, Surveyed, Wish, facts_as_json, facts_of
-from scripthut.store.db import Database
+from scripthut.store.db import Database, DatabaseDown
 from scripthut.store.models import JobOrder, SurveyRow
 
 LOOKS_FOR = timedelta(seconds=30)
@@ -47,12 +47,12 @@ def look(database: Database, backend: str, wish: Wish, now: datetime) -> None:
         return
     untils = {column.key: now + LOOKS_FOR for column in columns}
     try:
-        with database.writing() as session:
+        with database.noting() as session:
             statement = update(SurveyRow).where(SurveyRow.backend == backend).values(untils)
             if not session.connection().execute(statement).rowcount:
                 session.add(SurveyRow(backend=backend, **untils))
-    except IntegrityError:
-        return  # another page wrote the same look in this moment
+    except (IntegrityError, DatabaseDown):
+        return  # another page wrote the same look in this moment, or it is written a moment later
 
 
 def due(session: Session, now: datetime) -> set[str]:

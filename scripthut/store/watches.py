@@ -7,7 +7,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from scripthut.store.db import Database
+from scripthut.store.db import Database, DatabaseDown
 from scripthut.store.models import Run, WatchRow
 
 LOOKS_FOR = timedelta(seconds=15)
@@ -27,12 +27,12 @@ def renew(database: Database, run_id: str, task_id: int, what: str, now: datetim
             return
     until = now + LOOKS_FOR
     try:
-        with database.writing() as session:
+        with database.noting() as session:
             statement = update(WatchRow).filter_by(**key).values(until=until)
             if not session.connection().execute(statement).rowcount:
                 session.add(WatchRow(**key, until=until))
-    except IntegrityError:
-        return  # another page wrote the same look in this moment
+    except (IntegrityError, DatabaseDown):
+        return  # another page wrote the same look in this moment, or it is written a moment later
 
 
 def looks(session: Session, backend: str, now: datetime) -> Sequence[WatchRow]:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, contains_eager
 
 from scripthut.core.jobs import Got
-from scripthut.store.db import Database
+from scripthut.store.db import Database, DatabaseDown
 from scripthut.store.models import Output, PieceWish, Run, Task
 from scripthut.store.versions import next_version
 
@@ -37,7 +37,7 @@ def wish(database: Database, output_id: int, starts: Iterable[int], now: datetim
     for start in starts:
         key = {"output_id": output_id, "start": start, "length": PIECE}
         try:
-            with database.writing() as session:
+            with database.noting() as session:
                 row = session.scalars(select(PieceWish).filter_by(**key)).one_or_none()
                 if row is None:
                     session.add(PieceWish(**key, until=now + WAITS))
@@ -45,8 +45,8 @@ def wish(database: Database, output_id: int, starts: Iterable[int], now: datetim
                 if row.got_at is not None:
                     row.got_at = None  # what came is too old
                 row.until = now + WAITS
-        except IntegrityError:
-            continue  # another page wished the same in this moment, or the file has gone
+        except (IntegrityError, DatabaseDown):
+            continue  # another page wished the same in this moment, the file has gone, or later
 
 
 def pieces(session: Session, file: Output, now: datetime) -> list[PieceWish]:

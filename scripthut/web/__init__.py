@@ -47,6 +47,7 @@ from scripthut.web import (
 )
 from scripthut.web.htmx import htmx
 
+PATIENCE = 5.0  # seconds that a request waits for another writer; the engine has more
 PARTS = (
     palette,
     news,
@@ -100,7 +101,7 @@ def create_app(config: Config | Live) -> Flask:
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = A_DAY
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.extensions["database"] = Database(config.database_url)
+    app.extensions["database"] = Database(config.database_url, PATIENCE)
     app.extensions["recent"] = Recent()
     app.extensions["kept"] = Kept(config.data_dir / "kept")
     app.jinja_env.globals["version"] = __version__
