@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "faults.md"
 GROUPS = {  # the numbers that the page's parts have
     "submission": range(1, 13),
-    "observation": range(20, 37),
+    "observation": range(20, 38),
     "outputs": range(40, 44),
     "server": range(50, 57),
     "all at once": range(60, 62),

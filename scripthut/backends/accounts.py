@@ -28,6 +28,7 @@ class Open:
 
     named: dict[Token, tuple[Job, str]] = field(default_factory=dict)
     noted: dict[Token, tuple[Job, str]] = field(default_factory=dict)
+    unclaimed: frozenset[Token] = frozenset()  # of the named: nothing says that they began
     unnamed: list[Job] = field(default_factory=list)
 
     @classmethod
@@ -47,6 +48,7 @@ class Open:
                 found.named[job.token] = (job, job_id)
             elif job.token in absent:
                 found.unnamed.append(job)
+        found.unclaimed = frozenset(found.named) - seen.claims.keys()
         return found
 
     @property

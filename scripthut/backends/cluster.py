@@ -37,6 +37,7 @@ ACCOUNTING_SECONDS = 20  # sacct has none of its own
 GLANCE_SECONDS = 3  # for the accounting, when no ending depends on it
 GLANCE_PAUSE = 600.0  # accounting that did not answer is not asked so for so long
 OBSERVE_SECONDS = 90  # for all of a look, listings included
+LATE = 120.0  # a job in an array, absent for so long and unclaimed, may have been taken out of it
 UNHEARD = 30.0  # a job without an id, absent for so long, is looked for in the accounting
 PAUSE = 30.0  # accounting that did not answer is left alone for so long
 NO_ACCOUNTING = 600.0  # "there is none" is believed for so long
@@ -64,6 +65,7 @@ class ClusterBackend:
         self._turn = 0
         self._queued: dict[Token, frozenset[str]] = {}  # ids in the queue, when last looked
         self._absent_since: dict[Token, float] = {}  # jobs without an id
+        self._unclaimed_since: dict[Token, float] = {}  # of which nothing says what became
         self._accounting_pause: tuple[float, str | None] = (0.0, None)
         self._glance_from = 0.0
         self._measuring = Measuring(now)
@@ -241,6 +243,7 @@ class ClusterBackend:
         open_ = Open.of([job for job in live if job.token not in sightings], seen, absent)
         if not self._dialect.has_accounts or now < self._glance_from:
             open_.noted.clear()
+        self._unclaimed_since = {t: self._unclaimed_since.get(t, now) for t in open_.unclaimed}
         until, why = self._accounting_pause
         if now < until:
             return unanswered(open_.needed, why) if why and open_.needed else Asked()
@@ -256,16 +259,23 @@ class ClusterBackend:
         if not argvs:
             return Asked()  # this scheduler has nobody to ask
         seconds = ACCOUNTING_SECONDS if open_.needed else GLANCE_SECONDS
+        gone = self._gone(ids)
+        arrays = self._dialect.arrays
+        rolls = arrays.roll(gone, submitted_since(jobs)) if arrays and gone else []
         commands = [
-            {"key": f"accounting {n}", "argv": argv, "timeout": seconds}
-            for n, argv in enumerate(argvs)
+            {"key": f"{what} {n}", "argv": argv, "timeout": seconds}
+            for what, asked in (("accounting", argvs), ("roll", rolls))
+            for n, argv in enumerate(asked)
         ]
         told = node.ask(self._transport, {"commands": commands}, OBSERVE_SECONDS)
         rows: list[Row] = []
         why: str | None = None
         has_accounts = True
-        for answer in node.understand(told).ran.values():
+        for key, answer in node.understand(told).ran.items():
             try:
+                if arrays and key.startswith("roll"):
+                    rows += arrays.never_began(answer, gone)
+                    continue
                 found = self._dialect.parse_accounting(answer)
             except Unreachable as error:
                 why = f"{error} (endings that only it knows of wait)"
@@ -282,6 +292,11 @@ class ClusterBackend:
             return Asked(sightings, unaccounted=frozenset(unheard))
         rest = unanswered([job for job in open_.needed if job.token not in sightings], why)
         return Asked(sightings, rest.unanswered, notice=why if open_.needed else None)
+
+    def _gone(self, ids: Mapping[Token, str]) -> set[str]:
+        """The ids of jobs of which for long nothing was seen, not even that they began."""
+        now = self._now()
+        return {ids[t] for t, since in self._unclaimed_since.items() if now - since >= LATE}
 
     def cancel(self, jobs: Collection[Job]) -> None:
         """See backends/base.py. Only ids that the queue showed with our token are named.

@@ -82,6 +82,17 @@ class Arrays(Protocol):
         """What the scheduler calls an element of an array that it accepted."""
         ...
 
+    def roll(self, ids: Collection[str], since: datetime) -> list[list[str]]:
+        """Commands that tell which elements the arrays of these ids have records of."""
+        ...
+
+    def never_began(self, answer: Answer, ids: Collection[str]) -> list[Row]:
+        """Those of these ids that were taken out of their array before they began, as endings.
+
+        Unreachable when it was no answer. Nothing is said of an array that is not wholly told.
+        """
+        ...
+
 
 class Dialect(Protocol):
     """How to speak to one scheduler. Commands are words, never a line for a shell."""

@@ -105,6 +105,16 @@ class Slurm:
         """As squeue, scancel and sacct call it."""
         return f"{array_id}_{index}"
 
+    def roll(self, ids: Collection[str], since: datetime) -> list[list[str]]:
+        """All records of an array, for one element alone gives no word about the others."""
+        arrays = sorted({match[1] for one in ids if (match := _ELEMENT.fullmatch(one))})
+        ask = [*_sacct(text.ROLL_FIELDS, since), "--allocations"]
+        return [[*ask, f"--jobs={','.join(part)}"] for part in _parts(arrays)]
+
+    def never_began(self, answer: Answer, ids: Collection[str]) -> list[Row]:
+        """An element that is cancelled while it waits goes from its array's record, without one."""
+        return text.never_began(answer, ids)
+
     def _sbatch(self, job: Job, names: Mapping[str, str]) -> list[str]:
         asked = job.resources
         memory = None if asked.memory is None else f"{-(-asked.memory // units.MIB)}M"
@@ -219,7 +229,14 @@ class Slurm:
 
 def _sacct(fields: Sequence[str], since: datetime) -> list[str]:
     start = (since.astimezone(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S")
-    ask = [*_CLOCK, "sacct", "--noheader", "--parsable", f"--delimiter={text.FIELD}"]
+    ask = [
+        *_CLOCK,
+        slurm_facts.WHOLE,
+        "sacct",
+        "--noheader",
+        "--parsable",
+        f"--delimiter={text.FIELD}",
+    ]
     return [*ask, f"--starttime={start}", f"--format={','.join(fields)}"]
 
 

@@ -7,7 +7,7 @@ version to the next.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -39,6 +39,7 @@ ACCOUNT_FIELDS = (
     *("JobID", "State", "ExitCode", "Submit", "Start", "End", "Timelimit", "NodeList"),
     "JobName",
 )
+ROLL_FIELDS = ("JobID", "JobName")
 USED_FIELDS = ("JobID", "MaxRSS", "TotalCPU")
 _INDICES, _COMMENT = QUEUE_FIELDS.index("%K"), QUEUE_FIELDS.index("%k")
 _ID = re.compile(r"\d{1,10}(?:_\d{1,9})?")  # 12+0 is a part of a heterogeneous job, never ours
@@ -69,12 +70,8 @@ def ended_rows(answer: Answer) -> list[Row] | None:
     """Endings that sacct knows to be final; None where no accounts are kept."""
     if any(word in answer.err for word in words.NO_ACCOUNTING):
         return None
-    if answer.code != 0:
-        raise Unreachable(f"sacct did not answer: {said(answer)}")
-    if answer.out.strip() and not answer.out.rstrip("\n").endswith(FIELD):
-        raise BadAnswer("the answer of sacct was cut off")
     newest: dict[str, list[str]] = {}
-    told = _counted(answer.out.split(FIELD), len(ACCOUNT_FIELDS))
+    told = _counted(_whole(answer).split(FIELD), len(ACCOUNT_FIELDS))
     for parts in (element for record in told for element in _never_began(record)):
         job_id, array = parts[0], parts[-1].rpartition(" ")[2]
         is_ours = "_" not in job_id or tokens.element(array, 0) is not None
@@ -82,6 +79,32 @@ def ended_rows(answer: Answer) -> list[Row] | None:
         if is_ours and is_newer and _ID.fullmatch(job_id):
             newest[job_id] = parts
     return [row for parts in newest.values() if (row := _accounted(parts)) is not None]
+
+
+def never_began(answer: Answer, ids: Collection[str]) -> list[Row]:
+    """Of these elements those that sacct does not have, though it has their arrays.
+
+    Once it begins an element has a record of its own, and while it waits it is in its array's. So
+    one that is in neither was cancelled before it began. A record that does not say for which
+    elements it stands (of a job that was told of by half) makes its array say nothing.
+    """
+    if any(word in answer.err for word in words.NO_ACCOUNTING):
+        return []
+    told: dict[str, dict[str, str | None]] = {}  # of each array, its token by its elements
+    for record in _counted(_whole(answer).split(FIELD), len(ROLL_FIELDS)):
+        for job_id, named in _never_began(record):
+            array, _, index = job_id.partition("_")
+            own = tokens.element(named.rpartition(" ")[2], 0) if index.isdecimal() else None
+            told.setdefault(array, {})[job_id] = own
+    found: list[Row] = []
+    for job_id in ids:
+        array, _, index = job_id.partition("_")
+        known = told.get(array, {})
+        name = next(iter(known.values()), None)
+        if name is not None and job_id not in known and set(known.values()) == {name}:
+            gone = Sighting(job_id, Phase.CANCELLED, "CANCELLED", "Cancelled before it began")
+            found.append(Row(gone, frozenset({tokens.element(name, int(index)) or ""})))
+    return found
 
 
 def used(answer: Answer) -> dict[str, Used]:
@@ -92,10 +115,8 @@ def used(answer: Answer) -> dict[str, Used]:
     A job's steps come below it: what it held at most is the most of any, since nobody looked at all
     of them at once.
     """
-    if answer.code != 0:
-        raise Unreachable(f"sacct did not answer: {said(answer)}")
     found: dict[str, Used] = {}
-    for step, held, time in _counted(answer.out.split(FIELD), len(USED_FIELDS)):
+    for step, held, time in _counted(_whole(answer).split(FIELD), len(USED_FIELDS)):
         job_id = step.partition(".")[0]
         told = Used(_held(held), _processor_time(time))
         found[job_id] = found.get(job_id, UNKNOWN).or_more(told)
@@ -130,6 +151,15 @@ def said(answer: Answer) -> str:
     lines = (answer.err.strip() or answer.out.strip()).splitlines()
     text = " ".join(re.sub(r"^\w+: (?:error|fatal): ", "", line).strip() for line in lines)
     return text[:1000] or f"exit code {answer.code} and no word"
+
+
+def _whole(answer: Answer) -> str:
+    """What sacct printed. Unreachable when it failed, or was cut off."""
+    if answer.code != 0:
+        raise Unreachable(f"sacct did not answer: {said(answer)}")
+    if answer.out.strip() and not answer.out.rstrip("\n").endswith(FIELD):
+        raise BadAnswer("the answer of sacct was cut off")
+    return answer.out
 
 
 def _records(answer: Answer) -> Iterator[list[str]]:

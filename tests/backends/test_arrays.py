@@ -1,18 +1,27 @@
 """Many jobs that are alike, submitted to a real Slurm as one array."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
-from scripthut.backends.cluster import ClusterBackend
+from scripthut.backends.cluster import LATE, ClusterBackend
 from scripthut.core import paths, tokens
-from scripthut.core.jobs import Answer, Job, Phase, Resources
+from scripthut.core.jobs import Answer, Job, Observation, Phase, Resources
 from scripthut.schedulers.slurm import Slurm
 from tests.backends.conftest import LIMITS, Place, note_of, ssh_to
 from tests.cluster.fixtures import Cluster
 
 pytestmark = pytest.mark.slurm
+
+
+@dataclass
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    now: float = 0.0
+
+
 SMALL = Resources(time_limit=600, memory=20 * 1024**2)
 
 
@@ -80,6 +89,40 @@ def test_the_elements_of_an_array_wait_run_and_are_cancelled_one_by_one(there: P
     assert len(seen.sightings) == 57
     there.backend.cancel(jobs)
     there.until(jobs, lambda seen: {s.phase for s in seen.sightings.values()} == {Phase.CANCELLED})
+
+
+def test_an_element_that_somebody_else_cancels_before_it_begins_is_known_by_its_array(
+    slurm: Cluster,
+) -> None:
+    """Slurm has no record of it; that its array's records do not have it is the evidence."""
+    clock = Clock()
+    backend = ClusterBackend("there", Slurm(), ssh_to(slurm), LIMITS, lambda: clock.now)
+    there = Place(backend, lambda _: backend)
+    held = replace(SMALL, extra=("--hold",))
+    jobs = there.submit(*(replace(element(there, n, "true"), resources=held) for n in range(6)))
+    array = str(jobs[0].job_id).partition("_")[0]
+    slurm.as_user(["scancel", f"{array}_[2,4]"])
+    gone = [jobs[2], jobs[4]]
+    seen = there.until(jobs, lambda seen: len(seen.sightings) == 4)
+    assert not {job.token for job in gone} & seen.unanswered
+    clock.now = LATE - 1
+    assert len(there.look(jobs).sightings) == 4, "a record may come late"
+    clock.now = 2 * LATE
+
+    def are_known(seen: Observation) -> bool:
+        return all(job.token in seen.sightings for job in gone)
+
+    seen = there.until(jobs, are_known)
+    for job in gone:
+        assert seen.sightings[job.token].phase is Phase.CANCELLED
+        assert seen.sightings[job.token].job_id == job.job_id
+    assert {seen.sightings[job.token].phase for job in jobs} == {Phase.WAITING, Phase.CANCELLED}
+    slurm.as_user(["scontrol", "release", f"{array}_[0,1,3]"])
+    rest = [jobs[0], jobs[1], jobs[3]]
+    there.until(jobs, lambda seen: all(j.token in seen.notes for j in rest) and are_known(seen))
+    slurm.as_user(["scancel", array])
+    there.until([jobs[5], *gone], are_known)  # also when nothing of the array waits any more
+    backend.close()
 
 
 def test_a_requeued_element_runs_again_under_its_own_id(there: Place, slurm: Cluster) -> None:

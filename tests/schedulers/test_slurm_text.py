@@ -133,6 +133,50 @@ def test_every_reason_to_wait_is_told_or_shown_as_it_is(why: str) -> None:
         assert row.sighting.reason == why
 
 
+def told(*rows: tuple[str, str]) -> Answer:
+    return Answer(0, "".join(f"{job_id}\x1f{name}\x1f\n" for job_id, name in rows), "")
+
+
+ARRAY = "study abcdefgh.0.1"
+
+
+@pytest.mark.parametrize(
+    ("rows", "gone"),
+    [
+        ([("2_[0-1,3,5]", ARRAY)], ["2_2", "2_4"]),
+        ([("2_0", ARRAY), ("2_5", ARRAY)], ["2_1", "2_2", "2_4"]),
+        ([("2_2", ARRAY), ("2_[1,4-7:3]", ARRAY)], []),
+        ([("2_[0-1]", ARRAY), ("2", "allocation")], []),  # whom that one stands for is not told
+        ([("2_[0-1]", ARRAY), ("2_3", "allocation")], []),
+        ([("2_[0-1]", "study otherrun.0.1")], ["2_2", "2_4"]),  # whose tokens are not asked for
+        ([("3_[0-1]", ARRAY)], []),
+        ([], []),
+    ],
+)
+def test_an_element_that_its_array_does_not_have_never_began(
+    rows: list[tuple[str, str]], gone: list[str]
+) -> None:
+    asked = ["2_1", "2_2", "2_4", "7"]
+    found = SLURM.never_began(told(*rows), asked)
+    assert [row.sighting.job_id for row in found] == gone
+    assert {row.sighting.phase for row in found} <= {Phase.CANCELLED}
+    is_ours = not rows or "otherrun" not in rows[0][1]
+    names = {frozenset({f"abcdefgh.{row.sighting.job_id[2:]}.1"}) for row in found}
+    assert ({row.tokens for row in found} == names) is (is_ours or not found)
+
+
+def test_what_is_no_answer_says_nothing_of_any_element() -> None:
+    whole = told(("2_[0-1]", ARRAY), ("2_3", ARRAY))
+    with pytest.raises(BadAnswer, match="cut off"):
+        SLURM.never_began(Answer(0, whole.out[:-4], ""), ["2_2"])
+    with pytest.raises(BadAnswer, match="did not tell all elements"):
+        SLURM.never_began(told(("2_[0-1,...]", ARRAY)), ["2_2"])
+    with pytest.raises(Unreachable):
+        SLURM.never_began(Answer(1, "", "Problem talking to the database"), ["2_2"])
+    nowhere = Answer(1, "", "Slurm accounting storage is disabled")
+    assert SLURM.never_began(nowhere, ["2_2"]) == []
+
+
 def test_a_word_of_a_newer_slurm_is_never_an_ending() -> None:
     fields = ["7", "BRAND_NEW", "None", "1", "2", "3", "1:00:00", "n1", "(null)", *REST]
     (row,) = SLURM.parse_queue(Answer(0, "\x1e" + "\x1f".join(fields) + "\x1e\n", ""))
