@@ -17,7 +17,7 @@ from scripthut.core.jobs import UNKNOWN, Accepted, Answer, Job, Phase, Rejected,
 from scripthut.core.queue import Listed, Queue, bounded
 from scripthut.core.quote import sh
 from scripthut.core.survey import Facts
-from scripthut.schedulers import pbs_facts, pbs_text
+from scripthut.schedulers import pbs_comments, pbs_facts, pbs_text
 from scripthut.schedulers import pbs_words as words
 from scripthut.schedulers.base import Row, check_extra
 from scripthut.schedulers.pbs_end import NO_LOG, ending, used
@@ -171,9 +171,9 @@ class PBS:
             queue, waiting=queue.waiting + sum(_elements(job, "Queued") for job in begun)
         )
 
-    def facts(self, user: str) -> Mapping[str, list[str]]:  # noqa: ARG002 -- of the protocol
-        """See pbs_facts.py."""
-        return pbs_facts.commands()
+    def facts(self, user: str) -> Mapping[str, list[str]]:
+        """See pbs_facts.py. Slurm's commands know of no server."""
+        return pbs_facts.commands(user, has_server=self._kind.has_qselect)
 
     def parse_facts(self, answers: Mapping[str, Answer]) -> Facts:
         """See pbs_facts.py."""
@@ -371,10 +371,7 @@ def _waiting(letter: str, job: Attributes) -> str | None:
         hold = next((c for c in job.get("Hold_Types", "") if c in words.HOLDS), "")
         waits = hold == "s" and "depend" in job
         return "Waits for another job" if waits else words.HOLDS.get(hold, "Held")
-    for begins, instead in words.COMMENTS.items():
-        if comment.startswith(begins):
-            return instead + comment.removeprefix(begins)
-    return comment or words.STATE_REASONS.get(letter)
+    return pbs_comments.why(comment) or words.STATE_REASONS.get(letter)
 
 
 def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -9,6 +9,7 @@ from scripthut.core import units
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Answer
 from scripthut.core.survey import Door, Facts, Limit, Node, NodeState, summarise
+from scripthut.schedulers.pbs_limits import limits
 from scripthut.schedulers.pbs_text import Attributes, size
 
 _ATTRIBUTE = re.compile(r"\s+([A-Za-z_][\w.]*) = (.*)")
@@ -40,24 +41,17 @@ _WAITING = {
 }
 _STOPPED = "The queue is stopped"
 _NO = ("False", "no")
-_LIMITS = {
-    "max_run": "jobs running at once",
-    "max_user_run": "jobs running at once",
-    "max_queued": "jobs in the queue at once",
-    "max_user_queuable": "jobs in the queue at once",
-    "resources_max.ncpus": "CPUs of one job",
-    "resources_max.mem": "memory of one job",
-    "resources_max.walltime": "time of one job",
-}
 
 
-def commands() -> Mapping[str, list[str]]:
-    """What to ask, by key."""
-    return {"nodes": ["pbsnodes", "-a"], "queues": ["qstat", "-Q", "-f"]}
+def commands(user: str, has_server: bool = True) -> Mapping[str, list[str]]:
+    """What to ask, by key; `user` comes back with the answers, for limits name users."""
+    asked = {"nodes": ["pbsnodes", "-a"], "queues": ["qstat", "-Q", "-f"]}
+    server = {"server": ["qstat", "-B", "-f"]} if has_server else {}
+    return {**asked, **server, "user": ["printf", "%s", user]}
 
 
 def read(answers: Mapping[str, Answer]) -> Facts:
-    """What was answered. Unreachable when one of the two was not."""
+    """What was answered. Unreachable when nodes or queues were not."""
     for key in ("nodes", "queues"):
         if answers[key].code != 0:
             said = (answers[key].err.strip() or answers[key].out.strip())[:300]
@@ -67,7 +61,11 @@ def read(answers: Mapping[str, Answer]) -> Facts:
         for name, block in _blocks(answers["queues"].out)
         if block.get("queue_type", "Execution").lower().startswith("e")  # routes lead to others
     }
-    doors = [_door(name, block) for name, block in queues.items()]
+    server: Attributes = {}
+    if "server" in answers and answers["server"].code == 0:
+        server = next((block for _, block in _blocks(answers["server"].out)), {})
+    default = server.get("default_queue", "")
+    doors = [_door(name, block, name == default) for name, block in queues.items()]
     nodes = [_node(name, block, tuple(queues)) for name, block in _blocks(answers["nodes"].out)]
     waiting: Counter[tuple[str, str]] = Counter()
     for name, block in queues.items():
@@ -77,13 +75,17 @@ def read(answers: Mapping[str, Answer]) -> Facts:
                 is_stopped = word == "Queued" and block.get("started") in _NO
                 waiting[name, _STOPPED if is_stopped else _WAITING[word]] += int(count)
     facts = summarise(doors, nodes, waiting, [_WAITING["Queued"]])
-    limits = [
-        Limit(f"queue {name}", what, block[key])
-        for name, block in queues.items()
-        for key, what in _LIMITS.items()
-        if key in block
-    ]
-    return replace(facts, limits=tuple(limits))
+    return replace(facts, limits=tuple(_limits(answers, server, queues, default)))
+
+
+def _limits(
+    answers: Mapping[str, Answer], server: Attributes, queues: Mapping[str, Attributes], first: str
+) -> Iterator[Limit]:
+    """The server's, then those of each queue, of the default queue first."""
+    user = answers["user"].out.strip() if "user" in answers else ""
+    yield from limits("the whole cluster", server, user)
+    for name in sorted(queues, key=lambda name: name != first):
+        yield from limits(f"queue {name}", queues[name], user)
 
 
 def _blocks(text: str) -> Iterator[tuple[str, Attributes]]:
@@ -103,9 +105,10 @@ def _blocks(text: str) -> Iterator[tuple[str, Attributes]]:
         yield name, values
 
 
-def _door(name: str, queue: Attributes) -> Door:
+def _door(name: str, queue: Attributes, is_default: bool) -> Door:
     return Door(
         name,
+        is_default=is_default,
         is_open=queue.get("enabled") not in _NO and queue.get("started") not in _NO,
         time_limit=units.elapsed(queue.get("resources_max.walltime", "")),
         time_default=units.elapsed(queue.get("resources_default.walltime", "")),

@@ -104,21 +104,6 @@ HOLDS: Mapping[str, str] = {
     "p": "Held: a password is needed",
     "s": "Held by PBS",
 }
-# What a comment begins with, and what is said instead of that beginning.
-COMMENTS: Mapping[str, str] = {
-    "Not Running: Not enough free nodes available": "Waits for free resources",
-    "Not Running: Insufficient amount of resource:": "Waits for free resources:",
-    "Not Running: Insufficient amount of queue resource:": "The queue's limit is reached:",
-    "Not Running: Insufficient amount of server resource:": "The cluster's limit is reached:",
-    "Not Running: Queue not started.": "The queue is stopped",
-    "Not Running: Job would conflict with reservation or top job": (
-        "Jobs of higher priority are before it"
-    ),
-    "Not Running: User has reached": "You have reached",
-    "Not Running: ": "",
-    "Can Never Run: ": "Can never start: ",
-}
-
 # Words for qsub that would leave a job nobody finds again, or none, or many.
 NOT_PASSED_ON = ("-I", "-J", "-t", "-z", "-X", "-N", "-o", "-e", "-k", "-j", "-S", "-f")
 WAITS_FOR_THE_END = re.compile(r"-W(?:.*[\s,])?block\b", re.DOTALL)  # one of the attributes of -W

@@ -127,6 +127,75 @@ def test_jobs_in_a_queue_that_is_stopped_do_not_wait_for_resources() -> None:
     assert door.waiting == {"The queue is stopped": 3, "Held, or waits for another job": 1}
 
 
+LIMITS = {
+    "openpbs": "openpbs_limits_of_queues.txt",
+    "torque": "torque_limits_of_a_queue.txt",
+}
+
+
+def limits_told(kind: str, user: str, server: str = "") -> dict[tuple[str, str], str]:
+    told = answers(kind)
+    queues = (CAPTURED / "pbs" / LIMITS[kind]).read_text()
+    more = {"queues": queues, "user": user} | ({"server": server} if server else {})
+    facts = pbs_facts.read({**told, **{key: Answer(0, text, "") for key, text in more.items()}})
+    return {(limit.whose, limit.what): limit.most for limit in facts.limits}
+
+
+def test_limits_of_pbs_are_the_users_own_or_everybodys() -> None:
+    mine, hers = (limits_told("openpbs", user) for user in ("hut", "ada lovelace"))
+    assert mine == {
+        ("queue workq", "jobs running at once"): "25",
+        ("queue workq", "time of one job"): "24:00:00",
+        ("queue gpu_long", "jobs in the queue at once"): "2000",
+        ("queue gpu_long", "GPUs of one job"): "99",
+        ("queue gpu_long", "time of one job"): "336:00:00",
+        ("queue gpu_long", "CPUs of running jobs at once"): "400",
+        ("queue gpu_long", "CPUs of running jobs at once of all users together"): "5000",
+    }
+    assert hers["queue gpu_long", "CPUs of running jobs at once"] == "10"
+    others = limits_told("openpbs", "bob")
+    assert others["queue gpu_long", "CPUs of running jobs at once"] == "200"
+
+
+def test_limits_of_pbss_server_come_first_and_its_default_queue_is_the_default() -> None:
+    server = (CAPTURED / "openpbs" / "facts" / "server.txt").read_text()
+    server += (
+        "    max_run = [u:PBS_GENERIC=10],[g:PBS_GENERIC=40]\n    max_queued = [o:PBS_ALL=100]\n"
+    )
+    found = limits_told("openpbs", "hut", server)
+    assert list(found.items())[:3] == [
+        (("the whole cluster", "jobs running at once"), "10"),
+        (("the whole cluster", "jobs running at once of all users of a group together"), "40"),
+        (("the whole cluster", "jobs in the queue at once of all users together"), "100"),
+    ]
+    facts = pbs_facts.read(answers("openpbs"))
+    assert [p.name for p in facts.partitions if p.is_default] == ["workq"]
+    down = {**answers("openpbs"), "server": Answer(255, "", "Connection refused")}
+    assert not any(p.is_default for p in pbs_facts.read(down).partitions)
+
+
+def test_limits_of_torque_are_told() -> None:
+    assert limits_told("torque", "hut") == {
+        ("queue batch", "jobs running at once"): "60",
+        ("queue batch", "jobs in the queue at once"): "500",
+        ("queue batch", "CPUs of one job"): "64",
+        ("queue batch", "time of one job"): "72:00:00",
+        ("queue batch", "jobs in the queue at once of all users together"): "5000",
+        ("queue batch", "jobs running at once of all users together"): "600",
+    }
+
+
+def test_what_the_user_may_have_of_a_pbs_cluster_is_on_its_card() -> None:
+    queues = (CAPTURED / "pbs" / LIMITS["torque"]).read_text()
+    told = {**answers("torque"), "queues": Answer(0, queues, ""), "user": Answer(0, "hut", "")}
+    assert pbs_facts.read(told).yours == "at most 500 jobs in the queue at once"
+
+
+def test_slurms_commands_for_pbs_know_of_no_server() -> None:
+    assert "server" in PBS(kind=PRO).facts("hut")
+    assert "server" not in PBS(kind=ON_SLURM).facts("hut")
+
+
 def test_torques_commands_tell_nodes_and_queues() -> None:
     facts = pbs_facts.read(answers("torque"))
     assert facts.nodes == {NodeState.IDLE: 1, NodeState.MIXED: 1, NodeState.FULL: 1}

@@ -36,6 +36,46 @@ def test_an_answer_is_read_as_it_was_meant(file: Path) -> None:
     assert found == json.loads(expected.read_text())
 
 
+COMMENTS = (CAPTURED / "pbs" / "comments.txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize("comment", COMMENTS)
+def test_every_comment_of_the_schedulers_says_why_a_job_waits(comment: str) -> None:
+    """All that OpenPBS's scheduler and Torque's own write of jobs that wait."""
+    job = one(text_of(job_state="Q", substate="10", comment=comment))
+    told = job.reason or ""
+    is_never = comment.startswith("Can Never Run: ")
+    assert told.startswith("Can never start: ") is is_never
+    assert is_never or told not in comment, "it is shown as PBS says it"
+    assert "{" not in told
+    if "limit" in comment and "is reached:" in told and "(R:" not in told:
+        assert "it starts when" in told
+
+
+@pytest.mark.parametrize(
+    ("comment", "told"),
+    [
+        (
+            "Not Running: User has reached queue long running job limit.",
+            "Your limit of running jobs in the queue long is reached: it starts when others of "
+            "yours have ended",
+        ),
+        (
+            "Not Running: would exceed user hut's limit on resource ncpus in complex",
+            "Your limit of processors is reached: it starts when others of yours have ended",
+        ),
+        (
+            "Not Running: Insufficient amount of resource: ncpus (R: 4 A: 2 T: 8)",
+            "Waits for free resources: ncpus (R: 4 A: 2 T: 8)",
+        ),
+        ("Not Running: Something of 2031", "Something of 2031"),
+        ("Written by a hook", "Written by a hook"),
+    ],
+)
+def test_why_a_job_of_pbs_waits_is_told_in_words(comment: str, told: str) -> None:
+    assert one(text_of(job_state="Q", substate="10", comment=comment)).reason == told
+
+
 def test_both_forms_say_the_same() -> None:
     folder = CAPTURED / "openpbs"
     text = (folder / "qstat_running_job_with_folded_variables.txt").read_text()
