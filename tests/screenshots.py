@@ -51,6 +51,7 @@ PAGES = {
     "backend": "/backends/hpc",
     "runs-picked": "/runs?select=ended",
     "question-delete": "/runs/ask/delete?ended=&find=qc",
+    "backend-log": "/backends/hpc/log",
     "question": f"/runs/{showroom.FAILED}/ask/cancel",
     "not-found": "/runs/nowhere1",
 }

@@ -7,6 +7,7 @@ from math import exp
 from flask import Flask
 from sqlalchemy import select, update
 
+from scripthut.core.commands import Command, Part
 from scripthut.core.jobs import Phase
 from scripthut.core.measures.metrics import Curve, Metrics
 from scripthut.core.queue import Listed, Queue
@@ -23,13 +24,14 @@ from scripthut.core.survey import (
 )
 from scripthut.core.tokens import token
 from scripthut.core.workflow.workflows import Workflow
-from scripthut.store import metrics, sources, surveys
+from scripthut.store import commands, metrics, sources, surveys
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
 from scripthut.store.models import Task
 from scripthut.store.sources import Look
 
 GIB, TIB = 1024**3, 1024**4
+SENT = "the node script (constant; python3 there reads it from standard input)"
 MOVED = "the group's storage moved; the path is not there any more"
 SOURCES: list[dict[str, object]] = [
     {
@@ -93,6 +95,32 @@ def clusters(database: Database, now: datetime) -> None:
     with database.writing() as session:
         surveys.record(session, "hpc", Surveyed(queue, facts), now)
         surveys.record(session, "old-hpc", Surveyed(Queue(), None), now - timedelta(minutes=9))
+
+
+def asked(database: Database, now: datetime) -> None:
+    """The last commands on the cluster: most went well, one did not, one had no answer."""
+    looked = (
+        "The queue, notes of jobs, what tasks have written, 3 pieces of logs",
+        (Part("squeue --me --array --noheader --format '%i|%T|%r'", 0),),
+    )
+    full = Part(
+        "sbatch --parsable --job-name b7assem9.24.1 --partition gpu",
+        1,
+        "sbatch: error: QOSMaxSubmitJobPerUserLimit\n"
+        "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy",
+    )
+    found = [(*looked, "")] * 4
+    found.insert(1, ("Submit 1 script", (full,), ""))
+    rows = [
+        Command(now - timedelta(seconds=2 + 9 * n), what, SENT, 0, 84 + 17 * n, 61_877, 2390 - n,
+                error, parts)
+        for n, (what, parts, error) in enumerate(found)
+    ]  # fmt: skip
+    why = "hpc did not answer a command within 90 seconds."
+    late = now - timedelta(minutes=41)
+    rows.append(Command(late, found[0][0], SENT, None, 90_003, 61_877, 0, why))
+    with database.writing() as session:
+        commands.record(session, "hpc", rows)
 
 
 def repositories(database: Database, now: datetime) -> None:
@@ -167,6 +195,7 @@ def fill(app: Flask, done: str, earlier: str, failed: str, now: datetime) -> Non
     database: Database = app.extensions["database"]
     kept: Kept = app.extensions["kept"]
     clusters(database, now)
+    asked(database, now)
     repositories(database, now)
     measured(database, (done, earlier))
     tried_again(database, kept, failed, "assemble.sample_24")

@@ -24,6 +24,12 @@ def build(part: AnyBackend, settings: Settings, person: Person | None = None) ->
 
     `person` answers what a login asks; None: nobody does.
     """
+    backend = _build(part, settings, person)
+    backend.ring.secret_names = frozenset(settings.secret_names)
+    return backend
+
+
+def _build(part: AnyBackend, settings: Settings, person: Person | None) -> Backend:
     limits = settings.outputs.limits()
     match part:
         case config.Slurm() | config.PBS():

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from scripthut.backends.asking import Ring
 from scripthut.backends.node_work import Found
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
@@ -33,6 +34,9 @@ class Backend(Protocol):
 
     @property
     def commands(self) -> int: ...  # commands run on the machine since the start
+
+    @property
+    def ring(self) -> Ring: ...  # the last of them, for people
 
     @property
     def makes_arrays(self) -> bool: ...  # jobs that are alike may go in one submission

@@ -10,7 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from scripthut import config
-from scripthut.backends import build, dialect, facts, node, transport
+from scripthut.backends import build, dialect, facts, transport
+from scripthut.backends.asking import Node, Ring
 from scripthut.backends.scope import Scopes
 from scripthut.config import AnyBackend, Settings
 from scripthut.core import tokens
@@ -124,7 +125,7 @@ def _check_clock(way: Transport, now: Callable[[], datetime]) -> Finding:
 
 def _check_python(way: Transport) -> Finding:
     try:
-        node.ask(way, {}, 60)
+        Node(way, Ring()).ask({}, 60)
     except Unreachable as error:
         return Finding("python3", Level.BAD, str(error), "Without it no task can be looked after.")
     return Finding("python3", Level.OK, "answers on the login node")

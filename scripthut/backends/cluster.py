@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from scripthut.backends import facts, node, node_work
 from scripthut.backends.accounts import Asked, Open, unanswered
+from scripthut.backends.asking import Node, Ring
 from scripthut.backends.match import choose
 from scripthut.backends.measuring import Measuring, submitted_since
 from scripthut.backends.submitting import BATCH_SECONDS, Submissions, preview
@@ -57,10 +58,11 @@ class ClusterBackend:
         """`now`: seconds that only ever grow."""
         self._name = name
         self._dialect = dialect
-        self._transport = transport
+        self.ring = Ring()
+        self._node = Node(transport, self.ring)
         self._limits = limits or OutputLimits()
         self._now = now
-        self._submissions = Submissions(transport, now)
+        self._submissions = Submissions(self._node, now)
         self.clones: str | None = None  # where directories of commits are, or will be
         self._turn = 0
         self._queued: dict[Token, frozenset[str]] = {}  # ids in the queue, when last looked
@@ -78,7 +80,7 @@ class ClusterBackend:
     @property
     def commands(self) -> int:
         """Commands run on the login node since the start."""
-        return self._transport.commands
+        return self._node.commands
 
     @property
     def makes_arrays(self) -> bool:
@@ -87,18 +89,18 @@ class ClusterBackend:
 
     def home(self) -> PurePosixPath:
         """The home directory on the cluster."""
-        return self._transport.home
+        return self._node.home
 
     def close(self) -> None:
         """Give the connection up."""
-        self._transport.close()
+        self._node.close()
 
     def _meet(self) -> None:
         """Let the scheduler say of what kind it is, once."""
         argv = self._dialect.introduction()
         if argv:
             command = {"key": "kind", "argv": argv, "timeout": QUEUE_SECONDS}
-            told = node.ask(self._transport, {"commands": [command]}, OBSERVE_SECONDS)
+            told = self._node.ask({"commands": [command]}, OBSERVE_SECONDS)
             self._dialect = self._dialect.introduced(node.understand(told).ran["kind"])
 
     def submit(self, jobs: Sequence[Job]) -> Mapping[Token, Accepted | Rejected]:
@@ -120,7 +122,7 @@ class ClusterBackend:
             return Observation(), Surveyed()
         self._meet()
         live = [watch.job for watch in watches if watch.live]
-        told = node.ask(self._transport, self._look(watches, live, wish), OBSERVE_SECONDS)
+        told = self._node.ask(self._look(watches, live, wish), OBSERVE_SECONDS)
         seen = node.understand(told)
         for job in live:
             if job.token in seen.notes and seen.notes[job.token].ended_at == job.void_note:
@@ -153,7 +155,7 @@ class ClusterBackend:
         """See backends/base.py."""
         if not pieces:
             return {}
-        told = node.ask(self._transport, {"pieces": node.pieces(pieces)}, BATCH_SECONDS)
+        told = self._node.ask({"pieces": node.pieces(pieces)}, BATCH_SECONDS)
         return node.understand(told).pieces
 
     def _look(self, watches: Sequence[Watch], live: Sequence[Job], wish: Wish) -> node.Record:
@@ -162,12 +164,12 @@ class ClusterBackend:
         turned = [*watches[self._turn :], *watches[: self._turn]]
         commands: list[node.Record] = []
         if live or wish.queue:
-            queue = self._dialect.queue(self._transport.user)
+            queue = self._dialect.queue(self._node.user)
             commands = [{"key": "queue", "argv": queue, "timeout": QUEUE_SECONDS, "needed": True}]
         if wish.facts:
             asked = {
-                **self._dialect.facts(self._transport.user),
-                **facts.commands(self._transport.home, self.clones),
+                **self._dialect.facts(self._node.user),
+                **facts.commands(self._node.home, self.clones),
             }
             commands += [
                 {"key": f"facts {key}", "argv": argv, "timeout": facts.SECONDS}
@@ -186,7 +188,7 @@ class ClusterBackend:
     def _surveyed(self, seen: node.Seen, wish: Wish) -> Surveyed:
         queue = None
         if wish.queue:
-            queue = self._dialect.list_queue(seen.ran["queue"], self._transport.user)
+            queue = self._dialect.list_queue(seen.ran["queue"], self._node.user)
         if not wish.facts:
             return Surveyed(queue)
         answers = {
@@ -252,7 +254,7 @@ class ClusterBackend:
     def _ask_accounting(self, open_: Open, claims: Mapping[Token, str]) -> Asked:
         jobs = open_.jobs
         ids = {token: job_id for token, (_, job_id) in (open_.named | open_.noted).items()}
-        user = self._transport.user
+        user = self._node.user
         argvs = self._dialect.accounting(
             user, set(ids.values()), open_.unnamed, submitted_since(jobs)
         )
@@ -267,7 +269,7 @@ class ClusterBackend:
             for what, asked in (("accounting", argvs), ("roll", rolls))
             for n, argv in enumerate(asked)
         ]
-        told = node.ask(self._transport, {"commands": commands}, OBSERVE_SECONDS)
+        told = self._node.ask({"commands": commands}, OBSERVE_SECONDS)
         rows: list[Row] = []
         why: str | None = None
         has_accounts = True
@@ -309,7 +311,7 @@ class ClusterBackend:
         if any(job.token not in self._queued for job in jobs):
             watches = [Watch(job, list_outputs=False) for job in jobs]
             look = self._look(watches, [w.job for w in watches], Wish())
-            told = node.ask(self._transport, {**look, **withdrawals}, OBSERVE_SECONDS)
+            told = self._node.ask({**look, **withdrawals}, OBSERVE_SECONDS)
             rows = self._dialect.parse_queue(node.understand(told).ran["queue"])
             ours = {job.token for job in jobs}
             ids = {row.sighting.job_id for row in rows if row.tokens & ours and _is_live(row)}
@@ -326,7 +328,7 @@ class ClusterBackend:
     def _cancel(self, ids: Collection[str], withdrawals: node.Record) -> None:
         command = {"key": "cancel", "argv": self._dialect.cancel(ids), "timeout": QUEUE_SECONDS}
         request = {**withdrawals, "commands": [command] if ids else []}
-        told = node.ask(self._transport, request, OBSERVE_SECONDS)
+        told = self._node.ask(request, OBSERVE_SECONDS)
         if ids:
             self._dialect.parse_cancel(node.understand(told).ran["cancel"])
 
@@ -336,7 +338,7 @@ class ClusterBackend:
         """See backends/base.py. One command for every 32 MiB."""
         most = self._limits.file_bytes
         for part in node.wanted(files, most):
-            told = node.ask(self._transport, node.fetching(part, most), BATCH_SECONDS)
+            told = self._node.ask(node.fetching(part, most), BATCH_SECONDS)
             yield from node.fetched(part, told)
 
     def preview(self, job: Job) -> str:
@@ -345,29 +347,27 @@ class ClusterBackend:
 
     def read(self, paths: Mapping[str, str], most: int) -> Mapping[str, bytes | Unreadable]:
         """See backends/base.py."""
-        told = node.ask(self._transport, node_work.reading(paths, most), node_work.READ_SECONDS)
+        told = self._node.ask(node_work.reading(paths, most), node_work.READ_SECONDS)
         return node_work.texts(told)
 
     def find(self, root: str, glob: str, besides: Sequence[str] = ()) -> node_work.Found:
         """See backends/base.py."""
         request = node_work.finding(root, glob, besides)
-        return node_work.found(node.ask(self._transport, request, node_work.FIND_SECONDS))
+        return node_work.found(self._node.ask(request, node_work.FIND_SECONDS))
 
     def place(self, folder: Folder, offset: int = 0, data: bytes = b"") -> Placed:
         """See backends/base.py."""
         request = node_work.placing(folder, offset, data)
-        return node_work.placed(node.ask(self._transport, request, node_work.PLACE_SECONDS))
+        return node_work.placed(self._node.ask(request, node_work.PLACE_SECONDS))
 
     def drop(self, folders: Sequence[Folder], idle: timedelta) -> list[str | None]:
         """See backends/base.py."""
         request = node_work.dropping(folders, idle)
-        return node_work.dropped(
-            folders, node.ask(self._transport, request, node_work.PLACE_SECONDS)
-        )
+        return node_work.dropped(folders, self._node.ask(request, node_work.PLACE_SECONDS))
 
     def hold(self, folders: Sequence[Folder]) -> None:
         """See backends/base.py."""
-        node.ask(self._transport, node_work.holding(folders), node_work.PLACE_SECONDS)
+        self._node.ask(node_work.holding(folders), node_work.PLACE_SECONDS)
 
 
 def _is_live(row: Row) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 import psutil
 
 from scripthut.backends import machine, node, node_script, node_work, processes
+from scripthut.backends.asking import Node, Ring
 from scripthut.backends.local_end import (
     CANCEL,
     Guard,
@@ -84,7 +85,8 @@ class LocalBackend:
         self._living: dict[Token, Living] = {}
         self._waiting: dict[Token, Job] = {}  # in the order in which they start
         self._children: list[tuple[Job, subprocess.Popen[bytes]]] = []
-        self._machine = Local()
+        self.ring = Ring()
+        self._machine = Node(Local(), self.ring, sys.executable)
 
     @property
     def name(self) -> str:
@@ -309,7 +311,7 @@ class LocalBackend:
 
     def _ask(self, request: node.Record, timeout: float) -> list[node.Record]:
         """Answer in a process of its own: it may start one that outlives it."""
-        return node.ask(self._machine, request, timeout, sys.executable)
+        return self._machine.ask(request, timeout)
 
     def _reap(self) -> None:
         """Take leave of children that ended; else they would stay as zombies."""

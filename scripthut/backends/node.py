@@ -44,7 +44,7 @@ from scripthut.core.jobs import (
     Used,
     Watch,
 )
-from scripthut.transports.base import MIB, Transport
+from scripthut.transports.base import MIB
 
 Record: TypeAlias = Mapping[str, Any]
 
@@ -89,18 +89,16 @@ def _program() -> bytes:
 PROGRAM = _program()
 
 
-def ask(
-    transport: Transport, request: Record, timeout: float, python: str | None = None
-) -> list[Record]:
-    """One command on the node. Unreachable unless its end was seen.
-
-    `python`: the one there, None to look for it.
-    """
-    argv = ["sh", "-c", _FIND, "scripthut", _LOADER]
+def command(python: str | None = None) -> list[str]:
+    """The words that start the script there; nothing of a request is in them."""
     if python is not None:
-        argv = [python, "-I", "-S", "-c", _LOADER]
-    answer = transport.run(argv, PROGRAM + json.dumps(request).encode(), timeout)
-    return records(answer)
+        return [python, "-I", "-S", "-c", _LOADER]
+    return ["sh", "-c", _FIND, "scripthut", _LOADER]
+
+
+def wire(request: Record) -> bytes:
+    """What goes to its standard input."""
+    return PROGRAM + json.dumps(request).encode()
 
 
 def records(answer: Answer) -> list[Record]:

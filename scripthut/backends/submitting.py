@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from scripthut.backends import node
+from scripthut.backends.asking import Node
 from scripthut.core import tokens
 from scripthut.core.errors import Refused, Unreachable
 from scripthut.core.jobs import Accepted, Job, Rejected, Token
 from scripthut.core.script import array_script, script
 from scripthut.schedulers.base import Arrays, Dialect
-from scripthut.transports.base import Transport
 
 SUBMIT_SECONDS = 60  # for one job
 BATCH_SECONDS = 300  # for all submissions of one command
@@ -37,8 +37,8 @@ class Submission:
 class Submissions:
     """Of one backend. `now`: seconds that only ever grow."""
 
-    def __init__(self, transport: Transport, now: Callable[[], float]) -> None:
-        self._transport = transport
+    def __init__(self, login: Node, now: Callable[[], float]) -> None:
+        self._node = login
         self._now = now
         self._largest = (-KNOWN, 0)  # when it was told, the first index that no array may have
         self.may_make_arrays = True  # as far as is known
@@ -52,7 +52,7 @@ class Submissions:
         requests = [_request(dialect, one) for one in sent.values()]
         for part in node.batches(requests):
             try:
-                told = node.ask(self._transport, {"submits": part}, BATCH_SECONDS)
+                told = self._node.ask({"submits": part}, BATCH_SECONDS, [job.env for job in fine])
             except Unreachable:
                 if not answers:
                     raise
@@ -93,7 +93,7 @@ class Submissions:
         if self._now() - since < KNOWN:
             return largest
         command = {"key": "arrays", "argv": arrays.array_question(), "timeout": ASK_SECONDS}
-        told = node.ask(self._transport, {"commands": [command]}, BATCH_SECONDS)
+        told = self._node.ask({"commands": [command]}, BATCH_SECONDS)
         try:
             largest = arrays.array_limit(node.understand(told).ran["arrays"])
         except Unreachable:

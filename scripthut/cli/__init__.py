@@ -7,6 +7,7 @@ import click
 
 from scripthut import __version__
 from scripthut.cli import (
+    backends,
     backup,
     complete,
     config,
@@ -140,7 +141,7 @@ for part in (
     workflows.workflow_group,
     tasks.task_group,
     sources.source_group,
-    sources.backend_group,
+    backends.backend_group,
     status.status_command,
     complete.completion_command,
     doctor.doctor_command,

@@ -1,4 +1,4 @@
-"""`scripthut source ...` and `backend list`: where workflows come from, and where they run."""
+"""`scripthut source ...`: where workflows come from."""
 
 import sys
 from typing import Any
@@ -69,30 +69,6 @@ def sync_command(name: str | None, as_json: bool, base: str) -> None:
         console().print(_table([said] if name else said["sources"]))
     if name and said["error"]:
         sys.exit(FAILED)
-
-
-@click.group("backend")
-def backend_group() -> None:
-    """List the places where jobs run."""
-
-
-@backend_group.command("list")
-@json_option
-@server_option
-def backends_command(as_json: bool, base: str) -> None:
-    """List the backends, and whether each answers."""
-    found = Client(base).get("backends")
-    if as_json:
-        print_json(found)
-        return
-    table = Table("Backend", "Type", "At once", "", "", box=None, pad_edge=False)
-    for one in found["backends"]:
-        word_ = Text("answers", "green") if one["connected"] else Text("silent", "red")
-        if one["answered_at"] is None and one["connected"] is False and not one["message"]:
-            word_ = Text("not asked yet", "dim")
-        words = (one["type"], str(one["max_concurrent"]), word_, Text(one["message"] or ""))
-        table.add_row(Text(one["name"]), *words)
-    console().print(table)
 
 
 def _table(sources: list[dict[str, Any]]) -> Table:

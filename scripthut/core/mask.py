@@ -12,6 +12,9 @@ SIGN = "***"
 LEAST = 6  # characters; a shorter value would be found in ordinary words
 EDGE = 4  # characters of a value at the edge of a piece that count as a part of it
 _NAME = re.compile(r"(?:TOKEN|SECRET|PASSWORD|PASSWD|KEY)S?$|CREDENTIAL", re.IGNORECASE)
+_GIVEN = re.compile(
+    r"(?P<name>\b[A-Za-z_][A-Za-z0-9_]{0,99})=(?:'[^'\n]*'|\"[^\"\n]*\"|[^\s;'\"]+)"
+)
 
 
 def is_secret(name: str, names: Collection[str] = ()) -> bool:
@@ -79,6 +82,19 @@ def mask_piece(data: bytes, secrets: Iterable[str]) -> bytes:
     tail = max((_overlap(data[-len(form) :], form) for form in forms), default=0)
     data = b"*" * head + data[head:]
     return data[: len(data) - tail] + b"*" * tail
+
+
+def mask_assignments(text: str, names: Collection[str] = ()) -> str:
+    """A text of a machine's, without the values that it gives to names of secrets.
+
+    >>> mask_assignments("+ export HF_TOKEN=abc HOME=/root; MY_PASSWORD='x y'")
+    '+ export HF_TOKEN=*** HOME=/root; MY_PASSWORD=***'
+    """
+
+    def masked(match: re.Match[str]) -> str:
+        return f"{match['name']}={SIGN}" if is_secret(match["name"], names) else match[0]
+
+    return _GIVEN.sub(masked, text)
 
 
 def without_secrets(spec: Mapping[str, object], names: Collection[str] = ()) -> dict[str, object]:

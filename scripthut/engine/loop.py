@@ -7,7 +7,7 @@ decided in `pace.py`; what a cycle does is `cycle.py`.
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from functools import partial
@@ -27,6 +27,7 @@ from scripthut.engine.sourcing import Sourcing
 from scripthut.engine.thumbnails import Studio
 from scripthut.engine.upkeep import Upkeep
 from scripthut.store import (
+    commands,
     fetches,
     frames,
     logins,
@@ -128,8 +129,9 @@ class Engine:
             self._epoch = self.lead.epoch
         with self.database.reading() as session:
             news, ordered = tasks.news(session, now), tasks.ordered(session, now)
-            surveyed = surveys.due(session, now)
-            looked_at = watches.backends(session, now) | surveyed | fetches.backends(session, now)
+            surveyed = surveys.looked_at(session, now)
+            looked_at = watches.backends(session, now) | surveyed.due
+            looked_at |= fetches.backends(session, now)
             ordered |= surveys.with_orders(session, now) | self._sourcing.asked(session)
             ordered |= wishes.backends(session, now)
             called = logins.wanted(session)
@@ -143,10 +145,19 @@ class Engine:
             asked = (name in ordered, name in looked_at, name in called)
             if one.pace.is_due(time.monotonic(), news.get(name), *asked):
                 self._running[name] = self._pool.submit(self._cycle, one.cycle, one.pace, now)
+        self._write_commands(surveyed.logs)
         self._run_errands(now)
         self._sourcing.tick(now)
         self._clean(now)
         return True
+
+    def _write_commands(self, looked_at: Collection[str]) -> None:
+        """Write down what went wrong on backends, and all the rest where somebody reads it."""
+        for name, one in self._fleet.members.items():
+            if news := one.backend.ring.news(name in looked_at):
+                with self.lead.writing() as session:
+                    commands.record(session, name, news)
+                one.backend.ring.written(news)
 
     def _run_errands(self, now: datetime) -> None:
         if self._telling.is_due():  # a mail server may hang: in a thread of its own
@@ -218,6 +229,7 @@ class Engine:
             self._cleaned = time.monotonic()
             with self.lead.writing() as session:
                 watches.forget_old(session, now)
+                commands.forget_old(session, now)
                 wishes.forget_old(session, now)
                 frames.forget_old(session, now)
                 tasks.give_up_collecting(session, now)

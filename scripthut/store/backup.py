@@ -36,7 +36,9 @@ NAME = re.compile(  # of a member, when it is written and when it is read
 ROWS = 500  # of a table at once
 PIECE = 1024 * 1024  # bytes of a file at once
 # What is of the moment alone: who looks at what, what is on its way, who leads.
-PASSING = frozenset({"watches", "piece_wishes", "fetches", "frames", "leases", "logins"})
+PASSING = frozenset(
+    {"watches", "piece_wishes", "fetches", "frames", "leases", "logins", "commands"}
+)
 
 
 @dataclass(frozen=True)

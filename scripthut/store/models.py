@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from scripthut.core.jobs import Area
 from scripthut.core.states import State
-from scripthut.store import source_models  # noqa: F401 - so that all tables are known to Base
+from scripthut.store import backend_models, source_models  # noqa: F401 - known to Base by this
 from scripthut.store.tables import Base as Base
 from scripthut.store.tables import UTCDateTime as UTCDateTime
 
@@ -301,6 +301,7 @@ class SurveyRow(Base):
     backend: Mapped[str] = mapped_column(Text, primary_key=True)
     facts_until: Mapped[datetime | None]  # somebody looks at what the cluster has
     queue_until: Mapped[datetime | None]  # somebody looks at the queue
+    log_until: Mapped[datetime | None]  # somebody looks at the last commands
     facts_at: Mapped[datetime | None]  # when it was told; None: never
     queue_at: Mapped[datetime | None]
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # core.survey.Facts

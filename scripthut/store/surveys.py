@@ -1,12 +1,12 @@
 """What is known of the clusters besides our tasks, who looks at it, and what is asked of them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, load_only
+from sqlalchemy.orm import InstrumentedAttribute, Session, load_only
 
 from scripthut.core.queue import Queue, queue_as_json, queue_of
 from scripthut.core.survey import Facts, Surveyed, Wish, facts_as_json, facts_of
@@ -41,6 +41,20 @@ def look(database: Database, backend: str, wish: Wish, now: datetime) -> None:
         *([SurveyRow.facts_until] if wish.facts else []),
         *([SurveyRow.queue_until] if wish.queue else []),
     ]
+    _look(database, backend, columns, now)
+
+
+def look_at_log(database: Database, backend: str, now: datetime) -> None:
+    """Note that somebody looks at a backend's last commands; the engine writes them down then."""
+    _look(database, backend, [SurveyRow.log_until], now)
+
+
+def _look(
+    database: Database,
+    backend: str,
+    columns: Sequence[InstrumentedAttribute[datetime | None]],
+    now: datetime,
+) -> None:
     with database.reading() as session:
         known = session.execute(select(*columns).where(SurveyRow.backend == backend)).first()
     if known is not None and all(until and until > now + LOOKS_FOR / 2 for until in known):
@@ -55,12 +69,28 @@ def look(database: Database, backend: str, wish: Wish, now: datetime) -> None:
         return  # another page wrote the same look in this moment, or it is written a moment later
 
 
+@dataclass(frozen=True)
+class LookedAt:
+    """Backends that somebody looks at: what is to be asked anew, whose commands are read."""
+
+    due: frozenset[str]
+    logs: frozenset[str]
+
+
+def looked_at(session: Session, now: datetime) -> LookedAt:
+    """At what somebody looks, in one question: it is asked with every tick of the engine."""
+    statement = select(SurveyRow).options(load_only(*_TIMES))
+    untils = (SurveyRow.facts_until, SurveyRow.queue_until, SurveyRow.log_until)
+    rows = session.scalars(statement.where(or_(*(until > now for until in untils)))).all()
+    return LookedAt(
+        due=frozenset(row.backend for row in rows if _stale(row, now)),
+        logs=frozenset(row.backend for row in rows if _is_seen(row.log_until, now)),
+    )
+
+
 def due(session: Session, now: datetime) -> set[str]:
     """The backends that somebody looks at and of which what is known is not fresh."""
-    statement = select(SurveyRow).options(load_only(*_TIMES))
-    looked_at = or_(SurveyRow.facts_until > now, SurveyRow.queue_until > now)
-    rows = session.scalars(statement.where(looked_at))
-    return {row.backend for row in rows if _stale(row, now)}
+    return set(looked_at(session, now).due)
 
 
 def wanted(session: Session, backend: str, rides: bool, now: datetime) -> Wish:
@@ -85,6 +115,7 @@ _TIMES = (
     SurveyRow.facts_until,
     SurveyRow.queue_at,
     SurveyRow.queue_until,
+    SurveyRow.log_until,
 )
 
 

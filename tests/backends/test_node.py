@@ -27,6 +27,7 @@ from scripthut.backends import (
     node_read,
     node_script,
 )
+from scripthut.backends.asking import Node, Ring
 from scripthut.core.errors import BadAnswer, Unreachable
 from scripthut.core.jobs import Answer
 from scripthut.transports.local import Local
@@ -112,7 +113,7 @@ def test_an_old_python_gives_the_same_answer(
 
 
 def test_a_whole_request_is_one_command(transport: Local, out: Path) -> None:
-    (told,) = node.ask(transport, listing_of(out.parent.parent), 30)
+    (told,) = Node(transport, Ring()).ask(listing_of(out.parent.parent), 30)
     assert told["listing"] == "tok.0.1"
     assert transport.commands == 1
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripthut.backends import node
+from scripthut.backends.asking import Node, Ring
 from scripthut.backends.cluster import UNHEARD, ClusterBackend
 from scripthut.core import paths
 from scripthut.core.errors import Unreachable
@@ -202,7 +203,7 @@ def submission(directory: Path, *argv: str) -> dict[str, object]:
 
 def test_a_script_is_in_a_file_for_as_long_as_it_is_handed_over(tmp_path: Path) -> None:
     asked_for = submission(tmp_path, "sh", "-c", 'cat "$1"; ls -l "$1"', "x", f"{tmp_path}/t.sh")
-    (told,) = node.ask(Local(), {"submits": [asked_for]}, 30)
+    (told,) = Node(Local(), Ring()).ask({"submits": [asked_for]}, 30)
     answer = node.answer_of(told)
     assert answer.out.startswith("echo hi\n-rwx------ ")
     assert not (tmp_path / "t.sh").exists()
@@ -210,7 +211,7 @@ def test_a_script_is_in_a_file_for_as_long_as_it_is_handed_over(tmp_path: Path) 
 
 def test_a_script_that_cannot_be_written_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "t.sh").symlink_to("/etc/passwd")
-    (told,) = node.ask(Local(), {"submits": [submission(tmp_path, "true")]}, 30)
+    (told,) = Node(Local(), Ring()).ask({"submits": [submission(tmp_path, "true")]}, 30)
     answer = PBS(kind=ON_SLURM).parse_submit(node.answer_of(told))
     assert isinstance(answer, Rejected)
     assert answer.why.startswith(f"cannot write the script {tmp_path}/t.sh")

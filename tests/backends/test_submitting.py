@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from scripthut.backends.asking import Node, Ring
 from scripthut.backends.submitting import Submissions
 from scripthut.core import paths, tokens
 from scripthut.core.jobs import Accepted, Job, Rejected, Resources
@@ -36,7 +37,7 @@ class Place:
         self._command("sbatch", SBATCH)
         self._command("scontrol", f"#!/bin/sh\necho 'MaxArraySize            = {largest}'\n")
         self.now = 0.0
-        self.submissions = Submissions(Local(), lambda: self.now)
+        self.submissions = Submissions(Node(Local(), Ring()), lambda: self.now)
 
     def _command(self, name: str, text: str) -> None:
         (self.home / "bin" / name).write_text(text)

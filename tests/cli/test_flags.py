@@ -22,6 +22,7 @@ FLAGS = {
     "run env": REACH,
     "run delete": REACH,
     "backend list": REACH,
+    "backend log": f"--failures {REACH}",
     "source list": REACH,
     "source view": REACH,
     "source sync": REACH,

@@ -156,6 +156,9 @@ def test_backends_and_the_server_say_how_they_are(place: Path, site: Site) -> No
     (backend,) = json.loads(done.stdout)["backends"]
     assert (backend["name"], backend["type"], backend["max_concurrent"]) == ("local", "local", 4)
     assert "local" in hut(place, site, "backend", "list").stdout
+    done = hut(place, site, "backend", "log", "local", "--json")
+    assert {"name": "local", "commands": []}.keys() == json.loads(done.stdout).keys()
+    assert hut(place, site, "backend", "log", "none").returncode == 1
     done = hut(place, site, "status")
     assert done.returncode == 0
     assert f"{site.url} ($SCRIPTHUT_SERVER)" in done.stdout

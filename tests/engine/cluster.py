@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 
+from scripthut.backends.asking import Ring
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import (
     Accepted,
@@ -39,6 +40,7 @@ class FakeCluster:
 
     name: str = "hpc"
     commands: int = 0
+    ring: Ring = field(default_factory=Ring)
     makes_arrays: bool = False
     now: datetime = START
     is_broken: bool = False
