@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +30,7 @@ class Row:
     """A protection, how it is taken out, and which tests should notice.
 
     `where` is a pattern; exactly one file that it matches holds `old`, exactly once.
+    `histories`: the random histories alone must notice too.
     """
 
     name: str
@@ -36,8 +38,15 @@ class Row:
     old: str
     new: str
     tests: Sequence[str]
+    histories: bool = False
+
+    @property
+    def proofs(self) -> Sequence[Sequence[str]]:
+        """Tests each of which must fail without the protection."""
+        return (self.tests, HISTORIES) if self.histories else (self.tests,)
 
 
+HISTORIES = ("tests/simulation/test_histories.py",)
 ROWS = (
     Row(
         "the claim: a second job with one token runs nothing",
@@ -52,6 +61,7 @@ ROWS = (
         "{base36(int(match[2], 36) + index)}",
         "{base36(int(match[2], 36))}",
         ("tests/schedulers/test_slurm_text.py", "-k", "array or element"),
+        histories=True,
     ),
     Row(
         "a backup that is damaged is not restored",
@@ -98,7 +108,7 @@ ROWS = (
     Row(
         "a note of a job that the queue still has proves nothing",
         "scripthut/core/judge.py",
-        "if note is None or sighting is not None:",
+        "if note is None or (sighting is not None and not is_earlier):",
         "if note is None:",
         ("tests/core/test_judge.py", "-k", "let_go"),
     ),
@@ -188,7 +198,7 @@ ROWS = (
     ),
     Row(
         "the sanitiser",
-        "scripthut/core/*.py",
+        "scripthut/core/markdown/*.py",
         "from bleach.sanitizer import Cleaner\n",
         IDENTITY,
         ("tests/core/test_render.py", "-k", "hostile"),
@@ -228,6 +238,20 @@ ROWS = (
         'if not found or found[-1].get("end") != len(found) - 1:',
         "if not found:",
         ("tests/backends/test_node.py", "-k", "cut_answer"),
+    ),
+    Row(
+        "what a job started is found by its control group, whatever it has dropped",
+        "scripthut/backends/processes.py",
+        " or _is_in(process.pid, scope):",
+        ":",
+        ("tests/stories/test_systemd.py", "-k", "dies_whole"),
+    ),
+    Row(
+        "who killed a job for want of memory is asked of the kernel",
+        "scripthut/backends/local_end.py",
+        "if note is not None and note.was_full and note.code != 0:",
+        "if False:",
+        ("tests/stories/test_systemd.py", "-k", "its_memory"),
     ),
     Row(
         "a picture of too many pixels is not decoded",
@@ -279,19 +303,31 @@ def _try(tree: Path, row: Row) -> str:
     holding = [f for f in sorted(tree.glob(row.where)) if row.old in f.read_text()]
     if len(holding) != 1 or holding[0].read_text().count(row.old) != 1:
         return "NOT FOUND: mend the row"
-    if _run(tree, row) != 0:
-        return "FAILS WITHOUT THE PATCH"
     whole = holding[0].read_text()
-    holding[0].write_text(whole.replace(row.old, row.new))
-    try:
-        return {0: "DOES NOT BITE", 1: "bites"}.get(_run(tree, row), "TESTS CANNOT RUN")
-    finally:
-        holding[0].write_text(whole)
+    for tests in row.proofs:
+        if _passing(tree, tests) != 0:
+            return "FAILS WITHOUT THE PATCH"
+        holding[0].write_text(whole.replace(row.old, row.new))
+        try:
+            code = _run(tree, tests)
+        finally:
+            holding[0].write_text(whole)
+        if code != 1:
+            return BLUNT.get(code, "TESTS CANNOT RUN")
+    return "bites"
 
 
-def _run(tree: Path, row: Row) -> int:
+BLUNT = {0: "DOES NOT BITE"}
+
+
+@cache
+def _passing(tree: Path, tests: Sequence[str]) -> int:
+    return _run(tree, tests)
+
+
+def _run(tree: Path, tests: Sequence[str]) -> int:
     """pytest's exit code: 0 passed, 1 some failed, 5 there was none."""
-    argv = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *row.tests]
+    argv = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     return subprocess.run(argv, cwd=tree, capture_output=True, timeout=600, check=False).returncode
 
 

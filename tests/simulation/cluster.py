@@ -5,12 +5,13 @@ the database is the program's own: `machine.py` gives it those two faces.
 """
 
 import heapq
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
 from random import Random
 
+from scripthut.core import tokens
 from scripthut.core.jobs import Phase
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -40,6 +41,7 @@ class Lie(StrEnum):
     OUTAGE = "no answer for hours"
     KILLED = "jobs die without a note"
     OTHERS = "others cancel jobs"
+    FULL = "the scheduler takes no more for now, least of all large arrays"
     CRASH = "the server is killed anywhere"
     CLOCK = "the server's clock jumps"
     SLEEP = "the leader sleeps in the middle of a command, and another one leads"
@@ -47,12 +49,13 @@ class Lie(StrEnum):
 
 @dataclass(eq=False)
 class SimJob:
-    """One job of the scheduler."""
+    """One job of the scheduler; `index`: in the array that it is an element of, else None."""
 
-    id: int
+    number: int
     token: str
     queued_at: float
     shown_at: float
+    index: int | None = None
     phase: Phase = Phase.WAITING
     word: str = "PENDING"
     code: int | None = None
@@ -62,11 +65,25 @@ class SimJob:
     returns: bool = False  # shows an end, and will run again
     alive: int = 0  # changes whenever what was planned for it is void
 
+    @property
+    def id(self) -> str:
+        return str(self.number) if self.index is None else f"{self.number}_{self.index}"
+
+    @property
+    def name(self) -> str:
+        """What it is called: an element as its whole array, by the token of index 0."""
+        return self.token if self.index is None else tokens.place(self.token)[0]
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether it is an element that has never begun, and so stands in a row with others."""
+        return self.index is not None and self.phase is Phase.WAITING and self.runs == 0
+
     def row(self) -> dict[str, object]:
         """As the queue lists it at this moment."""
         return {
-            "id": str(self.id),
-            "token": self.token,
+            "id": self.id,
+            "token": self.name,
             "phase": self.phase.value,
             "word": self.word,
             "code": self.code,
@@ -92,6 +109,8 @@ class SimCluster:
     down_until: float = 0.0
     is_well: bool = False
     cancels: bool = False  # somebody may cancel jobs
+    array_limit: int = 1001  # the first index that no array may have; 0: it takes none
+    forgotten: set[str] = field(default_factory=set)  # tokens of elements that left no record
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _past: list[tuple[float, list[dict[str, object]]]] = field(default_factory=list)
     _count: "count[int]" = field(default_factory=count)
@@ -124,20 +143,29 @@ class SimCluster:
 
     # The scheduler.
 
-    def take(self, token: str) -> SimJob:
-        """A job is accepted."""
+    def take(self, token: str, indices: Collection[int] | None = None) -> str:
+        """A job is accepted, or an array of that name; its id."""
         if self.lies_by(Lie.REUSE, 0.2):
             self._next_id = 100
+        places = [None] if indices is None else sorted(indices)
+        taken = {index: _element(token, index) for index in places}
         # Not for two submissions of one task: their claims could not be told apart.
-        while any(job.id == self._next_id and job.token == token for job in self.jobs):
+        mine = set(taken.values())
+        while any(job.number == self._next_id and job.token in mine for job in self.jobs):
             self._next_id += 1
-        job = SimJob(self._next_id, token, self.now, self.now)
+        number, shown_at = self._next_id, self.now
         self._next_id += 1
         if self.lies_by(Lie.SLOW, 0.5):
-            job.shown_at += self.pause(1, 30)
-        self.jobs.append(job)
-        self._queue(job, self.pause(0, 40))
-        return job
+            shown_at += self.pause(1, 30)
+        for index, own in taken.items():
+            job = SimJob(number, own, self.now, shown_at, index)
+            self.jobs.append(job)
+            self._queue(job, self.pause(0, 40))
+        return str(number)
+
+    def has_room(self, count: int) -> bool:
+        """Whether so many jobs are taken at once now."""
+        return not (self.lies_by(Lie.FULL, 0.3) or (count > 2 and self.lies_by(Lie.FULL, 0.5)))
 
     def _queue(self, job: SimJob, wait: float) -> None:
         job.alive += 1
@@ -222,10 +250,17 @@ class SimCluster:
     def cancel(self, ids: Collection[str]) -> None:
         """As scancel does."""
         for job in self.jobs:
-            if str(job.id) in ids and job.phase in (Phase.WAITING, Phase.RUNNING):
+            if job.id in ids and job.phase in (Phase.WAITING, Phase.RUNNING):
                 self._cancel(job)
 
     def _cancel(self, job: SimJob) -> None:
+        if job.is_untouched and self.chance.random() < 0.7:
+            # Slurm writes down nothing of an element that has not begun.
+            job.alive += 1
+            job.phase, job.word = Phase.CANCELLED, "CANCELLED"
+            job.shown_at = float("inf")
+            self.forgotten.add(job.token)
+            return
         if job.word == "COMPLETING" and self.ended.get(job.token) != "runs":
             return  # it has ended already
         is_ours = self.claims.get(job.token, (None, 0.0))[0] is job
@@ -249,12 +284,18 @@ class SimCluster:
 
     def _rows(self) -> list[dict[str, object]]:
         kept = 0.0 if Lie.PURGE in self.lies else 5 * MINUTE
-        return [
-            job.row()
+        shown = [
+            job
             for job in self.jobs
             if job.shown_at <= self.now
             and (job.ended_at is None or job.returns or self.now < job.ended_at + kept)
         ]
+        rows = [job.row() for job in shown if not job.is_untouched]
+        parts: dict[tuple[int, str], list[SimJob]] = {}
+        for job in shown:
+            if job.is_untouched:
+                parts.setdefault((job.number, job.name), []).append(job)
+        return rows + [_as_one(waiting) for waiting in parts.values()]
 
     def accounting(self, ids: Collection[str], tokens: Collection[str]) -> list[dict[str, object]]:
         """The newest row of each job that ended, as far as the accounts know by now."""
@@ -309,6 +350,18 @@ class SimCluster:
     @property
     def answers_accounting(self) -> Mapping[str, bool]:
         return {"is": not self.lies_by(Lie.SILENT, 0.6), "has": Lie.NONE not in self.lies}
+
+
+def _element(array: str, index: int | None) -> str:
+    """The token of an element, or of a job that is none."""
+    return array if index is None else str(tokens.element(array, index))
+
+
+def _as_one(waiting: Iterable[SimJob]) -> dict[str, object]:
+    """The row of an array's elements that have not begun."""
+    first, *rest = waiting
+    indices = tokens.ranges(job.index for job in (first, *rest) if job.index is not None)
+    return {**first.row(), "id": f"{first.number}_[{indices}]"}
 
 
 EPOCH = 1_772_366_400  # the start, in seconds since 1970: 2026-03-01 12:00 UTC

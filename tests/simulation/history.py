@@ -33,23 +33,42 @@ from tests.engine.cluster import START
 from tests.simulation.cluster import HOUR, MINUTE, Lie, SimCluster
 from tests.simulation.machine import Language, Machine
 
-SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
-    ((),),  # one task; each is given with the places of those it needs
-    ((), (0,)),
-    ((), (), (0, 1)),
-    ((), (0,), (0,), (1, 2)),
+
+@dataclass(frozen=True)
+class Shape:
+    """A run's tasks, each with the places of those it needs; `array`: they go together."""
+
+    needs: tuple[tuple[int, ...], ...]
+    array: bool = False
+
+
+SHAPES = (
+    Shape(((),)),
+    Shape(((), (0,))),
+    Shape(((), (), (0, 1))),
+    Shape(((), (0,), (0,), (1, 2))),
+    Shape(((), ()), array=True),
+    Shape(((), (), (), (), ()), array=True),
+    Shape(((), (0,), (0,), (0,), (1, 2, 3)), array=True),
 )
 PERSON = ("nothing", "cancels a task", "cancels the run", "tries again", "does all")
 DOCUMENTS = {
     shape: parse(
         [
-            {"id": f"t{n}", "command": "true", "deps": [f"t{d}" for d in needed]}
-            for n, needed in enumerate(shape)
+            {
+                "id": f"t{n}",
+                "command": "true",
+                "deps": [f"t{d}" for d in needed],
+                "array": shape.array,
+            }
+            for n, needed in enumerate(shape.needs)
         ]
     )
     for shape in SHAPES
 }
+ARRAY_LIMITS = (0, 3, 1001, 1001)
 MOST = 3  # attempts
+HEALING = [min(20 * 1.3**n, 20 * MINUTE) for n in range(32)]  # pauses: more than six hours
 NEVER = "never ran"
 WAITING = (State.PENDING, State.LOST)
 CANCELS = frozenset(PERSON) - {"nothing", "tries again"}
@@ -80,6 +99,7 @@ class Histories:
         self.database = database
         self.kept = kept
         self.cluster = SimCluster(self.chance, plan.lies)
+        self.cluster.array_limit = ARRAY_LIMITS[plan.seed % len(ARRAY_LIMITS)]
         self.cluster.cancels = plan.person in CANCELS or Lie.OTHERS in plan.lies
         self.wrong: list[str] = []
         self.shapes = {f"r{n:07d}": SHAPES[shape] for n, shape in enumerate(plan.shapes)}
@@ -142,7 +162,7 @@ class Histories:
     def _taken(self, token: str) -> None:
         """The scheduler takes a submission: what its task needs must have completed."""
         run_id, n = token.split(".")[:2]
-        for dep in self.shapes[run_id][int(n, 36)]:
+        for dep in self.shapes[run_id].needs[int(n, 36)]:
             attempts = [tokens.token(run_id, dep, attempt) for attempt in range(1, MOST + 1)]
             if "ok" not in {self.cluster.ended.get(attempt) for attempt in attempts}:
                 self.wrong.append(f"{token} was submitted before task {dep} completed")
@@ -201,13 +221,13 @@ class Histories:
         self.cluster.is_well = True
         self.cluster.down_until = 0.0
         self.engine = self._engine()
-        for pause in [*[20.0] * 12, *[MINUTE] * 40, *[20 * MINUTE] * 12]:
+        for pause in HEALING:
             if self._is_over():
                 break
             self._turn(self.engine, pause)
         self.cluster.settle()
-        for _ in range(3):
-            self._turn(self.engine, 30)
+        for pause in (30, 3 * MINUTE):  # no verdict is taken back, whatever comes late
+            self._turn(self.engine, pause)
 
     def tasks(self) -> list[Task]:
         """All tasks, as the database has them."""
@@ -239,8 +259,11 @@ class Histories:
     def _truths(self, said: State, token: str) -> Collection[str]:
         """What may be true of a task of which this is said.
 
-        A job that was killed may leave nothing that tells by whom.
+        A job that was killed may leave nothing that tells by whom, and an element that others
+        cancelled before it began leaves nothing at all.
         """
+        if said is State.LOST and token in self.cluster.forgotten and Lie.OTHERS in self.plan.lies:
+            return {NEVER}
         return {
             State.COMPLETED: {"ok"},
             State.FAILED: {"bad", "killed"} | ({"cancelled"} if self.cluster.cancels else set()),

@@ -8,13 +8,15 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from scripthut.backends import node
+from scripthut.core import tokens
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Accepted, Answer, Job, Phase, Rejected, Sighting, Used
 from scripthut.core.survey import Facts, Queue
-from scripthut.schedulers.base import Row
+from scripthut.schedulers.base import Arrays, Row
 from tests.simulation.cluster import EPOCH, MINUTE, Lie, SimCluster
 
 LOST = "the connection was cut"
+FULL = 75  # the exit code of a submission that is not taken for now
 
 
 class Machine:
@@ -72,22 +74,28 @@ class Machine:
         return told
 
     def _submit(self, job: dict[str, Any]) -> dict[str, Any]:
-        cluster, token = self.cluster, job["token"]
+        cluster, token, argv = self.cluster, job["token"], job["argv"]
         if cluster.lies_by(Lie.BROKEN, 0.2):
             raise Unreachable(LOST)
         self._moment()
+        if not cluster.has_room(len(tokens.indices(argv[2])) if len(argv) > 2 else 1):
+            return {"submitted": token, **_said("", FULL)}
         if cluster.lies_by(Lie.LATE, 0.4):
-            cluster.after(cluster.pause(1, 10 * MINUTE), lambda: self._take(token))
+            cluster.after(cluster.pause(1, 10 * MINUTE), lambda: self._take(argv))
             return {"submitted": token, **_said("", -1)}
-        answer = self._take(token)
+        answer = self._take(argv)
         if cluster.lies_by(Lie.TWICE, 0.3):
-            cluster.after(cluster.pause(0, 5 * MINUTE), lambda: self._take(token))
+            cluster.after(cluster.pause(0, 5 * MINUTE), lambda: self._take(argv))
         self._moment()
         return {"submitted": token, **_said(answer)}
 
-    def _take(self, token: str) -> str:
-        self._submitted(token)
-        return str(self.cluster.take(token).id)
+    def _take(self, argv: Sequence[str]) -> str:
+        """Take a job, or an array of the name and the indices that it is given."""
+        _, token, *given = argv
+        indices = tokens.indices(given[0]) if given else None
+        for index in [None] if indices is None else indices:
+            self._submitted(token if index is None else str(tokens.element(token, index)))
+        return self.cluster.take(token, indices)
 
     def _command(self, argv: Sequence[str]) -> dict[str, Any]:
         match argv:
@@ -98,6 +106,8 @@ class Machine:
                 return _said("")
             case ["accounting", asked]:
                 return self._accounting(asked)
+            case ["limit"]:
+                return _said(str(self.cluster.array_limit))
         return _said("", 127)
 
     def _accounting(self, asked: str) -> dict[str, Any]:
@@ -134,8 +144,30 @@ class Language:
         return []
 
     @property
-    def arrays(self) -> None:
-        """None: it is not spoken to so."""
+    def arrays(self) -> Arrays:
+        """Of any indices, as Slurm's."""
+        return self
+
+    def array_question(self) -> list[str]:
+        return ["limit"]
+
+    def array_limit(self, answer: Answer) -> int:
+        if not answer.out:
+            raise Unreachable("the limit was not told")
+        return int(answer.out)
+
+    def array_directives(self, jobs: Mapping[int, Job]) -> list[str]:
+        return []
+
+    def element_lines(self) -> list[str]:
+        return []
+
+    def submit_array(self, jobs: Mapping[int, Job]) -> list[str]:
+        first = next(iter(jobs.values()))
+        return ["submit", tokens.place(first.token)[0], tokens.ranges(jobs)]
+
+    def element_id(self, array_id: str, index: int) -> str:
+        return f"{array_id}_{index}"
 
     def introduced(self, answer: Answer) -> "Language":
         return self
@@ -147,16 +179,18 @@ class Language:
         return None
 
     def submit(self, job: Job) -> list[str]:
-        return ["submit"]
+        return ["submit", job.token]
 
     def parse_submit(self, answer: Answer) -> Accepted | Rejected | None:
+        if answer.code == FULL:
+            return Rejected("it takes no more for now", wait=True)
         return Accepted(answer.out) if answer.code == 0 else None
 
     def queue(self, user: str) -> list[str]:
         return ["queue"]
 
     def parse_queue(self, answer: Answer) -> list[Row]:
-        return [_row(row) for row in json.loads(answer.out)]
+        return [one for row in json.loads(answer.out) for one in _rows(row)]
 
     def list_queue(self, answer: Answer, user: str) -> Queue:
         return Queue()
@@ -170,12 +204,16 @@ class Language:
     def accounting(
         self, user: str, ids: Collection[str], jobs: Sequence[Job], since: datetime
     ) -> list[list[str]]:
-        return [["accounting", json.dumps([sorted(ids), [job.token for job in jobs]])]]
+        names = [job.token for job in jobs]
+        names += [tokens.place(job.token)[0] for job in jobs if job.array]
+        return [["accounting", json.dumps([sorted(ids), sorted(set(names))])]]
 
     def parse_accounting(self, answer: Answer) -> list[Row] | None:
         if answer.code == 1:
             raise Unreachable("accounting does not answer")
-        return [_row(row) for row in json.loads(answer.out)] if answer.code == 0 else None
+        if answer.code != 0:
+            return None
+        return [one for row in json.loads(answer.out) for one in _rows(row)]
 
     def measuring(self, ids: Collection[str], since: datetime) -> list[list[str]]:
         return []
@@ -188,6 +226,16 @@ class Language:
 
     def parse_cancel(self, answer: Answer) -> None:
         """It always takes the order."""
+
+
+def _rows(said: dict[str, Any]) -> list[Row]:
+    """A row as told; what of an array waits, as one for each element."""
+    number, _, indices = said["id"].partition("_")
+    if not indices:
+        return [_row(said)]
+    found = tokens.indices(indices.strip("[]"))
+    elements = [(f"{number}_{index}", tokens.element(said["token"], index)) for index in found]
+    return [_row({**said, "id": job_id, "token": token}) for job_id, token in elements]
 
 
 def _row(said: dict[str, Any]) -> Row:
