@@ -234,6 +234,7 @@ NOT_NOW = (
     "Stale file handle",
     "I/O error writing script/environment to file",  # the controller's disk is full
     "Could not establish a configuration source",  # the controller was never reached
+    "Unable to process configuration file",  # it is being written anew, at this moment
     "Required partition not available",  # inactive or drain: a maintenance window
     "Invalid job array specification",  # then fewer at once, and in the end one by one
 )

@@ -247,8 +247,10 @@ node() { # node NAME PORT REST
 
 write_slurm_files() {
   local i
-  slurm_conf "$PORT_RELAY" >"$BASE/etc/slurm.conf"
-  slurm_conf "$PORT_DBD" >"$BASE/etc/login/slurm.conf" # people ask slurmdbd itself
+  slurm_conf "$PORT_RELAY" >"$BASE/etc/slurm.conf.new"
+  slurm_conf "$PORT_DBD" >"$BASE/etc/login/slurm.conf.new" # people ask slurmdbd itself
+  # In one step: commands read them at any time.
+  for i in "$BASE/etc/slurm.conf" "$BASE/etc/login/slurm.conf"; do mv "$i.new" "$i"; done
   # slurmd wants a character device for each GPU: copies of /dev/null will do
   for i in 0 1; do [ -c "$BASE/dev/nvidia$i" ] || mknod -m 666 "$BASE/dev/nvidia$i" c 1 3; done
   printf 'AutoDetect=off\nNodeName=g1 Name=gpu Type=a100 File=%s/dev/nvidia[0-1]\n' "$BASE" >"$BASE/etc/gres.conf"

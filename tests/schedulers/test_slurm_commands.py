@@ -182,6 +182,9 @@ def test_a_refusal_keeps_the_schedulers_own_words(err: str, why: str) -> None:
         FAILED + "Required partition not available (inactive or drain)",
         FAILED + "I/O error writing script/environment to file",
         "sbatch: fatal: Could not establish a configuration source",
+        'sbatch: s_p_parse_file: file "/etc/slurm/slurm.conf" is empty\n'
+        "sbatch: error: ClusterName needs to be specified\n"
+        "sbatch: fatal: Unable to process configuration file",
     ],
 )
 def test_a_limit_that_will_pass_is_a_refusal_for_now(err: str) -> None:
