@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from _pytest.terminal import TerminalReporter
 
-pytest_plugins = ["tests.postgres", "tests.cluster.fixtures", "tests.parallel"]
+pytest_plugins = ["tests.postgres", "tests.cluster.fixtures", "tests.parallel", "tests.systemd"]
 ALL_PARTS = os.environ.get("HUT_ALL_PARTS") == "1"
 
 

@@ -26,7 +26,7 @@ from scripthut.backends.local_end import (
     condemned,
     ended,
     hold,
-    mark,
+    kill,
     running,
     waiting,
 )
@@ -163,6 +163,8 @@ class LocalBackend:
         out, err = Path(job.paths.out), Path(job.paths.err)
         within = self.scopes.before(job.token, job.resources.memory, job.resources.cpus)
         argv = [*within, *bash, str(_file(job, "sh"))]
+        if within:
+            _file(job, "scoped").touch()
         job_id, child = processes.launch(argv, env, out, err, self._processors(job))
         _file(job, "job").write_text(job_id)
         self._children.append((job, child))
@@ -223,13 +225,26 @@ class LocalBackend:
             return running(job_id, process)
         if job.token in seen.unread:
             return None
+        is_claimed = job.token in seen.claims or job.token in seen.withdrawn
         has_begun = not job_id.startswith(WAITS)
+        if has_begun and note is None and not is_claimed and self._is_free_again(job):
+            has_begun = False
         if note is None and not has_begun and condemned(job) is None:
             self._waiting[job.token] = job
             return None
-        if note is None and has_begun:
-            processes.kill(None, mark(job))
+        if has_begun and (note is None or condemned(job) is not None):
+            kill(job, None)
         return ended(job, job_id, note)
+
+    def _is_free_again(self, job: Job) -> bool:
+        """Whether a job did not begin since its scope did not; it then starts without one."""
+        try:
+            _file(job, "scoped").unlink()
+        except FileNotFoundError:
+            return False
+        self.scopes.distrust()
+        _file(job, "job").write_text(f"{WAITS}{job.token}")
+        return True
 
     def survey(self, watches: Sequence[Watch], wish: Wish) -> tuple[Observation, Surveyed]:
         """See backends/base.py. Who else uses this machine is not asked."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from scripthut.backends import processes
+from scripthut.backends import processes, scope
 from scripthut.clock import utcnow
 from scripthut.core import units
 from scripthut.core.jobs import UNKNOWN, ExitNote, Job, Phase, Sighting, Token, Used
@@ -33,6 +33,11 @@ KILLED = (
 def mark(job: Job) -> str:
     """The variable by which everything that a job started is known."""
     return f"SCRIPTHUT_OUTPUT_DIR={job.paths.outputs}"
+
+
+def kill(job: Job, process: psutil.Process | None) -> None:
+    """Kill a job with all that it started."""
+    processes.kill(process, mark(job), scope.unit(job.token))
 
 
 def sentence(job: Job, why: str) -> Path:
@@ -116,8 +121,10 @@ def ended(job: Job, job_id: str, note: ExitNote | None) -> Sighting:
 
 
 def _was_full(job: Job, note: ExitNote | None) -> bool:
-    """Whether the kernel killed a job's command when it had all the memory it may have."""
+    """Whether the kernel killed something of a job when it had all the memory it may have."""
     asked = job.resources.memory
+    if note is not None and note.was_full and note.code != 0:
+        return asked is not None
     if note is None or note.code != _KILLED or asked is None:
         return False
     held = used(job).or_more(note.used).memory
@@ -188,7 +195,7 @@ class Guard:
         told = condemned(one.job)
         if told is not None:
             if utcnow().timestamp() - told[1] >= self._grace or told[0] == MEMORY:
-                processes.kill(process, mark(one.job))
+                kill(one.job, process)
             return
         asked = one.job.resources
         age = (utcnow() - processes.started_at(process)).total_seconds()
@@ -202,4 +209,4 @@ class Guard:
         if asked.memory is not None and held > asked.memory:
             condemn(one.job, MEMORY)
             log.info("memory limit token=%s limit=%s", one.job.token, asked.memory)
-            processes.kill(process, mark(one.job))
+            kill(one.job, process)

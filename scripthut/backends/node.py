@@ -316,6 +316,7 @@ def read_note(token: Token, text: str) -> ExitNote | None:
             node=said["node"],
             why=said.get("why") or None,
             is_late=said.get("late") == "1",
+            was_full=said.get("killed", "").strip("0") != "",
             used=_used(said),
         )
     except (KeyError, ValueError, OverflowError, OSError):

@@ -132,9 +132,9 @@ def end(process: psutil.Process) -> None:
         os.killpg(process.pid, signal.SIGTERM)
 
 
-def kill(process: psutil.Process | None, mark: str) -> None:
-    """Kill a process, all that descends from it, and all whose environment holds the mark."""
-    doomed = list(marked(mark))
+def kill(process: psutil.Process | None, mark: str, scope: str) -> None:
+    """Kill a process, all that descends from it or holds the mark, and all of a control group."""
+    doomed = list(marked(mark, scope))
     if process is not None:
         with suppress(psutil.NoSuchProcess):
             doomed += [process, *process.children(recursive=True)]
@@ -143,13 +143,25 @@ def kill(process: psutil.Process | None, mark: str) -> None:
             each.kill()
 
 
-def marked(mark: str) -> Iterator[psutil.Process]:
-    """Processes of a job that has lost its own: a session, even a daemon's, keeps the variables."""
+def marked(mark: str, scope: str) -> Iterator[psutil.Process]:
+    """Processes of a job that has lost its own: a session, even a daemon's, keeps the variables.
+
+    One that has dropped those as well is still in the control group of the job, if it had one.
+    """
     name, _, value = mark.partition("=")
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied, OSError):
-            if process.uids().real == os.getuid() and process.environ().get(name) == value:
+            if process.uids().real != os.getuid():
+                continue
+            if process.environ().get(name) == value or _is_in(process.pid, scope):
                 yield process
+
+
+def _is_in(pid: int, scope: str) -> bool:
+    """Whether a process is in a control group of that name."""
+    with suppress(OSError):
+        return f"/{scope}" in Path(f"/proc/{pid}/cgroup").read_text()
+    return False
 
 
 def _start(pid: int) -> str:

@@ -20,6 +20,11 @@ BELIEVED = 60.0  # seconds for which one that began shows that the next one will
 _MISSING = "systemd did not start this machine"
 
 
+def unit(name: str) -> str:
+    """The unit of a job with that token; its script knows its cgroup by it (core/script.py)."""
+    return f"scripthut-{name.replace('.', '-')}.scope"
+
+
 @dataclass
 class Scopes:
     """Whether jobs get scopes here. `now`: seconds that only ever grow."""
@@ -46,12 +51,20 @@ class Scopes:
         limits = [f"CPUQuota={cpus * 100}%"]
         if memory is not None:
             limits += [f"MemoryMax={memory}", "MemorySwapMax=0"]
-        unit = f"--unit=scripthut-{name.replace('.', '-')}"
-        return [*self._run(), unit, *(f"--property={limit}" for limit in limits), "--"]
+        named = f"--unit={unit(name)}"
+        return [*self._run(), named, *(f"--property={limit}" for limit in limits), "--"]
+
+    def distrust(self) -> None:
+        """Give none for a while: one did not begin."""
+        self._tried = self.now(), "systemd-run did not begin the last one"
 
     def _run(self) -> list[str]:
-        whose = [] if os.geteuid() == 0 else ["--user"]
-        return ["systemd-run", *whose, "--scope", "--quiet", "--collect"]
+        words = ["systemd-run", "--scope", "--quiet", "--collect"]
+        if os.geteuid() == 0:
+            return words
+        # A service has no session, which would say where the user's own systemd listens.
+        place = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}")
+        return ["env", f"XDG_RUNTIME_DIR={place}", words[0], "--user", *words[1:]]
 
     def _try(self) -> str | None:
         if not self.booted.is_dir() or shutil.which("systemd-run") is None:

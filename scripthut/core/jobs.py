@@ -168,6 +168,7 @@ class ExitNote:
     node: str
     why: str | None = None  # a sentence: why the frame could not run the command, or ended it
     is_late: bool = False  # the frame ended the command at its timeout
+    was_full: bool = False  # the kernel killed something of it, which had all its memory
     used: Used = UNKNOWN
 
 

@@ -58,19 +58,25 @@ hut_timer=
 # others says nothing of it.
 hut_used() {
   local at line part path group=${SLURM_JOB_ID:-$hut_id}  # of an array's element, its own number
-  hut_memory= hut_cpu=
+  local scope=scripthut-${hut_token//./-}.scope  # of a job of this machine
+  hut_memory= hut_cpu= hut_killed=
   while IFS=: read -r _ part path; do
     case $path/ in
       */job_"$group"/*) path=${path%%/job_"$group"*}/job_$group ;;
       */"$group"/*) path=${path%%/"$group"*}/$group ;;
+      */"$scope"/*) path=${path%%/"$scope"*}/$scope ;;
       *) continue ;;
     esac
     at=/sys/fs/cgroup${part:+/$part}$path
     case ,$part, in
-      *,memory,*) read -r hut_memory <"$at/memory.max_usage_in_bytes" ;;
+      *,memory,*)
+        read -r hut_memory <"$at/memory.max_usage_in_bytes"
+        hut_killed=$hut_killed$(sed -n 's/^oom_kill //p' "$at/memory.oom_control")
+        ;;
       *,cpuacct,*) read -r line <"$at/cpuacct.usage" && hut_cpu=$((line / 1000000)) ;;
       ,,)
         read -r hut_memory <"$at/memory.peak"
+        hut_killed=$hut_killed$(sed -n 's/^oom_kill //p' "$at/memory.events")
         read -r _ line <"$at/cpu.stat" && hut_cpu=$((line / 1000))
         ;;
     esac
@@ -90,7 +96,7 @@ hut_finish() {
   printf 'token=%s\njob=%s\ncode=%s\nstart=%s\nend=%s\nnode=%s\nwhy=%s\nlate=%s\n' \
     "$hut_token" "$hut_id" "$hut_code" "$hut_start" "$(date +%s)" "$hut_node" \
     "${hut_why:0:1000}" "$hut_is_late" >"$hut_note.$hut_id.tmp" &&
-    printf 'memory=%s\ncpu_ms=%s\nwhole\n' "$hut_memory" "$hut_cpu" \
+    printf 'memory=%s\ncpu_ms=%s\nkilled=%s\nwhole\n' "$hut_memory" "$hut_cpu" "$hut_killed" \
       >>"$hut_note.$hut_id.tmp" &&
     mv -f -- "$hut_note.$hut_id.tmp" "$hut_note"
   exit "$hut_code"

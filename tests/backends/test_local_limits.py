@@ -119,7 +119,7 @@ def test_a_time_limit_ends_a_task_that_ignores_being_told(here: Place) -> None:
     sighting = seen.sightings[job.token]
     assert (sighting.phase, sighting.word) == (Phase.FAILED, "TIMEOUT")
     assert sighting.reason == "Reached its time limit of 0:00:02"
-    assert not list(processes.marked(f"SCRIPTHUT_OUTPUT_DIR={job.paths.outputs}"))
+    assert not list(processes.marked(f"SCRIPTHUT_OUTPUT_DIR={job.paths.outputs}", "none"))
 
 
 def test_a_handler_that_ends_well_after_the_limit_has_not_completed(here: Place) -> None:
@@ -134,7 +134,7 @@ def test_a_task_that_takes_more_memory_than_it_asked_for_is_ended(here: Place) -
     sighting = here.until_ended([job], 30).sightings[job.token]
     assert (sighting.phase, sighting.word) == (Phase.FAILED, "OUT_OF_MEMORY")
     assert "more than the 100.0 MiB it asked for" in str(sighting.reason)
-    assert not list(processes.marked(f"SCRIPTHUT_OUTPUT_DIR={job.paths.outputs}"))
+    assert not list(processes.marked(f"SCRIPTHUT_OUTPUT_DIR={job.paths.outputs}", "none"))
 
 
 def test_limits_hold_on_after_the_servers_restart(here: Place) -> None:

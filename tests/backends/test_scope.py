@@ -1,7 +1,7 @@
 """Control groups by systemd: which words a job gets, and that it is the same job all the same.
 
-No systemd runs where tests run, so `systemd-run` is a stand-in that does what it does to a process:
-it becomes the command.
+Here `systemd-run` is a stand-in that does what it does to a process: it becomes the command. The
+real one is at work in tests/stories/test_systemd.py.
 """
 
 import getpass
@@ -58,10 +58,9 @@ def test_a_job_runs_in_a_scope_with_what_it_asked_for_and_is_found_and_ended(
     (job,) = here.submit(job)
     here.until_running([job])
     asked = (tmp_path / "asked").read_text().splitlines()[-1]
-    whose = "" if os.geteuid() == 0 else "--user "
     unit = job.token.replace(".", "-")
     assert asked.startswith(
-        f"{whose}--scope --quiet --collect --unit=scripthut-{unit} --property=CPUQuota=200% "
+        f"--scope --quiet --collect --unit=scripthut-{unit}.scope --property=CPUQuota=200% "
         f"--property=MemoryMax={GIB} --property=MemorySwapMax=0 -- "
     )
     here.reopen()
@@ -97,6 +96,27 @@ def test_where_there_are_none_jobs_run_without_and_it_is_said_why(
     assert says in str(booted.why_not)
     (job,) = here.submit(here.job(0, "exit 3"))
     assert here.until_ended([job]).notes[job.token].code == 3
+
+
+def test_a_job_whose_scope_does_not_begin_starts_without_one(
+    here: Place, booted: Scopes, tmp_path: Path
+) -> None:
+    assert booted.why_not is None
+    (tmp_path / "refuse").touch()  # from now on, which is not known yet
+    (job,) = here.submit(here.job(0, "exit 3"))
+    seen = here.until_ended([job])
+    assert seen.notes[job.token].code == 3
+    assert "did not begin" in str(booted.why_not)
+
+
+def test_a_user_whose_systemd_no_session_names_is_found(
+    booted: Scopes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    assert booted.before("abc.0.1", GIB, 1)[:4] == [
+        *("env", "XDG_RUNTIME_DIR=/run/user/1000", "systemd-run", "--user")
+    ]
 
 
 def test_a_user_whose_scopes_end_with_the_session_gets_none(

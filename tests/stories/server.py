@@ -40,10 +40,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        settings = {"data_dir": str(self.directory / "data"), "server_port": self.port}
-        words = {"backends": self.backends, "settings": {**settings, **self.settings}}
-        words |= {"sources": self.sources}
-        self.config.write_text(yaml.safe_dump(words))
+        self.write()
         with (self.directory / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*HUT, "serve", "--config", str(self.config)],
@@ -54,9 +51,15 @@ class Server:
             )
         until(self._answers, 60, "the server answers")
 
+    def write(self) -> None:
+        """Write its configuration."""
+        settings = {"data_dir": str(self.directory / "data"), "server_port": self.port}
+        words = {"backends": self.backends, "settings": {**settings, **self.settings}}
+        words |= {"sources": self.sources}
+        self.config.write_text(yaml.safe_dump(words))
+
     def _answers(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.log()
+        assert self.process is None or self.process.poll() is None, self.log()
         try:
             self.get("/health")
         except OSError:
