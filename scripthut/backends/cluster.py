@@ -196,6 +196,7 @@ class ClusterBackend:
             for key, answer in seen.ran.items()
             if key.startswith("facts ")
         }
+        self._dialect = self._dialect.informed(answers)
         try:
             told = self._dialect.parse_facts(answers)
         except Unreachable as error:

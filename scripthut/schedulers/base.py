@@ -150,6 +150,10 @@ class Dialect(Protocol):
         """What they told. Unreachable when the nodes were not told."""
         ...
 
+    def informed(self, answers: Mapping[str, Answer]) -> "Dialect":
+        """The dialect of a cluster that told this of itself: it may say more of waiting jobs."""
+        ...
+
     def accounting(
         self, user: str, ids: Collection[str], jobs: Sequence[Job], since: datetime
     ) -> list[list[str]]:

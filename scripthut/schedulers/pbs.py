@@ -179,6 +179,10 @@ class PBS:
         """See pbs_facts.py."""
         return pbs_facts.read(answers)
 
+    def informed(self, answers: Mapping[str, Answer]) -> "PBS":  # noqa: ARG002 -- of the protocol
+        """The same: PBS's scheduler says itself which job can never run."""
+        return self
+
     def accounting(
         self,
         user: str,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 
@@ -16,6 +16,7 @@ from scripthut.schedulers import slurm_facts
 from scripthut.schedulers import slurm_text as text
 from scripthut.schedulers import slurm_words as words
 from scripthut.schedulers.base import Arrays, Row, check_extra
+from scripthut.schedulers.slurm_limits import Most
 
 _CLOCK = ("env", "TZ=UTC", "SLURM_TIME_FORMAT=%s")  # else times are local and say no zone
 _AT_ONCE = 500  # ids in one sacct: far from the longest command line
@@ -33,6 +34,7 @@ class Slurm:
     default_partition: str | None = None
     login_shell: bool = False
     extra: tuple[str, ...] = ()  # words for sbatch, of all jobs
+    most: Most = field(default_factory=dict)  # limits that the cluster told of
 
     @property
     def has_accounts(self) -> bool:
@@ -167,11 +169,11 @@ class Slurm:
 
     def parse_queue(self, answer: Answer) -> list[Row]:
         """Unreachable when squeue failed or its last record is not whole."""
-        return text.queue_rows(answer)
+        return text.queue_rows(answer, self.most)
 
     def list_queue(self, answer: Answer, user: str = "") -> Queue:  # noqa: ARG002 -- see queue()
         """All of it, arrays and heterogeneous jobs too."""
-        return text.queue_listing(answer)
+        return text.queue_listing(answer, self.most)
 
     def facts(self, user: str) -> Mapping[str, list[str]]:
         """See slurm_facts.py."""
@@ -180,6 +182,11 @@ class Slurm:
     def parse_facts(self, answers: Mapping[str, Answer]) -> Facts:
         """See slurm_facts.py."""
         return slurm_facts.read(answers)
+
+    def informed(self, answers: Mapping[str, Answer]) -> "Slurm":
+        """With the limits that tell whether a job can ever start."""
+        found = slurm_facts.most(answers)
+        return replace(self, most=found) if found != self.most else self
 
     def accounting(
         self, user: str, ids: Collection[str], jobs: Sequence[Job], since: datetime

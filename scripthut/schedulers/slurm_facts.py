@@ -9,7 +9,9 @@ from scripthut.core import units
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Answer
 from scripthut.core.survey import Door, Facts, Limit, Node, NodeState, Share, summarise
+from scripthut.schedulers import slurm_limits
 from scripthut.schedulers import slurm_words as words
+from scripthut.schedulers.slurm_limits import NOT_KNOWN, Most
 
 WHOLE = "SLURM_BITSTR_LEN=0"  # else squeue cuts the list of an array's waiting elements
 _FIELD = "\x1f"
@@ -21,7 +23,10 @@ _RANGE = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
 _SHARES = ("Account", "User", "EffectvUsage", "FairShare")
 _LIMITS = ("MaxJobs", "MaxSubmit", "MaxWall", "GrpTRES", "MaxTRES", "GrpJobs")
 _ACCOUNT = ("Cluster", "Account", "Partition", "QOS", *_LIMITS)
-_QOS = ("Name", "MaxJobsPU", "MaxSubmitPU", "MaxWall", "MaxTRESPU", "GrpTRES", "GrpJobs")
+_QOS = (
+    *("Name", "MaxJobsPU", "MaxSubmitPU", "MaxWall", "MaxTRESPU", "GrpTRES", "GrpJobs"),
+    *("MaxJobsPA", "MaxSubmitPA", "MaxTRESPA", "MaxTRES"),
+)
 _SAYS = {
     "MaxJobs": "jobs running at once",
     "MaxJobsPU": "jobs running at once",
@@ -32,6 +37,9 @@ _SAYS = {
     "MaxTRES": "resources of one job",
     "MaxTRESPU": "resources at once",
     "GrpJobs": "jobs of all its users running at once",
+    "MaxJobsPA": "jobs of one account running at once",
+    "MaxSubmitPA": "jobs of one account in the queue at once",
+    "MaxTRESPA": "resources of one account at once",
 }
 _STATES = {
     "IDLE": NodeState.IDLE,
@@ -198,6 +206,16 @@ def _limits(accounts: Answer, qualities: Answer) -> Iterator[Limit]:
         parts = line.split("|")
         if len(parts) == len(_QOS) and parts[0] in names:
             yield from _each(f"quality of service {parts[0]}", dict(zip(_QOS, parts, strict=True)))
+
+
+def most(answers: Mapping[str, Answer]) -> Most:
+    """The limits of all qualities of service: a partition may have one that is not the user's."""
+    qualities = answers.get("qualities")
+    if qualities is None or qualities.code != 0:
+        return NOT_KNOWN
+    rows = (line.split("|") for line in qualities.out.splitlines())
+    whole = [dict(zip(_QOS, row, strict=True)) for row in rows if len(row) == len(_QOS)]
+    return slurm_limits.most(whole)
 
 
 def _each(whose: str, row: Mapping[str, str]) -> Iterator[Limit]:

@@ -2,8 +2,8 @@
 
 Each squeue record stands between two signs that no printable name holds, the job's name last, so
 nothing a name holds can move a field. sacct cannot mark records: its fields are counted instead.
-`squeue --json` would be as safe, but holds 4 KB a job, and its fields change their names from one
-version to the next.
+`squeue --json` is not asked: of 22.05 it leaves no filter be and tells of everybody's jobs, 3.4 KB
+each instead of 0.1, and its fields change their form with the versions (ARCHITECTURE.md, 5).
 """
 
 import re
@@ -19,21 +19,12 @@ from scripthut.core.queue import Listed, Queue, bounded
 from scripthut.schedulers import slurm_words as words
 from scripthut.schedulers.base import Row
 from scripthut.schedulers.slurm_facts import elements
+from scripthut.schedulers.slurm_limits import NOT_KNOWN, Most, asked, beyond
 
 RECORD, FIELD = "\x1e", "\x1f"
 QUEUE_FIELDS = (  # the second line is for people's eyes
     *("%i", "%T", "%r", "%V", "%S", "%e", "%l", "%N", "%k"),
-    *(
-        "%P",
-        "%u",
-        "%C",
-        "%m",
-        "%D",
-        "%b",
-        "%a",
-        "%K",
-        "%j",
-    ),
+    *("%P", "%u", "%C", "%m", "%D", "%b", "%a", "%K", "%j"),
 )
 ACCOUNT_FIELDS = (
     *("JobID", "State", "ExitCode", "Submit", "Start", "End", "Timelimit", "NodeList"),
@@ -46,21 +37,21 @@ _ID = re.compile(r"\d{1,10}(?:_\d{1,9})?")  # 12+0 is a part of a heterogeneous 
 _PART = re.compile(r"(\d{1,10})_(?:(\d{1,9})|\[([^%]*?)(?:%\d+)?\]|.*)")  # 4_1, or 4_[2-5,7%2]
 
 
-def queue_rows(answer: Answer) -> list[Row]:
+def queue_rows(answer: Answer, most: Most = NOT_KNOWN) -> list[Row]:
     """The jobs that may be ours. Unreachable when squeue failed, or was cut off."""
     found: list[Row] = []
     for parts in _records(answer):
         for element in _elements(parts):
             is_ours = "_" not in element[0] or element is not parts
-            if is_ours and _ID.fullmatch(element[0]) and (row := _queued(element)):
+            if is_ours and _ID.fullmatch(element[0]) and (row := _queued(element, most)):
                 found.append(row)
     return found
 
 
-def queue_listing(answer: Answer) -> Queue:
+def queue_listing(answer: Answer, most: Most = NOT_KNOWN) -> Queue:
     """All jobs, for people."""
     return bounded(
-        (_phase(parts[1]), elements(parts[_INDICES]), partial(_listed, parts))
+        (_phase(parts[1]), elements(parts[_INDICES]), partial(_listed, parts, most))
         for record in _records(answer)
         for parts in _elements(record)
     )
@@ -218,10 +209,12 @@ def _phase(word: str) -> Phase:
     return words.PHASES.get(word, Phase.WAITING)
 
 
-def _listed(parts: Sequence[str]) -> Listed:
+def _listed(parts: Sequence[str], most: Most) -> Listed:
     job_id, word, why, submitted, start, end, limit, node, comment, *more, name = parts
     partition, user, cpus, memory, nodes, gres, account, indices = more
-    raw = Raw(job_id, word, why, _time(start), _time(end), limit, node, name, comment)
+    never = beyond(why, asked(cpus, memory, nodes, gres), most)
+    times = _time(start), _time(end)
+    raw = Raw(job_id, word, why, *times, limit, node, name, comment, never=never)
     return Listed(
         job_id=job_id,
         name=name,
@@ -256,13 +249,14 @@ def _tokens(name: str, comment: str) -> frozenset[str]:
     return frozenset({name.rpartition(" ")[2], comment}) - {"", "(null)"}
 
 
-def _queued(parts: Sequence[str]) -> Row | None:
-    job_id, word, why, submitted, start, end, limit, node, comment, *_, name = parts
+def _queued(parts: Sequence[str], most: Most) -> Row | None:
+    job_id, word, why, submitted, start, end, limit, node, comment, *more, name = parts
+    _, _, cpus, memory, nodes, gres, *_ = more
     code = f"0:{words.raised(why) or 0}"  # squeue tells of a signal in the reason alone
-    return _row(
-        Raw(job_id, word, why, _time(start), _time(end), limit, node, name, comment, code),
-        _time(submitted),
-    )
+    never = beyond(why, asked(cpus, memory, nodes, gres), most)
+    times = _time(start), _time(end)
+    raw = Raw(job_id, word, why, *times, limit, node, name, comment, code, never)
+    return _row(raw, _time(submitted))
 
 
 def _accounted(parts: Sequence[str]) -> Row | None:
@@ -293,6 +287,7 @@ class Raw:
     name: str
     comment: str
     code: str = "0:0"
+    never: str | None = None  # why it can never start, where limits that are known say so
 
 
 def _row(raw: Raw, submitted: datetime | None) -> Row | None:
@@ -323,7 +318,7 @@ def _reason(raw: Raw, word: str, phase: Phase, by: str) -> str | None:
     told = words.why(raw.why)
     limit = units.elapsed(raw.limit)
     if phase is Phase.WAITING:
-        known = told or words.WAITS.get(word)
+        known = raw.never or told or words.WAITS.get(word)
         return known if word in words.PHASES else f"Slurm calls it {word}"
     if phase is Phase.RUNNING:
         return words.RUNS.get(word)

@@ -177,6 +177,56 @@ def test_what_is_no_answer_says_nothing_of_any_element() -> None:
     assert SLURM.never_began(nowhere, ["2_2"]) == []
 
 
+MOST = {
+    ("MaxTRESPU", "cpu"): 8,
+    ("MaxTRESPU", "gres/gpu"): 2,
+    ("MaxJobsPU", "jobs"): 0,
+    ("GrpTRES", "mem"): 2**30,
+}
+
+
+@pytest.mark.parametrize(
+    ("reason", "asks", "told"),
+    [
+        ("QOSMaxCpuPerUserLimit", {3: "9"}, "Can never start: it alone asks for 9 processors"),
+        ("QOSMaxCpuPerUserLimit", {3: "8"}, "Your limit of processors is reached: it starts when"),
+        ("QOSMaxGRESPerUser", {6: "gres:gpu:a100:3"}, "Can never start: it alone asks for 3 GPUs"),
+        # Of which of them the limit is, nobody says.
+        ("QOSMaxGRESPerUser", {6: "gres:gpu:3,gres:shard:9"}, "Your limit of GPUs and other"),
+        ("QOSGrpMemLimit", {4: "2G"}, "Can never start: it alone asks for 2.0 GiB of memory"),
+        ("QOSMaxJobsPerUserLimit", {}, "Can never start: your limit of running jobs is 0"),
+        # An account above the user's own may be stricter or not: what is not known is not said.
+        ("AssocGrpCpuLimit", {3: "9000"}, "The account's limit of processors is reached, for all"),
+        ("MaxCpuPerAccount", {3: "9000"}, "The account's limit of processors is reached: it"),
+        ("QOSMaxCpuRunMinsPerUser", {3: "9000"}, "Your limit of processors over time is reached"),
+        ("AssocGrpCPUMinutesLimit", {}, "The account's budget of processors over time is used up"),
+        ("Resources", {3: "9000"}, "Waits for free resources"),
+    ],
+)
+def test_a_limit_that_a_job_alone_is_beyond_is_told_from_one_that_passes(
+    reason: str, asks: dict[int, str], told: str
+) -> None:
+    rest = [*REST]
+    for at, word in asks.items():
+        rest[at - 1] = word
+    fields = ["7", "PENDING", reason, "1", "N/A", "N/A", "1:00:00", "", "(null)", *rest]
+    answer = Answer(0, "\x1e" + "\x1f".join(fields) + "\x1e\n", "")
+    (row,) = Slurm(most=MOST).parse_queue(answer)
+    assert (row.sighting.reason or "").startswith(told)
+    (listed,) = Slurm(most=MOST).list_queue(answer).jobs
+    assert listed.reason == row.sighting.reason
+
+
+def test_the_largest_limit_of_a_kind_counts_for_nobody_says_which_one_it_is() -> None:
+    text = "normal|||||||||||\nwide||||cpu=64|||||||\ntight||||cpu=2|||||||\n".replace(
+        "|||||||\n", "||||||\n"
+    )
+    known = SLURM.informed({"qualities": Answer(0, text, "")})
+    assert known.most == {("MaxTRESPU", "cpu"): 64}
+    assert known.informed({"qualities": Answer(1, "", "down")}).most == {}
+    assert known.informed({"qualities": Answer(0, text, "")}) is known
+
+
 def test_a_word_of_a_newer_slurm_is_never_an_ending() -> None:
     fields = ["7", "BRAND_NEW", "None", "1", "2", "3", "1:00:00", "n1", "(null)", *REST]
     (row,) = SLURM.parse_queue(Answer(0, "\x1e" + "\x1f".join(fields) + "\x1e\n", ""))
