@@ -6,6 +6,7 @@ from scripthut.engine.cycle import Report
 
 SHARE = 5.0  # pauses are at least so many times as long as the machine took to answer
 CALM = 10.0  # the pause grows to a tenth of the time since anything happened
+WATCHED = 2.0  # seconds: open pages ask no more often
 BREAK = 30.0  # seconds after a cycle broke on a defect
 
 
@@ -37,8 +38,9 @@ class Pace:
         """Whether a cycle should start; `news` is None while the backend has nothing to do.
 
         `is_ordered`: somebody waits for an order to be sent, and it does not wait for the pace.
-        `is_looked_at`: somebody has opened one of its runs; however calm, it is asked at the quick
-        pace from then on. `is_called`: somebody wants to log in, and it failed for want of them.
+        `is_looked_at`: somebody has opened one of its runs; however calm, it is asked as often as
+        their page asks from then on. `is_called`: somebody wants to log in, and it failed for want
+        of them.
         """
         if news is None:
             self.known = None
@@ -48,7 +50,8 @@ class Pace:
         if news != self.known and now >= self.earliest:
             self.known, self.stirred = news, now
             return True
-        is_awaited = is_looked_at and now >= max(self.ended + self.quick, self.earliest)
+        pause = max(self.quick, min(WATCHED, (now - self.stirred) / CALM))
+        is_awaited = is_looked_at and now >= max(self.ended + pause, self.earliest)
         return is_ordered or is_awaited or now >= self.due
 
     def took(self, now: float, report: Report) -> None:

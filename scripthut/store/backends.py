@@ -26,8 +26,12 @@ class Health:
     def mark(self) -> str:
         """A short fingerprint of what the page says about it."""
         b = self.backend
-        said = (b.failing_since, b.message, b.notice) if b else ()
-        return f"{crc32(repr((self.has_engine, said)).encode()):08x}"
+        return mark(self.has_engine, (b.failing_since, b.message, b.notice) if b else ())
+
+
+def mark(has_engine: bool, said: tuple[object, ...]) -> str:
+    """The fingerprint of whether an engine acts, and of what is said of a backend."""
+    return f"{crc32(repr((has_engine, said)).encode()):08x}"
 
 
 def every(session: Session) -> Sequence[BackendRow]:

@@ -8,6 +8,7 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session, contains_eager
 
 from scripthut.core.errors import Conflict
+from scripthut.store.index import on_backend
 from scripthut.store.models import Fetch, Output, Run, Task
 from scripthut.store.outputs import is_within_reach
 from scripthut.store.versions import next_version
@@ -70,7 +71,7 @@ def going(session: Session, backend: str, now: datetime) -> Sequence[Fetching]:
         .join(Output, Output.id == Fetch.output_id)
         .join(Task, Task.id == Output.task_id)
         .join(Task.run)
-        .where(Run.backend == backend, Fetch.is_stopped.is_(False))
+        .where(on_backend(backend), Fetch.is_stopped.is_(False))
         .where(or_(Fetch.try_at.is_(None), Fetch.try_at <= now))
         .options(contains_eager(Task.run))
         .order_by(Fetch.asked_at, Fetch.output_id)

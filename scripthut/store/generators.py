@@ -15,6 +15,7 @@ from scripthut.core.workflow.joining import Waiting, join
 from scripthut.core.workflow.rules import Layer
 from scripthut.store import env
 from scripthut.store.create import check, task_rows
+from scripthut.store.index import on_backend
 from scripthut.store.models import EventRow, Run, Task
 from scripthut.store.tasks import move, move_pending
 from scripthut.store.versions import next_version
@@ -28,7 +29,7 @@ def generating(session: Session, backend: str) -> Sequence[Task]:
     statement = (
         select(Task)
         .join(Task.run)
-        .where(Run.backend == backend, Task.state == State.GENERATING)
+        .where(on_backend(backend), Task.state == State.GENERATING)
         .options(contains_eager(Task.run))
         .order_by(Task.id)
     )

@@ -127,6 +127,12 @@ class Task(Base):
             sqlite_where=text("collected_at IS NULL"),
             postgresql_where=text("collected_at IS NULL"),
         ),
+        Index(
+            "ix_tasks_cancel_asked",
+            "state",
+            sqlite_where=text("cancel_asked_at IS NOT NULL"),
+            postgresql_where=text("cancel_asked_at IS NOT NULL"),
+        ),
     )
 
 

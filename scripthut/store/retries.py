@@ -11,6 +11,7 @@ from scripthut.core.errors import Conflict
 from scripthut.core.retrying import MOST
 from scripthut.core.states import BROKEN, Event, State
 from scripthut.store.importing import check_begun_here
+from scripthut.store.index import on_backend
 from scripthut.store.models import Run, Task
 from scripthut.store.tasks import move
 
@@ -103,7 +104,7 @@ def due(session: Session, backend: str, now: datetime) -> Sequence[Task]:
     statement = (
         select(Task)
         .join(Run, Run.id == Task.run_id)
-        .where(Run.backend == backend, Task.state == State.RETRYING, Task.retry_at <= now, is_kept)
+        .where(on_backend(backend), Task.state == State.RETRYING, Task.retry_at <= now, is_kept)
         .order_by(Task.id)
     )
     return session.scalars(statement).all()

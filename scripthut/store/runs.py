@@ -232,7 +232,7 @@ def one(session: Session, run_id: str) -> RunRow:
     """A run with its counts; NotFound."""
     found = _with_counts(session, select(*_RUN).where(Run.id == run_id))
     if not found:
-        raise _no_run(run_id)
+        raise no_run(run_id)
     return found[0]
 
 
@@ -240,7 +240,7 @@ def find_run(session: Session, run_id: str) -> Run:
     """A run as the writers take it; NotFound."""
     run = session.get(Run, run_id)
     if run is None:
-        raise _no_run(run_id)
+        raise no_run(run_id)
     return run
 
 
@@ -255,7 +255,8 @@ def find_task(session: Session, run_id: str, key: str) -> Task:
     return task
 
 
-def _no_run(run_id: str) -> NotFound:
+def no_run(run_id: str) -> NotFound:
+    """The error that says that it is not there."""
     return NotFound(f"There is no run {run_id}. The list of runs shows those that exist.")
 
 
@@ -293,7 +294,7 @@ def pulse(session: Session, run_id: str) -> Pulse:
     statement = select(Run.version, Run.backend, Run.ended_at).where(Run.id == run_id)
     found = session.execute(statement).one_or_none()
     if found is None:
-        raise _no_run(run_id)
+        raise no_run(run_id)
     return Pulse(*found)
 
 

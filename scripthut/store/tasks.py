@@ -3,13 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, union_all, update
 from sqlalchemy.orm import Session, contains_eager
 from sqlalchemy.orm.attributes import set_committed_value
 
 from scripthut.core.states import LIVE, OPEN, SPENT, TERMINAL, Event, State, after
 from scripthut.core.workflow.graph import Node
 from scripthut.store import usage
+from scripthut.store.index import on_backend
 from scripthut.store.models import EventRow, Run, Task, WatchRow
 from scripthut.store.versions import next_version
 
@@ -135,7 +136,9 @@ def uncollected(now: datetime) -> ColumnElement[bool]:
 def _left() -> ColumnElement[bool]:
     """Was a job that ended, and not everything it wrote has been fetched."""
     is_open = Task.collected_at.is_(None)
-    return is_open & Task.state.in_(SPENT) & Task.job_id.is_not(None)
+    # Found by an index of those that are open: by their state they were all that ever ended.
+    has_ended = Task.state.concat("").in_(SPENT)
+    return is_open & has_ended & Task.job_id.is_not(None)
 
 
 def to_watch(session: Session, backend: str, now: datetime) -> Sequence[Task]:
@@ -143,11 +146,13 @@ def to_watch(session: Session, backend: str, now: datetime) -> Sequence[Task]:
 
     Each comes with its run, the oldest first.
     """
+    live = select(Task.id).where(Task.state.in_([*LIVE, State.LOST]))
     statement = (
         select(Task)
         .join(Task.run)
-        .where(Run.backend == backend)
-        .where(or_(Task.state.in_([*LIVE, State.LOST]), uncollected(now)))
+        .where(on_backend(backend))
+        # Each by its own index: joined by "or" they were looked for among all tasks.
+        .where(Task.id.in_(union_all(live, select(Task.id).where(uncollected(now)))))
         .options(contains_eager(Task.run))
         .order_by(Task.id)
     )
@@ -165,7 +170,7 @@ def recalled(session: Session, backend: str, now: datetime) -> Sequence[Task]:
     statement = (
         select(Task)
         .join(Task.run)
-        .where(Run.backend == backend, Run.removed_at.is_(None))
+        .where(on_backend(backend), Run.removed_at.is_(None))
         .where(_left(), Task.finished_at <= now - COLLECT_FOR)
         .where(Task.run_id.in_(looked_at))
         .where(or_(Task.collect_at.is_(None), Task.collect_at <= now))
@@ -193,7 +198,7 @@ def live_counts(session: Session, backend: str) -> dict[str, int]:
     statement = (
         select(Task.run_id, func.count())
         .join(Task.run)
-        .where(Run.backend == backend, Task.state.in_(LIVE))
+        .where(on_backend(backend), Task.state.in_(LIVE))
         .group_by(Task.run_id)
     )
     return {row[0]: row[1] for row in session.execute(statement)}
@@ -219,7 +224,7 @@ def to_cancel(session: Session, backend: str, again_before: datetime) -> Sequenc
     statement = (
         select(Task)
         .join(Task.run)
-        .where(Run.backend == backend, Task.cancel_asked_at.is_not(None))
+        .where(on_backend(backend), Task.cancel_asked_at.is_not(None))
         .where(Task.state.in_(LIVE))
         .where(or_(Task.cancel_sent_at.is_(None), Task.cancel_sent_at < again_before))
         .options(contains_eager(Task.run))
@@ -233,7 +238,7 @@ def unwanted(session: Session, backend: str) -> dict[str, list[Task]]:
     statement = (
         select(Task)
         .join(Task.run)
-        .where(Run.backend == backend, Run.ended_at.is_(None))
+        .where(on_backend(backend), Run.ended_at.is_(None))
         .where(Task.state == State.PENDING, Task.cancel_asked_at.is_not(None))
         .order_by(Task.id)
     )
@@ -264,12 +269,9 @@ def news(session: Session, now: datetime) -> dict[str, int]:
 
 def alive(session: Session, now: datetime) -> set[str]:
     """The backends of which a task lives, or has left something that is to be collected."""
-    statement = (
-        select(Run.backend)
-        .join(Task, Task.run_id == Run.id)
-        .where(or_(Task.state.in_(LIVE), uncollected(now)))
-    )
-    return set(session.scalars(statement.distinct()))
+    live = select(Task.run_id).where(Task.state.in_(LIVE))
+    theirs = union_all(live, select(Task.run_id).where(uncollected(now)))
+    return set(session.scalars(select(Run.backend).where(Run.id.in_(theirs)).distinct()))
 
 
 def ordered(session: Session, now: datetime) -> set[str]:

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from scripthut.store.db import Database, DatabaseDown
+from scripthut.store.index import on_backend
 from scripthut.store.models import Run, WatchRow
 
 LOOKS_FOR = timedelta(seconds=15)
@@ -23,8 +24,8 @@ def renew(database: Database, run_id: str, task_id: int, what: str, now: datetim
     key = {"run_id": run_id, "task_id": task_id, "what": what}
     with database.reading() as session:
         known = session.get(WatchRow, key)
-        if known is not None and known.until > now + LOOKS_FOR - timedelta(seconds=5):
-            return
+    if is_fresh(known.until if known else None, now):
+        return
     until = now + LOOKS_FOR
     try:
         with database.noting() as session:
@@ -35,12 +36,17 @@ def renew(database: Database, run_id: str, task_id: int, what: str, now: datetim
         return  # another page wrote the same look in this moment, or it is written a moment later
 
 
+def is_fresh(until: datetime | None, now: datetime) -> bool:
+    """Whether a look that lasts until then need not be written anew."""
+    return until is not None and until > now + LOOKS_FOR - timedelta(seconds=5)
+
+
 def looks(session: Session, backend: str, now: datetime) -> Sequence[WatchRow]:
     """Everything somebody looks at on a backend."""
     statement = (
         select(WatchRow)
         .join(Run, Run.id == WatchRow.run_id)
-        .where(Run.backend == backend, WatchRow.until > now)
+        .where(on_backend(backend), WatchRow.until > now)
     )
     return session.scalars(statement).all()
 

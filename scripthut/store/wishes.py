@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, contains_eager
 
 from scripthut.core.jobs import Got
 from scripthut.store.db import Database, DatabaseDown
+from scripthut.store.index import on_backend
 from scripthut.store.models import Output, PieceWish, Run, Task
 from scripthut.store.versions import next_version
 
@@ -71,7 +72,7 @@ def wished(session: Session, backend: str, now: datetime) -> Sequence[Wished]:
         .join(Output, Output.id == PieceWish.output_id)
         .join(Task, Task.id == Output.task_id)
         .join(Task.run)
-        .where(Run.backend == backend, PieceWish.got_at.is_(None), PieceWish.until > now)
+        .where(on_backend(backend), PieceWish.got_at.is_(None), PieceWish.until > now)
         .options(contains_eager(Task.run))
         .order_by(PieceWish.id)
         .limit(AT_ONCE)

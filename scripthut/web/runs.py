@@ -22,6 +22,7 @@ from scripthut.store import (
     watches,
 )
 from scripthut.store.about import about
+from scripthut.store.glance import glance
 from scripthut.store.runs import Mark, RunRow, Which
 from scripthut.web import arrivals, gantt, graph, table
 from scripthut.web.costs import cost
@@ -158,11 +159,12 @@ def more_listed(run_id: str) -> str:
 def changes(run_id: str) -> ResponseReturnValue:
     """Answer with what changed after the version that the page has seen; 204: nothing."""
     since = Mark(request.args.get("since", 0, int), request.args.get("after", 0, int))
-    pulse = runs.pulse(g.session, run_id)
-    watches.renew(database(), run_id, 0, "run", utcnow())
-    said = backends.health(g.session, pulse.backend).mark
-    settled = pulse.ended_at is not None and arrivals.is_settled(run_id, pulse.backend)
-    if since == Mark(pulse.version) and said == request.args.get("health") and not settled:
+    seen, now = glance(g.session, run_id), utcnow()
+    if not watches.is_fresh(seen.watched_until, now):
+        watches.renew(database(), run_id, 0, "run", now)
+    settled = seen.ended_at is not None and arrivals.is_settled(run_id, seen.backend)
+    is_same = since == Mark(seen.version) and seen.health == request.args.get("health")
+    if is_same and not settled:
         return "", 204
     return _news(runs.one(g.session, run_id), since)
 

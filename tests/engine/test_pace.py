@@ -90,3 +90,13 @@ def test_what_a_cycle_writes_itself_is_no_news_to_it() -> None:
     assert cycles < 150
     assert pace.due - pace.ended == 60
     assert pace.is_due(3600, version + 1)  # another hand
+
+
+def test_what_is_looked_at_in_calm_is_asked_as_often_as_a_page_asks() -> None:
+    pace = Pace(quick=0.5, slow=30)
+    assert pace.is_due(0, 1)
+    pace.took(0.0, CALM)
+    assert pace.is_due(0.5, 1, is_looked_at=True)
+    pace.took(60.0, CALM)
+    assert not pace.is_due(61.9, 1, is_looked_at=True)
+    assert pace.is_due(62, 1, is_looked_at=True)
