@@ -1,8 +1,11 @@
 """Which tests were left out, and why; with HUT_ALL_PARTS=1 leaving one out is a failure."""
 
 import os
+import shutil
 import signal
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from _pytest.terminal import TerminalReporter
@@ -12,14 +15,24 @@ ALL_PARTS = os.environ.get("HUT_ALL_PARTS") == "1"
 
 
 def pytest_configure() -> None:
-    """Have no signal ignored, as under nohup: what the tests start would ignore it too.
+    """Have the tests, and what they start, find the surroundings that they count on."""
+    _ignore_no_signal()
+    _find_python_itself()
 
-    Ctrl-C and a lost terminal are part of what is tested.
-    """
+
+def _ignore_no_signal() -> None:
+    """Have no signal ignored, as under nohup: Ctrl-C and a lost terminal are tested too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def _find_python_itself() -> None:
+    """Put Python before a script that looks for it: pyenv's starts a dozen shells each time."""
+    found = shutil.which("python3")
+    if found and Path(found).read_bytes()[:2] == b"#!":
+        os.environ["PATH"] = f"{Path(sys.base_prefix) / 'bin'}:{os.environ['PATH']}"
 
 
 def _reasons(reporter: TerminalReporter) -> Counter[str]:
