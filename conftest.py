@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 from _pytest.terminal import TerminalReporter
 
-pytest_plugins = ["tests.postgres", "tests.cluster.fixtures", "tests.parallel", "tests.systemd"]
+pytest_plugins = [
+    "tests.scratch",
+    "tests.postgres",
+    "tests.cluster.fixtures",
+    "tests.parallel",
+    "tests.systemd",
+]
 ALL_PARTS = os.environ.get("HUT_ALL_PARTS") == "1"
 
 

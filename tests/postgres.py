@@ -8,7 +8,6 @@ import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from scripthut.store.models import Base
+from tests.scratch import scratch
 
 _numbers = count()
 
@@ -108,16 +108,18 @@ def running_postgres() -> Iterator[Postgres]:
     programs = _programs()
     if programs is None or shutil.which("setpriv") is None:
         pytest.skip("no PostgreSQL here (Debian packages postgresql and util-linux)")
-    base = Path(tempfile.mkdtemp(prefix="hut-pg-", dir="/tmp"))  # short: a socket's path is limited
-    server = Postgres(base, programs, _give_away(base))
-    init = [programs / "initdb", "-D", base / "data", "-U", "hut", "-A", "trust", "--no-sync"]
-    subprocess.run([*server.as_owner, *init], check=True, capture_output=True, cwd="/")
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(base)
+    with scratch() as place:  # short: a socket's path is limited
+        place.chmod(0o711)
+        base = place / "pg"
+        base.mkdir()
+        server = Postgres(base, programs, _give_away(base))
+        init = [programs / "initdb", "-D", base / "data", "-U", "hut", "-A", "trust", "--no-sync"]
+        subprocess.run([*server.as_owner, *init], check=True, capture_output=True, cwd="/")
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 def _programs() -> Path | None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+
+from tests.scratch import scratch
 
 WORKFLOW = {"tasks": [{"id": "hello", "command": "cat data.txt"}]}
 WHO = {"NAME": "Ada", "EMAIL": "ada@example.org", "DATE": "1700000000 +0000"}
@@ -59,6 +60,6 @@ class Repository:
 @contextmanager
 def open_to_all() -> Iterator[Path]:
     """A directory that other users may read, unlike what pytest gives."""
-    with TemporaryDirectory(prefix="hut-git-", dir="/tmp") as place:
-        Path(place).chmod(0o755)
-        yield Path(place)
+    with scratch() as place:
+        place.chmod(0o755)
+        yield place

@@ -11,7 +11,6 @@ import re
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from tests.scratch import claimed
 
 __all__ = ["Cluster", "login_node", "mended", "need_slurm", "slurm", "start_cluster"]
 
@@ -164,12 +165,12 @@ def start_cluster(**settings: str) -> Iterator[Cluster]:
     A guard ends it when this process is gone, were it killed: its pipe closes then.
     """
     environment = {"PATH": os.environ["PATH"], "HUT_USERS": " ".join(USERS), **settings}
-    base = Path(tempfile.mkdtemp(prefix="hut-", dir="/tmp"))  # short: unix sockets live in it
-    with _free_ports() as portbase:
+    with claimed() as (base, lock), _free_ports() as portbase:
         guard = subprocess.Popen(
             ["sh", "-c", 'cat >/dev/null; exec "$@"', "guard", HERE / "down.sh", base, "--wipe"],
             stdin=subprocess.PIPE,
             start_new_session=True,
+            pass_fds=[lock],
         )
         try:
             cluster = Cluster(base, portbase, environment)

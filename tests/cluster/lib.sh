@@ -10,7 +10,8 @@ die() { log "FATAL: $*"; exit 1; }
 cmdline() { { tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null; }
 children() { ps -o pid= --ppid "$1" 2>/dev/null; }
 
-# What the command line of each daemon looks like: a pid alone may have been given to another.
+# What the command line of each daemon looks like: a pid alone may have been given to another,
+# of another cluster even.
 pattern() {
   case $1 in
     slurmd.*) echo "slurmd.*-N ${1#slurmd.} " ;;
@@ -19,10 +20,13 @@ pattern() {
   esac
 }
 
+is_ours() { tr '\0' '\n' 2>/dev/null <"/proc/$1/environ" | cat "/proc/$1/cmdline" - | grep -qaF "$BASE/"; }
+
 # pid NAME: of a live daemon, or failure
 pid() {
   local p
-  p=$(cat "$BASE/run/$1.pid" 2>/dev/null) && [ -n "$p" ] && cmdline "$p" | grep -qE -- "$(pattern "$1")" && echo "$p"
+  p=$(cat "$BASE/run/$1.pid" 2>/dev/null) && [ -n "$p" ] && cmdline "$p" | grep -qE -- "$(pattern "$1")" &&
+    is_ours "$p" && echo "$p"
 }
 
 await() { # await SECONDS COMMAND...

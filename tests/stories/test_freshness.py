@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.fixtures import Cluster
+from tests.scratch import scratch
 from tests.stories.conftest import free_port
 from tests.stories.server import Server, until
 
@@ -67,8 +68,8 @@ def test_on_this_machine_a_summary_is_there_within_a_second_and_a_half(tmp_path:
 def test_on_slurm_a_summary_is_there_within_the_pace_and_a_cycle(
     slurm: Cluster, server: Server, tmp_path: Path
 ) -> None:
-    place = Path("/tmp") / f"hut-fresh-{free_port()}"  # seen by the cluster's user too
-    place.mkdir(mode=0o755)
-    took = delays(server, "hpc", str(place / "go"))
+    with scratch() as place:
+        place.chmod(0o755)  # seen by the cluster's user too
+        took = delays(server, "hpc", str(place / "go"))
     assert max(took) < 2.0 + 2.0, took
     assert server.backend("hpc")["commands"] == 1

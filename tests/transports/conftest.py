@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -13,6 +12,7 @@ from scripthut.transports.ssh import SSH
 from scripthut.transports.ssh_config import Target
 from tests.cluster.fixtures import Cluster
 from tests.cluster.tcp_proxy import Proxy
+from tests.scratch import scratch
 from tests.transports.steps import target_of
 
 _KINDS = ("ssh", "openssh")
@@ -46,7 +46,7 @@ def open_openssh(tmp_path: Path) -> Iterator[Callable[[Target], OpenSSH]]:
     """Make transports by OpenSSH's client that are closed after the test."""
     with ExitStack() as stack:
         # A socket's path is short: not below tmp_path, whose name is the test's.
-        sockets = Path(stack.enter_context(TemporaryDirectory(prefix="hut-", dir="/tmp")))
+        sockets = stack.enter_context(scratch())
 
         def opened(target: Target) -> OpenSSH:
             ssh = OpenSSH(target, sockets)

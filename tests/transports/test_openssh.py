@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -13,6 +12,7 @@ from scripthut.core.errors import Unreachable
 from scripthut.transports.openssh import OpenSSH
 from scripthut.transports.ssh_config import Target
 from tests.cluster.fixtures import Cluster, start_cluster
+from tests.scratch import scratch
 from tests.transports.steps import config_of, new_key, target_of, until
 
 pytestmark = pytest.mark.sshd
@@ -140,7 +140,7 @@ def test_a_person_who_gave_a_second_factor_opens_the_way(
 ) -> None:
     """A connection opened by hand, as ~/.ssh/config says where, carries the commands."""
     with (
-        TemporaryDirectory(prefix="hut-", dir="/tmp") as sockets,
+        scratch() as sockets,
         start_cluster(HUT_SLURM="0") as cluster,
     ):
         lines = [f"ControlPath {sockets}/%C", f"IdentityFile {cluster.key}"]
@@ -152,7 +152,7 @@ def test_a_person_who_gave_a_second_factor_opens_the_way(
         cluster.fault("ssh-reload")
         anew = open_openssh(target_of(cluster))
         until(lambda: "password or a second factor" in why(anew))  # sshd is reading it
-        through = OpenSSH(Target("hpc", config=config), Path(sockets) / "own")
+        through = OpenSSH(Target("hpc", config=config), sockets / "own")
         assert through.run(["echo", "in"]).out == "in\n"
         through.close()
         assert (
