@@ -6,6 +6,7 @@ ON_POSTGRES := not soak and not browser and not slurm and not sshd and not nginx
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE # what is compiled once is not compiled by each process of the tests
 .PHONY: help demo test everything postgres soak bite lint types format screenshots clean
 
 help: ## This list

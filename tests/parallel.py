@@ -5,6 +5,7 @@ stay together; the others stay with their file, whose fixtures they share. The l
 first, so that none is waited for at the end.
 """
 
+import gc
 from fnmatch import fnmatchcase
 
 import pytest
@@ -39,6 +40,12 @@ class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist's own way to 
 
     def _split_scope(self, nodeid: str) -> str:
         return group(nodeid)
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage walk over thousands of tests again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:

@@ -1,38 +1,14 @@
 """The command line: what a person types, and nothing that decides anything."""
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 import click
 
 from scripthut import __version__
-from scripthut.cli import (
-    backends,
-    backup,
-    complete,
-    config,
-    daemon,
-    doctor,
-    importing,
-    init,
-    later,
-    logs,
-    looking,
-    preview,
-    runs,
-    server,
-    sources,
-    status,
-    submit,
-    taking,
-    tasks,
-    tell,
-    workflows,
-)
-from scripthut.cli.client import Client
-from scripthut.cli.configuration import settle
-from scripthut.cli.options import config_option, verbose_option
-from scripthut.cli.reach import server_option
+from scripthut.cli.options import config_option, host_option, port_option
 from scripthut.core.errors import HutError, Invalid, Missing
 
 WRONG_WORDS = 2  # as click says it, and what a file is that is not there
@@ -62,13 +38,57 @@ def _complain(first: str, *more: str, code: int = 1) -> None:
     sys.exit(code)
 
 
-host_option = click.option("--host", help="The address to listen on; loopback only.")
-port_option = click.option(
-    "--port", "-p", type=click.IntRange(0, 65535), help="The port; 0 takes a free one."
-)
+# A command's name -> the module that has it, and its name there. A module is imported when one of
+# its commands is called or listed: all of them, with the server, are a second before each command.
+COMMANDS: Mapping[str, str] = {
+    "agent": "later:AGENT",
+    "backend": "backends:backend_group",
+    "backup": "backup:backup_command",
+    "compare": "looking:compare_command",
+    "completion": "complete:completion_command",
+    "config": "config:config_group",
+    "daemon": "daemon:daemon_group",
+    "disk": "later:DISK",
+    "doctor": "doctor:doctor_command",
+    "engine": "processes:engine_command",
+    "import": "importing:import_command",
+    "init": "init:init_command",
+    "metrics": "looking:metrics_command",
+    "outputs": "taking:outputs_group",
+    "preview": "preview:preview_command",
+    "report": "taking:report_command",
+    "restore": "backup:restore_command",
+    "run": "runs:run_group",
+    "serve": "processes:serve_command",
+    "setup-aws-ec2": "later:SETUP_AWS_EC2",
+    "source": "sources:source_group",
+    "stack": "later:STACK",
+    "status": "status:status_command",
+    "submit": "submit:submit_command",
+    "summary": "taking:summary_command",
+    "task": "tasks:task_group",
+    "tell": "tell:tell_command",
+    "workflow": "workflows:workflow_group",
+}
 
 
-@click.group(invoke_without_command=True)
+class Commands(click.Group):
+    """The commands of the table, each imported when it is asked for."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return _command(cmd_name) if cmd_name in COMMANDS else None
+
+
+def _command(name: str) -> click.Command:
+    module, _, there = COMMANDS[name].partition(":")
+    found: click.Command = getattr(import_module(f"scripthut.cli.{module}"), there)
+    return found
+
+
+@click.group(cls=Commands, invoke_without_command=True)
 @config_option
 @host_option
 @port_option
@@ -84,69 +104,6 @@ def commands(
     words = {"--config": config_file, "--host": host, "--port": port}
     misplaced = [name for name, value in words.items() if value is not None]
     if context.invoked_subcommand is None:
-        context.invoke(serve_command, config_file=config_file, host=host, port=port)
+        context.invoke(_command("serve"), config_file=config_file, host=host, port=port)
     elif misplaced:
         raise click.UsageError(f"{misplaced[0]} belongs behind {context.invoked_subcommand}")
-
-
-@commands.command("serve")
-@config_option
-@host_option
-@port_option
-@click.option("--bind", metavar="unix:PATH", help="Listen on a socket file, for a proxy.")
-@verbose_option
-def serve_command(
-    config_file: Path | None, host: str | None, port: int | None, bind: str | None, verbose: bool
-) -> None:
-    """Serve the pages and, unless `engine: false`, act on the clusters."""
-    logs.set_up(verbose)
-    server.serve(settle(config_file), server.Flags(host, port, bind))
-
-
-@commands.command("engine")
-@config_option
-@verbose_option
-def engine_command(config_file: Path | None, verbose: bool) -> None:
-    """Act on the clusters without serving pages, until SIGTERM or Ctrl-C."""
-    logs.set_up(verbose)
-    server.act(settle(config_file))
-
-
-@commands.command("submit")
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--backend", required=True, metavar="NAME", help="Where the tasks run.")
-@click.option("--name", help="The run's name; else the document's title, else the file's name.")
-@server_option
-def submit_command(file: Path, backend: str, name: str | None, base: str) -> None:
-    """Start a run of a workflow FILE (JSON or YAML) and print the link of its page."""
-    client = Client(base)
-    click.echo(client.page(submit.start(client, file, backend, name)["id"]))
-
-
-for part in (
-    runs.run_group,
-    taking.outputs_group,
-    taking.summary_command,
-    taking.report_command,
-    looking.metrics_command,
-    looking.compare_command,
-    preview.preview_command,
-    config.config_group,
-    init.init_command,
-    tell.tell_command,
-    daemon.daemon_group,
-    importing.import_command,
-    backup.backup_command,
-    backup.restore_command,
-    workflows.workflow_group,
-    tasks.task_group,
-    sources.source_group,
-    backends.backend_group,
-    status.status_command,
-    complete.completion_command,
-    doctor.doctor_command,
-    *later.COMMANDS,
-):
-    commands.add_command(part)
-for group, part in later.PARTS:
-    group.add_command(part)

@@ -2,8 +2,6 @@
 
 import click
 
-from scripthut.cli.runs import run_group
-from scripthut.cli.tasks import task_group
 from scripthut.core.errors import Refused
 
 ANY = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
@@ -19,13 +17,11 @@ def _command(name: str, why: str) -> click.Command:
     return command
 
 
-COMMANDS = (
-    _command("stack", "`stacks` of the configuration are kept, and nothing builds them"),
-    _command("disk", "`du` and `rm` on the cluster do it; directories of commits go by themselves"),
-    _command("agent", "`agent` of the configuration is kept, and nothing starts one"),
-    _command("setup-aws-ec2", "backends of type ec2 are kept, and nothing runs there"),
+STACK = _command("stack", "`stacks` of the configuration are kept, and nothing builds them")
+DISK = _command(
+    "disk", "`du` and `rm` on the cluster do it; directories of commits go by themselves"
 )
-PARTS = (
-    (task_group, _command("probe", "there is no result cache; `task run --dry-run` shows a task")),
-    (run_group, _command("manifest", "`scripthut run view RUN --json` says what is known")),
-)
+AGENT = _command("agent", "`agent` of the configuration is kept, and nothing starts one")
+SETUP_AWS_EC2 = _command("setup-aws-ec2", "backends of type ec2 are kept, and nothing runs there")
+PROBE = _command("probe", "there is no result cache; `task run --dry-run` shows a task")
+MANIFEST = _command("manifest", "`scripthut run view RUN --json` says what is known")

@@ -7,7 +7,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from scripthut.cli import complete
+from scripthut.cli import complete, later
 from scripthut.cli.client import Client, word
 from scripthut.cli.following import ENDS, table, watch
 from scripthut.cli.options import json_option
@@ -224,3 +224,6 @@ def delete_command(runs: tuple[str, ...], yes: bool, as_json: bool, base: str) -
         print_json({"deleted": [one["run_id"] for one in said]})
     else:
         click.echo("\n".join(f"{one['run_id']}: deleted" for one in said))
+
+
+run_group.add_command(later.MANIFEST)

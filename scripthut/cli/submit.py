@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
+
 from scripthut.cli.client import Client
+from scripthut.cli.reach import server_option
 from scripthut.core.errors import Invalid, Missing, Unreachable
 from scripthut.core.workflow import document
 
@@ -46,3 +49,14 @@ def start(
     if not isinstance(run.get("id"), str):
         raise Unreachable(f"what answers at {client.base} is not a scripthut server")
     return run
+
+
+@click.command("submit")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--backend", required=True, metavar="NAME", help="Where the tasks run.")
+@click.option("--name", help="The run's name; else the document's title, else the file's name.")
+@server_option
+def submit_command(file: Path, backend: str, name: str | None, base: str) -> None:
+    """Start a run of a workflow FILE (JSON or YAML) and print the link of its page."""
+    client = Client(base)
+    click.echo(client.page(start(client, file, backend, name)["id"]))

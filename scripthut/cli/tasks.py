@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from scripthut.cli import complete
+from scripthut.cli import complete, later
 from scripthut.cli.client import Client
 from scripthut.cli.options import json_option
 from scripthut.cli.reach import server_option
@@ -132,3 +132,6 @@ def _variables(words: tuple[str, ...]) -> dict[str, str]:
             raise Refused(f"--env {text}: write NAME=VALUE")
         found[name] = value
     return found
+
+
+task_group.add_command(later.PROBE)

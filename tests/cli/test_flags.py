@@ -1,9 +1,12 @@
 """Every command and flag of older versions, as scripts may call them."""
 
+import subprocess
+import sys
+
 import click
 import pytest
 
-from scripthut.cli import commands
+from scripthut.cli import COMMANDS, commands
 
 REACH = "--json --server --config -c --cf-client-id --cf-client-secret --cf-access-token "
 REACH += "--cloudflared-app"
@@ -42,7 +45,9 @@ def found(words: str) -> click.Command:
     command: click.Command = commands
     for word in words.split():
         assert isinstance(command, click.Group)
-        command = command.commands[word]
+        inner = command.get_command(click.Context(command), word)
+        assert inner is not None, words
+        command = inner
     return command
 
 
@@ -50,3 +55,17 @@ def found(words: str) -> click.Command:
 def test_a_command_has_the_flags_that_it_had(words: str) -> None:
     known = {opt for option in found(words).params for opt in option.opts}
     assert set(FLAGS[words].split()) - known == set()
+
+
+def test_a_command_imports_what_it_needs_and_no_server() -> None:
+    """Before each command stood a second of imports, most of them the server's."""
+    asks = "import sys; from scripthut.cli import commands; commands(['run', 'list', '--help'], "
+    asks += "standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "scripthut.cli.runs" in loaded
+    assert loaded & {"scripthut.cli.server", "sqlalchemy", "flask", "paramiko", "gunicorn"} == set()
+
+
+def test_every_command_is_where_the_table_says() -> None:
+    assert {name: found(name).name for name in COMMANDS} == {name: name for name in COMMANDS}
