@@ -20,6 +20,7 @@ GROUPS = (
     ("tests/backends/test_node.py", "login"),
     ("tests/backends/*", "faults"),
     ("tests/stories/test_local.py", "local"),
+    ("tests/stories/test_systemd.py", "local"),
     ("tests/stories/test_postgres.py", "local"),
     ("tests/stories/test_pbs.py", "login"),
     ("tests/stories/*", "slurm"),
@@ -32,6 +33,7 @@ GROUPS = (
     ("tests/web/test_diagrams.py", "browser"),
     ("tests/web/test_takeaway.py", "browser"),
 )
+APART = "tests/simulation/test_histories.py::test_a_hundred_thousand_histories*"
 FIRST = ("soak", "faults", "slurm", "browser", "local", "login")
 
 
@@ -61,6 +63,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def group(nodeid: str) -> str:
-    """The name of a test's group, else its file."""
+    """The name of a test's group, else its file; parts that share nothing are groups of their own.
+
+    >>> group("tests/core/test_units.py::test_a"), group(f"{APART[:-1]}[3]") == f"{APART[:-1]}[3]"
+    ('tests/core/test_units.py', True)
+    """
+    if fnmatchcase(nodeid, APART):
+        return nodeid
     file = nodeid.partition("::")[0]
     return next((name for glob, name in GROUPS if fnmatchcase(file, glob)), file)
