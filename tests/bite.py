@@ -111,6 +111,7 @@ ROWS = (
         "if note is None or (sighting is not None and not is_earlier):",
         "if note is None:",
         ("tests/core/test_judge.py", "-k", "let_go"),
+        histories=True,
     ),
     Row(
         "accounting of an earlier run is no verdict",

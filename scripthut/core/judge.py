@@ -45,6 +45,7 @@ class Standing:
     cancel_asked: bool = False
     cancel_sent: bool = False
     requeues: int = 0  # how often its job was seen to wait anew
+    reason: str | None = None  # what was said of it last
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,9 @@ def judge(task: Standing, seen: Evidence, now: datetime, answering_since: dateti
         return NOTHING
     if seen.withdrawn and (seen.sighting is None or seen.sighting.phase is not Phase.FAILED):
         return Verdict(Event.CANCELLED, {"reason": "Cancelled before it began"})
+    if task.state is not State.LOST and (pause := _interrupted(task, seen)) is not None:
+        event = None if task.state is State.SETTLING else Event.LEFT_QUEUE
+        return Verdict(event, {"missing_since": now, "reason": pause})
     ended = _ended(task, seen, now, answering_since)
     if ended is not None:
         return ended
@@ -119,6 +123,21 @@ def _accepted(task: Standing, seen: Evidence, now: datetime, answering_since: da
         facts: dict[str, object] = NO_TOKEN if task.cancel_sent else {}
         return Verdict(Event.NOT_FOUND, facts | {"submitted_at": None})
     return _absence_begins(task, now)
+
+
+def _interrupted(task: Standing, seen: Evidence) -> str | None:
+    """What is said of a run whose end a requeue may follow, when it is seen for the first time.
+
+    From then on it is waited for, on our own clock: it may have been out of sight for long before,
+    and what a cluster's clock says need not agree with ours.
+    """
+    sighting = seen.sighting
+    if sighting is None or sighting.word not in RETURNS or sighting.ended_at is None:
+        return None
+    if seen.note is not None and _is_earlier(sighting, seen.note):
+        return None
+    said = f"Was interrupted at {sighting.ended_at:%H:%M:%S} UTC, and may run again"
+    return None if task.reason == said else said
 
 
 def _ended(

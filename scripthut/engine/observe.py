@@ -216,4 +216,5 @@ def _standing(row: Task) -> Standing:
         cancel_asked=row.cancel_asked_at is not None,
         cancel_sent=row.cancel_sent_at is not None,
         requeues=row.requeues,
+        reason=row.reason,
     )

@@ -173,9 +173,22 @@ def test_accounting_of_an_earlier_run_is_no_verdict_on_this_one() -> None:
 
 @pytest.mark.parametrize("word", ["PREEMPTED", "NODE_FAIL", "BOOT_FAIL"])
 def test_an_end_after_which_a_job_may_be_requeued_stands_for_a_while(word: str) -> None:
-    seen = Evidence(sighting(Phase.FAILED, word), claimed_by="17")
-    assert verdict(State.RUNNING, seen).event is Event.LEFT_QUEUE
-    assert verdict(State.SETTLING, seen, missing_since=NOW - WORD).event is Event.EXITED_BAD
+    seen = Evidence(sighting(Phase.FAILED, word, ended_at=LONG_AGO), claimed_by="17")
+    first = verdict(State.RUNNING, seen)
+    assert first.event is Event.LEFT_QUEUE
+    again = {"reason": first.facts["reason"], "missing_since": NOW - WORD}
+    assert verdict(State.SETTLING, seen, **again).event is Event.EXITED_BAD
+
+
+def test_the_wait_for_a_requeue_begins_when_the_end_is_seen_whatever_was_out_of_sight() -> None:
+    ended = sighting(Phase.FAILED, "PREEMPTED", ended_at=LONG_AGO)
+    seen = Evidence(ended, claimed_by="17")
+    found = verdict(State.SETTLING, seen, missing_since=NOW - LATE)
+    assert (found.event, found.facts["missing_since"]) == (None, NOW)
+    again = {"reason": found.facts["reason"], "missing_since": NOW - LATE}
+    assert verdict(State.SETTLING, seen, **again).event is Event.EXITED_BAD
+    later = replace(seen, sighting=replace(ended, ended_at=NOW - LATE))
+    assert verdict(State.SETTLING, later, **again).event is None
 
 
 def test_a_job_that_ended_well_without_a_claim_may_have_met_that_of_another() -> None:
@@ -271,7 +284,9 @@ def test_what_the_accounting_says_of_an_earlier_run_does_not_contradict_the_note
     gone = {"missing_since": NOW - WORD}
     assert verdict(State.SETTLING, seen, **gone).event is Event.EXITED_OK
     later = Evidence(replace(earlier, ended_at=NOW - timedelta(seconds=45)), note(0), "17")
-    gone = {"missing_since": NOW - LATE}
+    first = verdict(State.SETTLING, later, **gone)
+    assert first.event is None
+    gone = {"missing_since": NOW - LATE, "reason": first.facts["reason"]}
     assert verdict(State.SETTLING, later, **gone).event is Event.EXITED_BAD
 
 

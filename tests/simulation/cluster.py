@@ -56,6 +56,9 @@ class SimJob:
     queued_at: float
     shown_at: float
     index: int | None = None
+    taken_at: float = 0.0
+    began_at: float | None = None  # for the first time
+    forgotten_at: float | None = None  # no record says any more that there was such an element
     phase: Phase = Phase.WAITING
     word: str = "PENDING"
     code: int | None = None
@@ -110,7 +113,6 @@ class SimCluster:
     is_well: bool = False
     cancels: bool = False  # somebody may cancel jobs
     array_limit: int = 1001  # the first index that no array may have; 0: it takes none
-    forgotten: set[str] = field(default_factory=set)  # tokens of elements that left no record
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _past: list[tuple[float, list[dict[str, object]]]] = field(default_factory=list)
     _count: "count[int]" = field(default_factory=count)
@@ -158,7 +160,7 @@ class SimCluster:
         if self.lies_by(Lie.SLOW, 0.5):
             shown_at += self.pause(1, 30)
         for index, own in taken.items():
-            job = SimJob(number, own, self.now, shown_at, index)
+            job = SimJob(number, own, self.now, shown_at, index, self.now)
             self.jobs.append(job)
             self._queue(job, self.pause(0, 40))
         return str(number)
@@ -184,6 +186,7 @@ class SimCluster:
             self.after(1, self._if_alive(job, lambda j: self._end(j, Phase.DONE, "COMPLETED", 0)))
             return
         job.runs += 1
+        job.began_at = self.now if job.began_at is None else job.began_at
         if job not in self.ran.setdefault(job.token, []):
             self.ran[job.token].append(job)
         self.ended[job.token] = "runs"
@@ -254,12 +257,14 @@ class SimCluster:
                 self._cancel(job)
 
     def _cancel(self, job: SimJob) -> None:
-        if job.is_untouched and self.chance.random() < 0.7:
-            # Slurm writes down nothing of an element that has not begun.
+        if job.is_untouched and any(
+            other.is_untouched and other.number == job.number and other is not job
+            for other in self.jobs
+        ):
+            # Slurm takes it out of the record of those that wait, and writes down none of its own.
             job.alive += 1
             job.phase, job.word = Phase.CANCELLED, "CANCELLED"
-            job.shown_at = float("inf")
-            self.forgotten.add(job.token)
+            job.shown_at, job.forgotten_at = float("inf"), self.now
             return
         if job.word == "COMPLETING" and self.ended.get(job.token) != "runs":
             return  # it has ended already
@@ -307,6 +312,21 @@ class SimCluster:
         if Lie.ROWS in self.lies:
             return self.mixed(told)
         return list({(row["id"], row["token"]): row for row in told}.values())
+
+    def roll(self, numbers: Collection[str]) -> list[tuple[str, str]]:
+        """All records of arrays as the accounts once were: what it stands for, and its name."""
+        then = self.now - (self.pause(0, 3 * HOUR) if self.lies_by(Lie.LAG, 0.7) else 0.0)
+        told: list[tuple[str, str]] = []
+        parts: dict[tuple[int, str], list[SimJob]] = {}
+        for job in self.jobs:
+            is_forgotten = job.forgotten_at is not None and job.forgotten_at <= then
+            if str(job.number) not in numbers or job.taken_at > then or is_forgotten:
+                continue
+            if job.index is None or (job.began_at is not None and job.began_at <= then):
+                told.append((job.id, job.name))
+            else:
+                parts.setdefault((job.number, job.name), []).append(job)
+        return told + [(str(_as_one(some)["id"]), name) for (_, name), some in parts.items()]
 
     def mixed(self, rows: list[dict[str, object]]) -> list[dict[str, object]]:
         """Rows as a lie tells them: in any order, some of them twice."""

@@ -252,18 +252,15 @@ class Histories:
             is_held = any(states[task.run_id, dep] in WAITING for dep in task.deps)
             if said is State.PENDING and is_held and truth == NEVER:
                 continue
-            if truth not in self._truths(said, token):
+            if truth not in self._truths(said):
                 self.wrong.append(f"{token} is said to be {said}, in truth: {truth}")
         self._judge_events()
 
-    def _truths(self, said: State, token: str) -> Collection[str]:
+    def _truths(self, said: State) -> Collection[str]:
         """What may be true of a task of which this is said.
 
-        A job that was killed may leave nothing that tells by whom, and an element that others
-        cancelled before it began leaves nothing at all.
+        A job that was killed may leave nothing that tells by whom.
         """
-        if said is State.LOST and token in self.cluster.forgotten and Lie.OTHERS in self.plan.lies:
-            return {NEVER}
         return {
             State.COMPLETED: {"ok"},
             State.FAILED: {"bad", "killed"} | ({"cancelled"} if self.cluster.cancels else set()),

@@ -13,6 +13,8 @@ from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Accepted, Answer, Job, Phase, Rejected, Sighting, Used
 from scripthut.core.survey import Facts, Queue
 from scripthut.schedulers.base import Arrays, Row
+from scripthut.schedulers.slurm_text import FIELD, never_began
+from scripthut.schedulers.slurm_words import NO_ACCOUNTING
 from tests.simulation.cluster import EPOCH, MINUTE, Lie, SimCluster
 
 LOST = "the connection was cut"
@@ -106,6 +108,8 @@ class Machine:
                 return _said("")
             case ["accounting", asked]:
                 return self._accounting(asked)
+            case ["roll", *numbers]:
+                return self._roll(numbers)
             case ["limit"]:
                 return _said(str(self.cluster.array_limit))
         return _said("", 127)
@@ -119,6 +123,13 @@ class Machine:
         ids, tokens = json.loads(asked)
         return _said(json.dumps(self.cluster.accounting(ids, tokens)))
 
+    def _roll(self, numbers: Collection[str]) -> dict[str, Any]:
+        accounting = self.cluster.answers_accounting
+        if not accounting["is"] or not accounting["has"]:
+            return _said("", 1, "" if accounting["has"] else NO_ACCOUNTING[0])
+        told = self.cluster.roll(numbers)
+        return _said("".join(f"{a}{FIELD}study {name}{FIELD}\n" for a, name in told))
+
     def _files(self, tokens: Collection[str]) -> list[dict[str, Any]]:
         claims = ((token, self.cluster.claim(token)) for token in tokens)
         notes = ((token, self.cluster.note(token)) for token in tokens)
@@ -126,8 +137,9 @@ class Machine:
         return told + [{"note": t, "text": n} for t, n in notes if n]
 
 
-def _said(out: str, code: int = 0) -> dict[str, Any]:
-    return {"code": code, "out": base64.b64encode(out.encode()).decode(), "err": ""}
+def _said(out: str, code: int = 0, err: str = "") -> dict[str, Any]:
+    told, complained = (base64.b64encode(text.encode()).decode() for text in (out, err))
+    return {"code": code, "out": told, "err": complained}
 
 
 def _listing(token: str) -> dict[str, Any]:
@@ -142,6 +154,13 @@ class Language:
 
     def introduction(self) -> list[str]:
         return []
+
+    def roll(self, ids: Collection[str], since: datetime) -> list[list[str]]:
+        numbers = sorted({job_id.partition("_")[0] for job_id in ids if "_" in job_id})
+        return [["roll", *numbers]] if numbers else []
+
+    def never_began(self, answer: Answer, ids: Collection[str]) -> list[Row]:
+        return never_began(answer, ids)
 
     @property
     def arrays(self) -> Arrays:

@@ -97,8 +97,19 @@ TAKEN_FROM_A_LEADER_THAT_SLEPT = Plan(
     (3, 0, 2, 3, 3, 1, 0, 0),
     "tries again",
 )
+PREEMPTED_AFTER_IT_WAS_OUT_OF_SIGHT = Plan(
+    2750305492,
+    lies(
+        *("CLOCK", "FULL", "LATE", "NONE", "OUTAGE", "PREEMPT", "PURGE", "REQUEUE", "REUSE"),
+        *("SILENT", "STALE"),
+    ),
+    (0, 2, 0, 5, 3, 0, 1, 4, 5, 1, 5, 0, 3, 5, 5, 2),
+    "does all",
+    5,
+)
 
 
+@example(PREEMPTED_AFTER_IT_WAS_OUT_OF_SIGHT)
 @example(CANCELLED_AND_TAKEN_LATE)
 @example(REQUEUED_WITH_AN_OLD_NOTE)
 @example(SEEN_FIRST_BETWEEN_TWO_RUNS)
