@@ -72,6 +72,7 @@ class Verdict:
 
 
 NOTHING = Verdict()
+LOOK = "look at its log, then vouch for it or retry it"
 NO_TOKEN: dict[str, object] = {"token": None}
 
 
@@ -188,7 +189,7 @@ def _is_in_doubt(
         is_fresh = awaited < PATIENCE and ended is not None and now - ended < WORD
         if awaited < WORD or is_fresh:
             return True
-    if ended is not None and task.started_at is not None and ended < task.started_at:
+    if ended is not None and task.started_at is not None and ended < _second(task.started_at):
         return True  # of an earlier run; accounting has not heard of this one's end
     if awaited >= LATE:
         return False
@@ -197,6 +198,11 @@ def _is_in_doubt(
     if note is None:
         return seen.claimed_by != sighting.job_id  # another job with this token may have claimed it
     return started is not None and note.ended_at < started and note.code != 0
+
+
+def _second(when: datetime) -> datetime:
+    """The whole second of a time: ends are told in these, starts sometimes more exactly."""
+    return when.replace(microsecond=0)
 
 
 def _by_note(note: ExitNote) -> Verdict:
@@ -271,6 +277,8 @@ def _in_queue(task: Standing, seen: Evidence, sighting: Sighting, now: datetime)
         facts["started_at"] = None  # a requeued job starts anew
         return Verdict(None if task.state is State.QUEUED else Event.SEEN_WAITING, facts)
     facts |= {"started_at": sighting.started_at or task.started_at or now, "node": sighting.node}
+    if seen.claimed_by is not None:
+        facts["job_id"] = seen.claimed_by  # of one that waited for this machine, its process
     return Verdict(None if task.state is State.RUNNING else Event.SEEN_RUNNING, facts)
 
 
@@ -286,12 +294,18 @@ def _absent(task: Standing, seen: Evidence, now: datetime, answering_since: date
         reason = "Cancelled: it left the queue after the order, and no record says otherwise"
         return Verdict(Event.CANCELLED, {"reason": reason, "finished_at": task.missing_since})
     if gone_for >= PATIENCE:
-        reason = (
-            "The scheduler has no record of it and it left no exit note: look at its log, "
-            "then vouch for it or retry it"
-        )
-        return Verdict(Event.VANISHED, {"reason": reason})
+        return Verdict(Event.VANISHED, {"reason": f"{_found(seen)}: {LOOK}"})
     return _absence_begins(task, now)
+
+
+def _found(seen: Evidence) -> str:
+    """What there is of a job that cannot be judged."""
+    if seen.note is None and seen.sighting is None:
+        return "The scheduler has no record of it and it left no exit note"
+    if seen.note is None:
+        return "The scheduler's record is not of its last run, and it left no exit note"
+    said = f"It left an exit note (code {seen.note.code}), which may be of an earlier run"
+    return said if seen.sighting is None else f"{said}, as the scheduler's record may be"
 
 
 def _absence_begins(task: Standing, now: datetime) -> Verdict:
@@ -321,6 +335,7 @@ def _over_limit(task: Standing, note: ExitNote) -> bool:
 
 def _note_facts(note: ExitNote) -> dict[str, object]:
     return {
+        "job_id": note.job_id,
         "exit_code": note.code,
         "signal": note.code - 128 if note.code in SIGNALLED else None,
         "started_at": note.started_at,

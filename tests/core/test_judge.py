@@ -171,6 +171,31 @@ def test_accounting_of_an_earlier_run_is_no_verdict_on_this_one() -> None:
     assert verdict(State.RUNNING, seen, started_at=LONG_AGO).event is Event.EXITED_BAD
 
 
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_job_may_end_in_the_second_in_which_it_began(code: int) -> None:
+    began = NOW - timedelta(seconds=2) + timedelta(microseconds=357_000)
+    ended = began.replace(microsecond=0)
+    phase = Phase.DONE if code == 0 else Phase.FAILED
+    seen = Evidence(sighting(phase, ended_at=ended), note(code, ended, 0), "17")
+    event = Event.EXITED_OK if code == 0 else Event.EXITED_BAD
+    assert verdict(State.RUNNING, seen, started_at=began).event is event
+    before = Evidence(sighting(phase, ended_at=ended - timedelta(seconds=1)), note(code), "17")
+    assert verdict(State.RUNNING, before, started_at=began).event is Event.LEFT_QUEUE
+
+
+def test_what_is_lost_says_what_was_found_of_it() -> None:
+    standing = {"started_at": NOW, "missing_since": LONG_AGO}
+    old = sighting(Phase.DONE, ended_at=LONG_AGO)
+    for seen, said in (
+        (Evidence(), "The scheduler has no record of it and it left no exit note: look"),
+        (Evidence(old), "The scheduler's record is not of its last run, and it left no exit"),
+        (Evidence(old, note(0), "17"), "It left an exit note (code 0), which may be of an earlier"),
+    ):
+        found = verdict(State.SETTLING, seen, **standing)  # type: ignore[arg-type]
+        assert found.event is Event.VANISHED
+        assert str(found.facts["reason"]).startswith(said)
+
+
 @pytest.mark.parametrize("word", ["PREEMPTED", "NODE_FAIL", "BOOT_FAIL"])
 def test_an_end_after_which_a_job_may_be_requeued_stands_for_a_while(word: str) -> None:
     seen = Evidence(sighting(Phase.FAILED, word, ended_at=LONG_AGO), claimed_by="17")

@@ -126,6 +126,18 @@ def test_jobs_outlive_a_killed_server_and_are_judged_by_the_next(
     assert "without leaving an exit note" in server.task(run_id, "killed")["reason"]
 
 
+def test_tasks_that_end_in_the_second_in_which_they_began_have_ended(server: Server) -> None:
+    wide = os.cpu_count() or 1
+    run_id = server.run(
+        [{"id": f"t{i}", "command": f"exit {i % 2}", "cpus": wide} for i in range(20)],
+        backend="local",
+    )
+    assert server.await_end(run_id, 90) == "failed"
+    tasks = server.get(f"/runs/{run_id}")["tasks"]
+    assert [task["status"] for task in tasks] == ["completed", "failed"] * 10
+    assert [task["job_id"] for task in tasks if task["job_id"].startswith("local-")] == []
+
+
 @pytest.mark.parametrize("asleep", [14, pytest.param(60, marks=pytest.mark.soak)])
 def test_a_leader_that_sleeps_is_followed_and_when_it_wakes_nothing_runs_twice(
     server: Server, second: Server, tmp_path: Path, asleep: int
