@@ -302,8 +302,11 @@ def read_note(token: Token, text: str) -> ExitNote | None:
     >>> note.job_id, note.code, note.node, read_note("a.0.1", text[:-2]), read_note("a.0.2", text)
     ('7', 3, 'n1', None, None)
     """
-    *lines, last = text.splitlines() or [""]
-    said = dict(line.split("=", 1) for line in lines if "=" in line)
+    *lines, last = text.removesuffix("\n").split("\n")  # what else ends a line may be in a value
+    said: dict[str, str] = {}
+    for name, sign, value in (line.partition("=") for line in lines):
+        if sign:
+            said.setdefault(name, value)
     if last != "whole" or said.get("token") != token:
         return None
     try:

@@ -5,6 +5,11 @@ class HutError(Exception):
     """Something a person can be told about."""
 
 
+# What a value that nobody foresaw raises: caught where one task, or one document, must not stop
+# the others, and logged there.
+BROKEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
 class Unreachable(HutError):
     """A machine did not answer, or its answer was cut. Nothing may be concluded from it."""
 

@@ -20,6 +20,7 @@ _SECONDS = {"days": _DAY, "dh": _HOUR, "dm": _MINUTE, "ds": 1} | {
 }
 _SPAN = re.compile(r"(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m(?:in)?)?\s*(?:(\d+)s)?")
 _LARGEST = 2**62  # what a database's integer holds, with room
+_LONGEST = 100 * 366 * 86400  # seconds that can be added to a date
 
 
 def memory(text: str) -> int:
@@ -57,7 +58,7 @@ def time_limit(text: str) -> int | None:
     seconds = None if "." in text else elapsed(text)
     if seconds is None:
         raise ValueError(f'"{text}" is not a time limit: write minutes, H:MM:SS or D-HH:MM:SS')
-    if seconds > _LARGEST:
+    if seconds > _LONGEST:
         raise ValueError(f'"{text}" is longer than any job runs')
     return seconds or None
 
@@ -77,7 +78,7 @@ def duration(text: str) -> int:
         seconds: int | None = sum(int(count) * unit for count, unit in parts if count)
     else:
         seconds = elapsed(told) if ":" in told and "." not in told else None
-    if seconds is None or seconds > _LARGEST:
+    if seconds is None or seconds > _LONGEST:
         raise ValueError(f'"{text}" is not a span of time: write it like 90s, 5m, 1h 30m or 2d')
     return seconds
 

@@ -14,6 +14,7 @@ from scripthut.core.workflow.graph import Node
 from scripthut.core.workflow.rules import Layer
 from scripthut.engine.base import Hands
 from scripthut.engine.graphs import Graphs
+from scripthut.engine.jobs import singly
 from scripthut.store import checkouts, env, retries
 from scripthut.store import tasks as store
 from scripthut.store.db import Session
@@ -24,6 +25,7 @@ _T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 AT_ONCE = 100  # tasks claimed in one cycle: one command submits them
+UNRESOLVED = "Its environment cannot be put together: see the log."
 ARRAYS_AT_ONCE = 1000  # with those that one submission can carry as an array
 
 
@@ -132,8 +134,12 @@ def _claim(hands: Hands, chosen: Sequence[int], now: datetime) -> Sequence[Task]
             above.setdefault(task.run_id, env.layers(task.run))
         session.flush()
         wanted = [task for task in tasks if task.cancel_asked_at is None]
-        given = {t.id: env.resolved(t, above[t.run_id], hands.kind) for t in wanted}
-        return [task for task in wanted if _claim_one(session, task, given[task.id], now)]
+        given = singly(wanted, lambda t: env.resolved(t, above[t.run_id], hands.kind))
+        known = [task for task in wanted if task.id in given]
+        for task in wanted:
+            if task.id not in given and task.reason != UNRESOLVED:
+                store.learn(session, task, {"reason": UNRESOLVED})
+        return [task for task in known if _claim_one(session, task, given[task.id], now)]
 
 
 def _claim_one(session: Session, task: Task, given: Resolved, now: datetime) -> bool:

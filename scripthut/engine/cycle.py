@@ -16,7 +16,7 @@ from scripthut.engine.collect import collect, refresh
 from scripthut.engine.fetching import Fetcher
 from scripthut.engine.generate import generate
 from scripthut.engine.graphs import Graphs
-from scripthut.engine.jobs import job_of
+from scripthut.engine.jobs import job_of, singly
 from scripthut.engine.observe import Seen, observe
 from scripthut.engine.submit import submit
 from scripthut.engine.survey import survey
@@ -159,7 +159,8 @@ class Cycle:
         if not doomed:
             return
         home = self.hands.backend.home()
-        self.hands.backend.cancel([job_of(task, home) for task in doomed])
+        jobs = singly(doomed, lambda task: job_of(task, home))
+        self.hands.backend.cancel(list(jobs.values()))
         with self.hands.writing() as session:
             tasks.mark_cancel_sent(session, [task.id for task in doomed], now)
         log.info("cancel sent backend=%s jobs=%s", self.hands.backend.name, len(doomed))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-from scripthut.core.errors import Conflict, Invalid
+from scripthut.core.errors import BROKEN, Conflict, Invalid
 from scripthut.core.jobs import Unreadable
 from scripthut.core.judge import Verdict
 from scripthut.core.states import Event
@@ -54,6 +54,9 @@ def _decide(hands: Hands, task: Task, answer: bytes | Unreadable, path: str, now
         added = _join(hands, task, answer, path, now)
     except Invalid as error:
         _fail(hands, task, f"Its document {path} cannot be used: {_said(error.problems)}", now)
+    except BROKEN as error:
+        log.exception("document broke its reader run=%s task=%s", task.run_id, task.key)
+        _fail(hands, task, f"Its document {path} cannot be used: {error}", now)
     except Conflict:
         log.info("generator left alone run=%s task=%s", task.run_id, task.key)
     else:

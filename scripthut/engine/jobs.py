@@ -1,12 +1,33 @@
 """A row of the database as the job a backend knows."""
 
+import logging
+from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 from scripthut.core import paths, tokens
+from scripthut.core.errors import BROKEN
 from scripthut.core.jobs import Job, Resources
 from scripthut.core.workflow.spec import TaskSpec
 from scripthut.store import env
 from scripthut.store.models import Task
+
+log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+def singly(tasks: Iterable[Task], work: Callable[[Task], _T]) -> dict[int, _T]:
+    """What `work` makes of each task, by its id. One that breaks it is left out, and logged.
+
+    A row that nobody foresaw must not keep the evidence of all others of its backend waiting.
+    """
+    made: dict[int, _T] = {}
+    for task in tasks:
+        try:
+            made[task.id] = work(task)
+        except BROKEN:
+            log.exception("task left alone run=%s task=%s", task.run_id, task.key)
+    return made
 
 
 def job_of(task: Task, home: PurePosixPath, attempt: int | None = None) -> Job:

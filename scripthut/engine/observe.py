@@ -14,7 +14,7 @@ from scripthut.core.survey import Surveyed
 from scripthut.core.workflow.spec import TaskSpec
 from scripthut.engine import pieces
 from scripthut.engine.base import Hands, Watched
-from scripthut.engine.jobs import job_of
+from scripthut.engine.jobs import job_of, singly
 from scripthut.engine.outcome import outcome
 from scripthut.store import surveys, watches, wishes
 from scripthut.store import tasks as store
@@ -24,6 +24,9 @@ from scripthut.store.models import Task, WatchRow
 log = logging.getLogger(__name__)
 STEPS = 3  # accepted, then running, then ended: one observation can prove all three
 TAIL = -1  # the offset that stands for "the last part"
+LEFT_ALONE = Verdict(
+    facts={"reason": "What is known of it cannot be judged, so it is left alone: see the log."}
+)
 
 
 @dataclass(frozen=True)
@@ -59,20 +62,23 @@ def observe(hands: Hands, now: datetime, answering_since: datetime) -> Seen:
     if not rows and not wish and not wished:
         return Seen({}, Observation(), 0, 0)
     home = hands.backend.home()
-    jobs = {row.id: job_of(row, home) for row in rows}
+    jobs = singly(rows, lambda row: job_of(row, home))
+    all_rows, rows = rows, [row for row in rows if row.id in jobs]
     asked = [_watch(row, jobs[row.id], looks, now) for row in rows]
     wish = replace(wish, pieces=pieces.asked(wished, home))
     observation, surveyed = hands.backend.survey(asked, wish)
     pieces.answer(hands, wished, wish.pieces, observation.pieces, now)
     evidence = {row.id: _evidence(jobs[row.id].token, observation) for row in rows}
-    said = {
-        row.id: [
+    moment = Moment(now, answering_since)
+    verdicts = singly(
+        rows,
+        lambda row: [
+            *_verdicts(row, evidence[row.id], moment),
             *_said(hands, row, jobs[row.id], observation),
             *_measured(row, observation.used.get(jobs[row.id].token)),
-        ]
-        for row in rows
-    }
-    moved = _move(hands, rows, evidence, said, Moment(now, answering_since))
+        ],
+    )
+    moved = _move(hands, all_rows, verdicts, now)
     watched = {jobs[row.id].token: _watched(row, jobs[row.id], looks, now) for row in rows}
     live = sum(row.state in LIVE for row in rows)
     unclaimed = [jobs[row.id] for row in rows if ended_unclaimed(evidence[row.id])]
@@ -140,20 +146,19 @@ def _measured(row: Task, used: Used | None) -> list[Verdict]:
 def _move(
     hands: Hands,
     rows: Sequence[Task],
-    seen: Mapping[int, Evidence],
-    said: Mapping[int, Sequence[Verdict]],
-    moment: Moment,
+    verdicts: Mapping[int, Sequence[Verdict]],
+    now: datetime,
 ) -> int:
-    """Judge every task and write what follows; one run, one transaction. Says how many moved."""
+    """Write what follows for each task; one run, one transaction. Says how many moved."""
     moved = 0
-    by_run: dict[str, list[tuple[Task, list[Verdict]]]] = {}
+    by_run: dict[str, list[tuple[Task, Sequence[Verdict]]]] = {}
     for row in rows:
-        verdicts = [*_verdicts(row, seen[row.id], moment), *said[row.id]]
-        if verdicts:
-            by_run.setdefault(row.run_id, []).append((row, verdicts))
+        own = verdicts.get(row.id, [LEFT_ALONE] if _is_news(row, LEFT_ALONE) else [])
+        if own:
+            by_run.setdefault(row.run_id, []).append((row, own))
     for news in by_run.values():
         with hands.writing() as session:
-            moved += sum(_apply(session, row, verdicts, moment.now) for row, verdicts in news)
+            moved += sum(_apply(session, row, own, now) for row, own in news)
     return moved
 
 

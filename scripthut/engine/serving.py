@@ -1,5 +1,6 @@
 """An order on a source, and what was found there -> a run, or how it would look."""
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from pathlib import PurePosixPath
 from scripthut import ids
 from scripthut.backends.base import Backend
 from scripthut.config import Config
-from scripthut.core.errors import HutError, Invalid, NotFound
+from scripthut.core.errors import BROKEN, HutError, Invalid, NotFound
 from scripthut.core.workflow import document
 from scripthut.core.workflow.workflows import OVERLAY, find, overlay, run_name, stacks, text_of
 from scripthut.engine.preview import preview
@@ -19,6 +20,7 @@ from scripthut.store.db import Session
 from scripthut.store.source_models import SourceOrder
 from scripthut.store.source_orders import What
 
+log = logging.getLogger(__name__)
 Writing = Callable[[], AbstractContextManager[Session]]
 
 
@@ -60,6 +62,10 @@ def serve(kitchen: Kitchen, order: SourceOrder, material: Material, now: datetim
         return
     except HutError as error:
         refuse(kitchen.writing, order, [str(error)], now)
+        return
+    except BROKEN as error:
+        log.exception("order broke source=%s workflow=%s", order.source, order.workflow)
+        refuse(kitchen.writing, order, [f"{order.workflow}: cannot be read: {error}"], now)
         return
     with kitchen.writing() as session:
         if shown is not None:

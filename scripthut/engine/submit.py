@@ -7,7 +7,7 @@ from datetime import datetime
 from scripthut.core.jobs import Accepted, Rejected, Token
 from scripthut.core.states import Event
 from scripthut.engine.base import Hands
-from scripthut.engine.jobs import job_of
+from scripthut.engine.jobs import job_of, singly
 from scripthut.store import tasks as store
 from scripthut.store.db import Session
 from scripthut.store.models import Task
@@ -21,7 +21,7 @@ def submit(hands: Hands, tasks: Sequence[Task], now: datetime) -> bool:
     True when the scheduler said "not now" to any of them: claims pause for a while.
     """
     home = hands.backend.home()
-    jobs = {job.token: job for job in (job_of(task, home) for task in tasks)}
+    jobs = singly(tasks, lambda task: job_of(task, home))
     answers = hands.backend.submit(list(jobs.values()))
     with hands.writing() as session:
         for task in tasks:

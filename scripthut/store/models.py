@@ -12,7 +12,6 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     String,
-    Text,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -21,6 +20,7 @@ from scripthut.core.jobs import Area
 from scripthut.core.states import State
 from scripthut.store import backend_models, source_models  # noqa: F401 - known to Base by this
 from scripthut.store.tables import Base as Base
+from scripthut.store.tables import Text
 from scripthut.store.tables import UTCDateTime as UTCDateTime
 
 

@@ -1,5 +1,6 @@
 """What all tables share: their base, and how times and words are kept."""
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -7,6 +8,7 @@ from typing import Any, ClassVar
 from sqlalchemy import JSON, MetaData
 from sqlalchemy import DateTime as SADateTime
 from sqlalchemy import Enum as SAEnum
+from sqlalchemy import Text as SAText
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
@@ -41,6 +43,25 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class Text(TypeDecorator[str]):
+    """A text of any length. What no database takes, a NUL or half a character, becomes U+FFFD.
+
+    Machines say such things, and a sentence about one of them may repeat its words.
+    """
+
+    impl = SAText
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        """Put a sign in the place of what cannot be kept."""
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
+        return UNSTORABLE.sub("\ufffd", value)
 
 
 def _words(of: type[StrEnum]) -> SAEnum:

@@ -8,6 +8,7 @@ from flask import request
 from scripthut.core.errors import Invalid, Refused
 from scripthut.core.workflow import document
 from scripthut.core.workflow.document import Document
+from scripthut.core.workflow.notation import half_characters
 from scripthut.store.create import NewRun, request_key
 from scripthut.web.extensions import config
 
@@ -26,6 +27,8 @@ def asked_for(is_optional: bool = False) -> dict[str, object]:
         raise Refused("The body is nested too deeply to be a document.") from None
     except ValueError as error:
         raise Invalid("The body", [f"is not JSON: {error}"]) from None
+    if halves := half_characters(asked):
+        raise Invalid("The body", halves)
     if not isinstance(asked, dict):
         raise Invalid("The body", ['is not a mapping {"backend", "name", "document"}'])
     return asked

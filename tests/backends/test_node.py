@@ -28,6 +28,7 @@ from scripthut.backends import (
     node_script,
 )
 from scripthut.backends.asking import Node, Ring
+from scripthut.backends.node import read_note
 from scripthut.core.errors import BadAnswer, Unreachable
 from scripthut.core.jobs import Answer
 from scripthut.transports.local import Local
@@ -376,3 +377,14 @@ def test_a_packed_record_that_makes_no_sense_is_no_answer() -> None:
     for text in ("", "bm90IHBhY2tlZA==", 7):
         with pytest.raises(BadAnswer):
             node.understand([{"packed": text}])
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\x85", "\x0c", "\n"])
+def test_what_a_note_says_in_words_is_never_taken_for_its_code(sign: str) -> None:
+    note = (
+        f"token=a.0.1\njob=7\ncode=1\nstart=1\nend=2\nnode=n\nwhy=cannot enter /x{sign}code=0"
+        f"{sign}y\nwhole\n"
+    )
+    found = read_note("a.0.1", note)
+    assert found is not None
+    assert found.code == 1

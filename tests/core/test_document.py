@@ -160,3 +160,9 @@ def test_ten_thousand_tasks_with_a_fan_in_are_a_document() -> None:
 def test_a_kept_spec_means_what_it_meant() -> None:
     (spec,) = parse([task(memory="512M", time_limit="2:00:00", env={"A": "1"})]).tasks
     assert TaskSpec.stored(json.loads(json.dumps(spec.kept()))) == spec
+
+
+@pytest.mark.parametrize("sign", ["\n", "\x85", "\u2028", "\u2029"])
+def test_what_ends_a_line_to_some_reader_is_in_no_path(sign: str) -> None:
+    with pytest.raises(Invalid, match="holds a line break"):
+        parse([{"id": "a", "command": "true", "working_dir": f"/d/x{sign}code=0"}])

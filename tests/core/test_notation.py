@@ -61,12 +61,23 @@ def test_problems_of_json_have_their_lines() -> None:
         ("a: &a [x]\nb: *c", "x.yaml", "line 2, column 4: is not YAML: found undefined alias"),
         ("[" * 100_000, "x.json", "nested too deeply"),
         ("[" * 5_000, "x.yaml", "nested too deeply"),
+        ("9" * 5_000, "x.json", "a whole number of thousands of digits"),
+        (
+            '{"tasks": [{"name": "x\\ud800"}]}',
+            "x.json",
+            "tasks[0].name: holds \\ud800, which is half",
+        ),
+        ('{"k\\udfff": 1}', "x.json", "holds \\udfff, which is half a character"),
     ],
 )
 def test_what_cannot_be_read_is_said_with_its_line(text: str, name: str, said: str) -> None:
     with pytest.raises(Invalid) as caught:
         read(text, name)
     assert said in caught.value.problems[0]
+
+
+def test_two_halves_are_one_character() -> None:
+    assert read('["\\ud83d\\ude00"]', "x.json") == ["\N{GRINNING FACE}"]
 
 
 def test_so_much_yaml_that_it_would_take_minutes_is_refused() -> None:

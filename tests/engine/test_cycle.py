@@ -320,6 +320,24 @@ def test_a_clock_that_jumps_uses_up_no_patience(world: World, hours: int) -> Non
     assert world.cluster.submitted == ["a", "b"]
 
 
+@pytest.mark.parametrize("is_submitted", [False, True])
+def test_a_task_that_breaks_what_is_done_with_it_is_left_alone_and_says_so(
+    world: World, is_submitted: bool
+) -> None:
+    world.run({"odd": [], "even": []})
+    if is_submitted:
+        world.turn()
+    world.change("odd", spec={"name": "a row of which nobody knows how it came to be"})
+    world.turn(times=2)
+    world.cluster.ends("even")
+    world.turn(times=2)
+    assert world.states() == {
+        "odd": "submitted" if is_submitted else "submitting",
+        "even": "completed",
+    }
+    assert "see the log" in (world.task("odd").reason or "")
+
+
 def test_what_follows_is_dated_after_the_end_it_follows(world: World) -> None:
     world.run({"a": [], "b": ["a"]})
     world.turn()

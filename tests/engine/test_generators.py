@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Unreadable
+from scripthut.engine import generate
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
 from scripthut.store import env, lease, orders, retries, runs
@@ -111,6 +112,8 @@ def test_a_dependent_waits_until_the_document_has_joined(world: World) -> None:
         ),
         (b'{"tasks": [{"id": "x", "command": "y"}], "env": [{"sett": {}}]}', "env[0].sett: "),
         (b'{"tasks": []}', "tasks: is empty"),
+        (b'[{"id": "x", "command": "y", "cpus": ' + b"9" * 5000 + b"}]", "thousands of digits"),
+        (b'[{"id": "x", "command": "y", "name": "\\ud800"}]', "[0].name: holds \\ud800, which is"),
         (Unreadable("it is larger than 32 MiB"), "cannot be read: it is larger than 32 MiB"),
         (Unreadable("No such file or directory", is_missing=True), "without having written its"),
     ],
@@ -124,6 +127,21 @@ def test_a_generator_fails_with_what_is_wrong_and_nothing_is_added(
     assert world.states() == {"make": "failed", "next": "dep_failed"}
     assert said in (world.task("make").reason or "")
     assert PATH in (world.task("make").reason or "")
+
+
+def test_a_document_that_breaks_its_reader_fails_its_generator_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object, **__: object) -> None:
+        raise OverflowError("what nobody foresaw")
+
+    monkeypatch.setattr(generate, "parse_text", breaks)
+    write(world, task("x"))
+    world.run({"innocent": []})
+    made(world)
+    world.turn()
+    assert world.states() == {"innocent": "queued", "make": "failed"}
+    assert "cannot be used: what nobody foresaw" in (world.task("make").reason or "")
 
 
 def test_an_outage_decides_nothing(world: World) -> None:

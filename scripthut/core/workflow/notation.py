@@ -34,6 +34,8 @@ MOST = 5_000_000  # values in a document
 LARGEST_YAML = 8 * 1024 * 1024  # characters: reading YAML takes ten times as long as JSON
 _STEP = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")
 _NESTED = "is nested too deeply to be a document"
+_HALF = re.compile("[\ud800-\udfff]")  # of a character that takes two in UTF-16: no text alone
+_MOST_SAID = 8
 
 
 def read(text: str, name: str) -> object:
@@ -42,12 +44,35 @@ def read(text: str, name: str) -> object:
     Invalid names the line of what is wrong with it.
     """
     text = text.removeprefix("\ufeff")
-    if _is_json(text, name):
-        return _json(text, name)
-    if len(text) > LARGEST_YAML:
+    if not _is_json(text, name) and len(text) > LARGEST_YAML:
         most = f"{LARGEST_YAML // 1024**2} MiB"
         raise Invalid(name, [f"is more than {most} of YAML: write so much as JSON"])
-    return _yaml(text, name)
+    data = _json(text, name) if _is_json(text, name) else _yaml(text, name)
+    if halves := half_characters(data):
+        raise Invalid(name, halves)
+    return data
+
+
+def half_characters(data: object) -> list[str]:
+    r"""What in plain data is no text, as `\ud800` alone in JSON: no file or database holds it."""
+    found: list[str] = []
+    waiting: list[tuple[str, object]] = [("", data)]
+    while waiting and len(found) < _MOST_SAID:
+        place, value = waiting.pop()
+        if isinstance(value, str):
+            if not value.isascii() and (half := _HALF.search(value)):
+                where = f"{place}: " if place else ""
+                found.append(f"{where}holds \\u{ord(half[0]):04x}, which is half a character")
+        elif isinstance(value, Mapping):
+            for key, below in value.items():
+                name = str(key)
+                is_text = name.isascii() or not _HALF.search(name)
+                waiting.append(
+                    (f"{place}.{name}".removeprefix("."), below) if is_text else (place, key)
+                )
+        elif isinstance(value, list):
+            waiting += [(f"{place}[{i}]", below) for i, below in enumerate(value)]
+    return found
 
 
 def _is_json(text: str, name: str) -> bool:
@@ -68,6 +93,8 @@ def _json(text: str, name: str) -> object:
             why = "it is empty"
         where = f"line {error.lineno}, column {error.colno}"
         raise Invalid(name, [f"{where}: is not JSON: {why}"]) from None
+    except ValueError:  # what Python refuses, since its time grows with the square of the length
+        raise Invalid(name, ["holds a whole number of thousands of digits"]) from None
     return data
 
 

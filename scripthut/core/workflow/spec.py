@@ -19,7 +19,7 @@ from scripthut.core.causes import Cause
 from scripthut.core.workflow.rules import EnvRule, rules_of
 
 ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=:,-]{0,127}")
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")  # three more end a line to some readers
 
 # Fields of other versions: read, kept, and named once for a run that has them.
 KEPT = {
@@ -141,7 +141,7 @@ class TaskSpec(BaseModel):
     deps: list[Annotated[str, BeforeValidator(_number_as_text)]] = []
     working_dir: Line = "~"
     partition: Line | None = None
-    cpus: int = Field(1, ge=1)
+    cpus: int = Field(1, ge=1, le=10_000_000)
     memory: Annotated[int | None, BeforeValidator(_memory)] = 4 * 1024**3
     time_limit: Annotated[int | None, BeforeValidator(_time_limit)] = 3600
     timeout: Seconds | None = None  # that the command itself may run, on every backend

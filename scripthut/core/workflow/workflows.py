@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from scripthut.core.errors import Invalid, NotFound, Refused
+from scripthut.core.errors import BROKEN, Invalid, NotFound, Refused
 from scripthut.core.workflow import document, params
 from scripthut.core.workflow.notation import read
 from scripthut.core.workflow.params import Chosen, Param
@@ -41,6 +41,8 @@ def look(path: str, content: bytes) -> Workflow:
         return Workflow(path, problem="; ".join(error.problems))
     except Refused as error:
         return Workflow(path, problem=str(error))
+    except BROKEN as error:  # one document must not hide the others
+        return Workflow(path, problem=f"{path}: cannot be read: {error}")
     fields = {name: param.model_dump(mode="json") for name, param in declared.items()}
     return Workflow(path, parsed.title, len(parsed.tasks), fields)
 
