@@ -52,6 +52,7 @@ PAGES = {
     "runs-picked": "/runs?select=ended",
     "question-delete": "/runs/ask/delete?ended=&find=qc",
     "backend-log": "/backends/hpc/log",
+    "pause": "/backends/hpc/ask/pause",
     "question": f"/runs/{showroom.FAILED}/ask/cancel",
     "not-found": "/runs/nowhere1",
 }

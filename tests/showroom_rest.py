@@ -24,10 +24,11 @@ from scripthut.core.survey import (
 )
 from scripthut.core.tokens import token
 from scripthut.core.workflow.workflows import Workflow
-from scripthut.store import commands, metrics, sources, surveys
+from scripthut.store import commands, metrics, pauses, sources, surveys
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
 from scripthut.store.models import Task
+from scripthut.store.pauses import Kind, Words
 from scripthut.store.sources import Look
 
 GIB, TIB = 1024**3, 1024**4
@@ -196,6 +197,9 @@ def fill(app: Flask, done: str, earlier: str, failed: str, now: datetime) -> Non
     kept: Kept = app.extensions["kept"]
     clusters(database, now)
     asked(database, now)
+    with database.writing() as session:
+        words = Words("ada", "the old cluster is emptied until Friday")
+        pauses.pause(session, Kind.BACKEND, "old-hpc", words, now - timedelta(hours=3))
     repositories(database, now)
     measured(database, (done, earlier))
     tried_again(database, kept, failed, "assemble.sample_24")

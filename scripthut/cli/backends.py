@@ -9,6 +9,7 @@ from rich.text import Text
 from scripthut.cli import complete
 from scripthut.cli.client import Client, word
 from scripthut.cli.options import json_option
+from scripthut.cli.pauses import pause, resume, who_option, why_option
 from scripthut.cli.reach import server_option
 from scripthut.cli.show import console, print_json, when
 from scripthut.core.units import size
@@ -33,9 +34,32 @@ def list_command(as_json: bool, base: str) -> None:
         word_ = Text("answers", "green") if one["connected"] else Text("silent", "red")
         if one["answered_at"] is None and one["connected"] is False and not one["message"]:
             word_ = Text("not asked yet", "dim")
-        words = (one["type"], str(one["max_concurrent"]), word_, Text(one["message"] or ""))
+        if one["paused"]:
+            word_.append(", paused", "yellow")
+        said = one["message"] or (one["paused"] or {}).get("why", "")
+        words = (one["type"], str(one["max_concurrent"]), word_, Text(said))
         table.add_row(Text(one["name"]), *words)
     console().print(table)
+
+
+@backend_group.command("pause")
+@click.argument("name", shell_complete=complete.backends)
+@why_option
+@who_option
+@json_option
+@server_option
+def pause_command(name: str, why: str, who: str, as_json: bool, base: str) -> None:
+    """Submit nothing more on a backend. What runs there goes on, and can be cancelled."""
+    pause(base, f"backends/{word(name)}", (who, why), as_json)
+
+
+@backend_group.command("resume")
+@click.argument("name", shell_complete=complete.backends)
+@json_option
+@server_option
+def resume_command(name: str, as_json: bool, base: str) -> None:
+    """Submit on a paused backend again."""
+    resume(base, f"backends/{word(name)}", as_json)
 
 
 @backend_group.command("log")

@@ -10,6 +10,7 @@ from rich.text import Text
 from scripthut.cli import complete
 from scripthut.cli.client import Client, word
 from scripthut.cli.options import json_option
+from scripthut.cli.pauses import pause, resume, who_option, why_option
 from scripthut.cli.reach import server_option
 from scripthut.cli.show import console, print_json, when
 from scripthut.cli.starting import served
@@ -71,6 +72,26 @@ def sync_command(name: str | None, as_json: bool, base: str) -> None:
         sys.exit(FAILED)
 
 
+@source_group.command("pause")
+@click.argument("name", shell_complete=complete.sources)
+@why_option
+@who_option
+@json_option
+@server_option
+def pause_command(name: str, why: str, who: str, as_json: bool, base: str) -> None:
+    """Look at a source no more and start nothing of it. Its runs go on."""
+    pause(base, f"sources/{word(name)}", (who, why), as_json)
+
+
+@source_group.command("resume")
+@click.argument("name", shell_complete=complete.sources)
+@json_option
+@server_option
+def resume_command(name: str, as_json: bool, base: str) -> None:
+    """Look at a paused source again."""
+    resume(base, f"sources/{word(name)}", as_json)
+
+
 def _table(sources: list[dict[str, Any]]) -> Table:
     table = Table(
         "Source", "Type", "At", "Commit", "Seen", "Workflows", "", box=None, pad_edge=False
@@ -80,5 +101,13 @@ def _table(sources: list[dict[str, Any]]) -> Table:
         seen = (one.get("last_commit") or "", when(one.get("looked_at")))
         count = str(one.get("workflow_count", len(one.get("workflows", ()))))
         words = (one["name"], one["type"], where, *seen, count)
-        table.add_row(*map(Text, words), Text(one.get("error") or "", "red"))
+        table.add_row(*map(Text, words), _said(one))
     return table
+
+
+def _said(source: dict[str, Any]) -> Text:
+    """What is wrong with a source, or that it is paused."""
+    if source.get("error"):
+        return Text(source["error"], "red")
+    pause_ = source.get("paused")
+    return Text(f"paused: {pause_['why']}".rstrip(": "), "yellow") if pause_ else Text("")

@@ -80,6 +80,7 @@ def _say(told: dict[str, object]) -> None:
             said = (
                 silent if one["failing_since"] else "answers" if one["answered_at"] else "not asked"
             )
-            click.echo(f"backend  {one['name']} ({one['type']}): {said}")
+            paused = ", paused" if one.get("paused") else ""
+            click.echo(f"backend  {one['name']} ({one['type']}): {said}{paused}")
         for problem in health.get("configuration", {}).get("problems", []):
             click.echo(f"problem  {problem}")

@@ -12,15 +12,20 @@ _SENTENCES: Mapping[State, str] = {
 }
 
 
-def waiting(state: State, deps: Collection[State], reason: str | None) -> str | None:
+def waiting(
+    state: State, deps: Collection[State], reason: str | None, pause: str | None = None
+) -> str | None:
     """A sentence about what a task waits for; None: it runs, or has ended.
 
-    `deps` are the states of what it depends on; `reason` is the scheduler's, in words.
+    `deps` are the states of what it depends on; `reason` is the scheduler's, in words; `pause`
+    says how its backend is paused: "is paused since ...".
 
     >>> waiting(State.PENDING, [State.COMPLETED, State.RUNNING], None)
     'It waits for 1 of the 2 tasks that it depends on.'
     >>> waiting(State.QUEUED, [], "Waits for resources (Resources)")
     'It is in the queue of the scheduler, which says: Waits for resources (Resources)'
+    >>> waiting(State.PENDING, [], None, "is paused since noon.")
+    'It can start once its backend is resumed. The backend is paused since noon.'
     """
     if state is State.QUEUED:
         said = f", which says: {reason}" if reason else " and gives no reason."
@@ -33,4 +38,6 @@ def waiting(state: State, deps: Collection[State], reason: str | None) -> str | 
         return f"It waits for {of} that it depends on."
     if any(dep in BROKEN for dep in deps):
         return "A task that it depends on did not complete; it will not run."
+    if pause:
+        return f"It can start once its backend is resumed. The backend {pause}"
     return "It can start, and waits for a free place: a backend takes so many tasks at once."

@@ -21,9 +21,10 @@ from scripthut.engine.observe import Seen, observe
 from scripthut.engine.submit import submit
 from scripthut.engine.survey import survey
 from scripthut.engine.upkeep import Upkeep
-from scripthut.store import health, tasks, versions
+from scripthut.store import health, pauses, tasks, versions
 from scripthut.store.db import DatabaseDown, Session
 from scripthut.store.lease import Fenced
+from scripthut.store.pauses import Kind
 
 Writing: TypeAlias = Callable[[], AbstractContextManager[Session]]
 
@@ -167,12 +168,19 @@ class Cycle:
 
     def _start(self, now: datetime) -> int:
         """Claim and submit what may start."""
-        cap = 0 if self._hold_until and now < self._hold_until else self._cap
+        cap = 0 if self._is_held(now) else self._cap
         of_sources = self._upkeep.caps if self._upkeep else None
         claimed = advance(self.hands, self._graphs, cap, now, of_sources)
         if claimed and submit(self.hands, claimed, now):
             self._hold_until = now + NOT_NOW
         return len(claimed)
+
+    def _is_held(self, now: datetime) -> bool:
+        """Whether nothing may be submitted: somebody paused it, or the scheduler has too much."""
+        if self._hold_until and now < self._hold_until:
+            return True
+        with self.hands.reading() as session:
+            return pauses.of(session, Kind.BACKEND, self.hands.backend.name) is not None
 
     def _record(
         self, seen: Seen, spent: tuple[int, int], notice: str | None, now: datetime

@@ -14,9 +14,10 @@ from scripthut.engine.lead import Lead
 from scripthut.engine.repositories import look_after
 from scripthut.engine.serving import Kitchen, refuse
 from scripthut.engine.upkeep import Upkeep
-from scripthut.store import checkouts, source_orders, sources
+from scripthut.store import checkouts, pauses, source_orders, sources
 from scripthut.store.db import Database, DatabaseDown, Session
 from scripthut.store.lease import Fenced
+from scripthut.store.pauses import Kind
 from scripthut.store.source_models import SourceOrder
 from scripthut.store.source_orders import What
 
@@ -54,7 +55,10 @@ class Sourcing:
         with self._database.reading() as session:
             known, busy = sources.every(session), source_orders.busy(session)
             packing = {row.source for row in checkouts.to_pack(session, now)}
+            paused = pauses.every(session, Kind.SOURCE)
         for part in parts:
+            if part.name in paused and part.name not in busy | packing:
+                continue
             row = known.get(part.name)
             is_new = self._seen.get(part.name) != part
             if isinstance(part, PathSource):

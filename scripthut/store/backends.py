@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from zlib import crc32
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from scripthut.store import pauses
+from scripthut.store.backend_models import PauseRow
 from scripthut.store.lease import leader
 from scripthut.store.models import BackendRow
+from scripthut.store.pauses import Kind
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class Health:
 
     backend: BackendRow | None  # None: no engine has asked it anything yet
     has_engine: bool
+    pause: PauseRow | None = None  # None: it is not paused
 
     @property
     def is_failing(self) -> bool:
@@ -26,12 +31,13 @@ class Health:
     def mark(self) -> str:
         """A short fingerprint of what the page says about it."""
         b = self.backend
-        return mark(self.has_engine, (b.failing_since, b.message, b.notice) if b else ())
+        said = (b.failing_since, b.message, b.notice) if b else ()
+        return mark(self.has_engine, said, self.pause.at if self.pause else None)
 
 
-def mark(has_engine: bool, said: tuple[object, ...]) -> str:
-    """The fingerprint of whether an engine acts, and of what is said of a backend."""
-    return f"{crc32(repr((has_engine, said)).encode()):08x}"
+def mark(has_engine: bool, said: tuple[object, ...], paused_at: datetime | None) -> str:
+    """The fingerprint of whether an engine acts, of what is said of a backend, and its pause."""
+    return f"{crc32(repr((has_engine, said, paused_at)).encode()):08x}"
 
 
 def every(session: Session) -> Sequence[BackendRow]:
@@ -41,4 +47,5 @@ def every(session: Session) -> Sequence[BackendRow]:
 
 def health(session: Session, name: str) -> Health:
     """What can be said about a backend now."""
-    return Health(session.get(BackendRow, name), leader(session) is not None)
+    pause = pauses.of(session, Kind.BACKEND, name)
+    return Health(session.get(BackendRow, name), leader(session) is not None, pause)

@@ -7,8 +7,10 @@ from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from scripthut.store import backends, runs
+from scripthut.store.backend_models import PauseRow
 from scripthut.store.lease import ENGINE, database_time
 from scripthut.store.models import BackendRow, Lease, Run, WatchRow
+from scripthut.store.pauses import Kind
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ _GLANCE = (
     select(
         *(Run.version, Run.backend, Run.ended_at, WatchRow.until),
         *(BackendRow.name, BackendRow.failing_since, BackendRow.message, BackendRow.notice),
+        PauseRow.at,
         Lease.holder.is_not(None) & (Lease.until > database_time()),
     )
     .outerjoin(
@@ -38,6 +41,7 @@ _GLANCE = (
         and_(WatchRow.run_id == Run.id, WatchRow.task_id == 0, WatchRow.what == "run"),
     )
     .outerjoin(BackendRow, BackendRow.name == Run.backend)
+    .outerjoin(PauseRow, and_(PauseRow.kind == Kind.BACKEND, PauseRow.name == Run.backend))
     .outerjoin(Lease, Lease.name == ENGINE)
     .where(Run.id == bindparam("run_id"))
 )
@@ -48,6 +52,6 @@ def glance(session: Session, run_id: str) -> Glance:
     row = session.connection().execute(_GLANCE, {"run_id": run_id}).one_or_none()
     if row is None:
         raise runs.no_run(run_id)
-    version, backend, ended_at, until, name, *said, leads = row
-    mark = backends.mark(bool(leads), tuple(said) if name is not None else ())
+    version, backend, ended_at, until, name, *said, paused_at, leads = row
+    mark = backends.mark(bool(leads), tuple(said) if name is not None else (), paused_at)
     return Glance(version, backend, ended_at, mark, until)

@@ -14,12 +14,13 @@ from scripthut.core.errors import Refused
 from scripthut.core.jobs import Chunk
 from scripthut.core.workflow import schema
 from scripthut.ids import new_run_id
-from scripthut.store import backends, collected, orders, runs, usage, watches
+from scripthut.store import backends, collected, orders, pauses, runs, usage, watches
 from scripthut.store.about import about
 from scripthut.store.create import create_run
 from scripthut.store.lease import leader
 from scripthut.store.models import BackendRow, Task
 from scripthut.store.outputs import long_log
+from scripthut.store.pauses import Kind
 from scripthut.store.removal import remove_run
 from scripthut.store.runs import RunRow, TaskRow, Which
 from scripthut.web import aliases, arrivals, configuration
@@ -27,6 +28,7 @@ from scripthut.web.costs import as_json, cost
 from scripthut.web.extensions import config, database, kept, live
 from scripthut.web.filters import plain, whole
 from scripthut.web.outputs import outputs_json, run_outputs_json, summary_json
+from scripthut.web.pauses import pause_json
 from scripthut.web.retries import again
 from scripthut.web.starts import asked_for, new_run
 from scripthut.web.tasks import events_json, shown_spec, why_json
@@ -42,7 +44,11 @@ def health() -> ResponseReturnValue:
     """Say whether an engine acts and which backends answer."""
     leads = leader(g.session)
     rows = {row.name: row for row in backends.every(g.session)}
-    listed = [_backend(b.name, b.type, rows.get(b.name)) for b in config().backends]
+    paused = pauses.every(g.session, Kind.BACKEND)
+    listed = [
+        _backend(b.name, b.type, rows.get(b.name)) | {"paused": pause_json(paused.get(b.name))}
+        for b in config().backends
+    ]
     well = leads is not None and not any(b["failing_since"] for b in listed)
     engine = {"holder": leads[0], "lease_seconds": round(leads[1], 1)} if leads else None
     status = "ok" if well else "degraded"

@@ -10,13 +10,16 @@ from scripthut.clock import utcnow
 from scripthut.config import AnyBackend
 from scripthut.core.errors import NotFound
 from scripthut.core.survey import Wish, facts_as_json
-from scripthut.store import backends, logins, surveys
+from scripthut.store import backends, logins, pauses, surveys
+from scripthut.store.backend_models import PauseRow
 from scripthut.store.lease import leader
 from scripthut.store.logins import Login
 from scripthut.store.models import BackendRow
+from scripthut.store.pauses import Kind
 from scripthut.store.surveys import Known
 from scripthut.web.extensions import config, database
 from scripthut.web.htmx import htmx
+from scripthut.web.pauses import pause_json
 
 bp = Blueprint("backends", __name__)
 
@@ -29,6 +32,7 @@ class Card:
     row: BackendRow | None
     known: Known
     login: Login | None = None  # None: a key is enough
+    pause: PauseRow | None = None  # None: it is not paused
 
 
 @bp.get("/backends")
@@ -68,9 +72,11 @@ def look(name: str | None = None) -> list[Card]:
     known = surveys.every(g.session, [part.name for part in parts])
     for part in parts:
         surveys.look(database(), part.name, Wish(facts=True), utcnow())
-    asked = logins.every(g.session)
+    asked, paused = logins.every(g.session), pauses.every(g.session, Kind.BACKEND)
     return [
-        Card(part, rows.get(part.name), known[part.name], asked.get(part.name)) for part in parts
+        Card(part, rows.get(name), known[name], asked.get(name), paused.get(name))
+        for part in parts
+        for name in [part.name]
     ]
 
 
@@ -90,6 +96,7 @@ def _json(card: Card) -> dict[str, object]:
         "message": row.message if row else None,
         "notice": row.notice if row else None,
         "watched": row.watched if row else 0,
+        "paused": pause_json(card.pause),
         "login": _login(card.login) if card.login else None,
         "facts_at": _time(known.facts_at),
         "facts": facts,

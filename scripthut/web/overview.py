@@ -69,7 +69,10 @@ def _runs() -> dict[str, object]:
     health = [
         (card.row.failing_since, card.row.message, card.row.notice) for card in cards if card.row
     ]
-    facts = [(card.known.facts.line, card.known.facts.yours) for card in cards]
+    facts = [
+        (card.known.facts.line, card.known.facts.yours, card.pause.at if card.pause else None)
+        for card in cards
+    ]
     versions = [(run.id, run.version) for run in (*active, *recent, *ended)]
     seen = f"{crc32(repr((versions, health, facts, acting)).encode()):08x}"
     return {

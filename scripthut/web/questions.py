@@ -38,6 +38,7 @@ class Question:
     sent: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Param] = field(default_factory=dict)  # what may be chosen otherwise
     named: Mapping[str, Sequence[str]] = field(default_factory=dict)  # lists, by their headings
+    texts: Mapping[str, str] = field(default_factory=dict)  # what may be said with it: labels
 
 
 @bp.get("/runs/<run_id>/ask/<any(cancel, retry, rerun, 'rerun-failed', delete):what>")

@@ -13,8 +13,10 @@ from scripthut.config import AnySource, GitSource
 from scripthut.core.errors import Invalid
 from scripthut.core.refs import shown, web_page
 from scripthut.ids import new_nonce
-from scripthut.store import source_orders, sources
+from scripthut.store import pauses, source_orders, sources
+from scripthut.store.backend_models import PauseRow
 from scripthut.store.lease import leader
+from scripthut.store.pauses import Kind
 from scripthut.store.source_models import SourceOrder, SourceRow, WorkflowRow
 from scripthut.store.source_orders import What
 from scripthut.web.extensions import config
@@ -65,6 +67,7 @@ class Card:
     row: SourceRow | None
     workflows: Sequence[WorkflowRow]
     is_busy: bool
+    pause: PauseRow | None = None  # None: it is not paused
 
     @property
     def address(self) -> str:
@@ -88,15 +91,18 @@ class Card:
         """Differs when what the page says of it does."""
         row = self.row
         said = (row.label, row.ref, row.looked_at, row.message, row.notice) if row else ()
-        return (self.part.name, said, self.is_busy, len(self.workflows))
+        pause = self.pause.at if self.pause else None
+        return (self.part.name, said, self.is_busy, len(self.workflows), pause)
 
 
 def _cards() -> dict[str, object]:
     known, held = sources.every(g.session), sources.workflows(g.session)
     busy = source_orders.busy(g.session)
+    paused = pauses.every(g.session, Kind.SOURCE)
     cards = [
-        Card(part, known.get(part.name), held.get(part.name, ()), part.name in busy)
+        Card(part, known.get(name), held.get(name, ()), name in busy, paused.get(name))
         for part in config().sources
+        for name in [part.name]
     ]
     leads = leader(g.session) is not None
     seen = f"{crc32(repr((leads, [card.mark for card in cards])).encode()):08x}"

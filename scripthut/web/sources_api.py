@@ -16,12 +16,14 @@ from scripthut.core.errors import Invalid, NotFound, Refused, Unreachable
 from scripthut.core.mask import without_secrets_within
 from scripthut.core.refs import shown, web_page
 from scripthut.core.workflow.workflows import missing, overlay, stacks
-from scripthut.store import create, runs, source_orders, sources
+from scripthut.store import create, pauses, runs, source_orders, sources
+from scripthut.store.pauses import Kind
 from scripthut.store.source_models import SourceOrder, SourceRow, WorkflowRow
 from scripthut.store.source_orders import What
 from scripthut.web.api import run_json
 from scripthut.web.errors import as_json
 from scripthut.web.extensions import config, database
+from scripthut.web.pauses import pause_json
 from scripthut.web.source_orders import Wish, ask_start, ask_sync, await_end, part_of
 
 bp = Blueprint("sources_api", __name__, url_prefix="/api/v1")
@@ -80,7 +82,8 @@ def own_config(name: str) -> ResponseReturnValue:
 @bp.post("/sources/sync")
 def sync_all() -> ResponseReturnValue:
     """Look at all sources again; 202 when the engine has not served all within the wait."""
-    asked = [(part, ask_sync(part)) for part in config().sources]
+    paused = pauses.every(g.session, Kind.SOURCE)
+    asked = [(part, ask_sync(part)) for part in config().sources if part.name not in paused]
     return _synced(asked, lambda listed: {"sources": listed})
 
 
@@ -200,6 +203,7 @@ def _order(order: SourceOrder) -> dict[str, object]:
 def _source(
     part: AnySource, row: SourceRow | None, held: Sequence[WorkflowRow]
 ) -> dict[str, object]:
+    pause = pauses.of(g.session, Kind.SOURCE, part.name)
     about: dict[str, object] = {
         "name": part.name,
         "type": part.type,
@@ -222,6 +226,7 @@ def _source(
     return about | {
         "looked_at": _time(row.looked_at) if row else None,
         "error": row.message if row else None,
+        "paused": pause_json(pause),
         "warnings": [w for w in [row.notice if row else None, *(h.problem for h in held)] if w],
         "workflow_count": len(held),
     }

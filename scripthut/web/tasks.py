@@ -30,8 +30,9 @@ from scripthut.core.waiting import waiting
 from scripthut.core.workflow import env
 from scripthut.core.workflow.spec import TaskSpec
 from scripthut.store import env as environment
-from scripthut.store import orders, runs, search
+from scripthut.store import orders, pauses, runs, search
 from scripthut.store.models import Task
+from scripthut.store.pauses import Kind
 from scripthut.web import environments, logs
 from scripthut.web import runs as run_pages
 from scripthut.web.costs import cost
@@ -99,7 +100,7 @@ def _details(task: Task) -> dict[str, object]:
     deps = runs.tasks_by_key(g.session, task.run_id, task.deps)
     return {
         "why": why(task),
-        "waiting": waiting(task.state, [dep.state for dep in deps], task.reason),
+        "waiting": waiting(task.state, [dep.state for dep in deps], task.reason, _pause(task)),
         "dependents": runs.dependents(g.session, task.run_id, task.key, LISTED + 1),
         "named": LISTED,
         "shell": _shell(task),
@@ -119,6 +120,14 @@ def ran(started_at: datetime | None, finished_at: datetime | None) -> float:
     if started_at is None:
         return 0.0
     return max(0.0, ((finished_at or utcnow()) - started_at).total_seconds())
+
+
+def _pause(task: Task) -> str | None:
+    """How the backend of a task that may start is paused; None: it is not, or it matters not."""
+    if task.state is not State.PENDING:
+        return None
+    pause = pauses.of(g.session, Kind.BACKEND, runs.pulse(g.session, task.run_id).backend)
+    return pauses.said(pause) if pause else None
 
 
 def _shell(task: Task) -> str | None:

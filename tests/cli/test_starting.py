@@ -156,6 +156,11 @@ def test_backends_and_the_server_say_how_they_are(place: Path, site: Site) -> No
     (backend,) = json.loads(done.stdout)["backends"]
     assert (backend["name"], backend["type"], backend["max_concurrent"]) == ("local", "local", 4)
     assert "local" in hut(place, site, "backend", "list").stdout
+    paused = hut(place, site, "backend", "pause", "local", "--why", "cables").stdout
+    assert paused.startswith("local is paused since")
+    assert "paused" in hut(place, site, "backend", "list").stdout
+    assert hut(place, site, "backend", "pause", "local").returncode == 1
+    assert hut(place, site, "backend", "resume", "local").stdout == "local goes on\n"
     done = hut(place, site, "backend", "log", "local", "--json")
     assert {"name": "local", "commands": []}.keys() == json.loads(done.stdout).keys()
     assert hut(place, site, "backend", "log", "none").returncode == 1

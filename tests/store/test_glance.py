@@ -6,11 +6,12 @@ import pytest
 
 from scripthut.core.errors import NotFound
 from scripthut.core.workflow.document import parse
-from scripthut.store import backends, health, lease, runs, watches
+from scripthut.store import backends, health, lease, pauses, runs, watches
 from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database
 from scripthut.store.glance import glance
 from scripthut.store.health import Answered
+from scripthut.store.pauses import Kind, Words
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ID = "aaaaaaaa"
@@ -43,7 +44,10 @@ def test_it_tells_of_every_change_of_health(database: Database) -> None:
     marks.append(health_of(database))
     lease.release(database, "me")
     marks.append(health_of(database))
-    assert len(set(marks)) == 5
+    with database.writing() as session:
+        pauses.pause(session, Kind.BACKEND, "hpc", Words("ada", "cables"), NOW)
+    marks.append(health_of(database))
+    assert len(set(marks)) == 6
 
 
 def test_it_tells_how_long_somebody_looks(database: Database) -> None:
