@@ -3,7 +3,7 @@
   "use strict";
   const ROWS = "#task-view tbody a[href]:not([data-ask]), #task-view .node, .runs .name, .needs .name, .queue tbody tr a:not([data-ask])";
   const INSTEAD = { n: "f" }; // without a next failure, the first
-  const GO = { o: "overview", r: "runs", q: "queue", s: "sources", b: "backends" };
+  const GO = { o: "overview", r: "runs", q: "queue", s: "sources", b: "backends", c: "settings" };
   const $$ = (selector) => [...document.querySelectorAll(selector)];
   const seen = (element) => element.checkVisibility();
   let before = "";
@@ -23,7 +23,7 @@
   };
   const tab = (n) => { $$(".tabs a")[n - 1]?.click(); };
   const escape = () => {
-    if (document.activeElement?.matches("input, select")) document.activeElement.blur();
+    if (document.activeElement?.matches("input, select, textarea")) document.activeElement.blur();
     else $$("#panel .close").at(-1)?.click();
   };
 

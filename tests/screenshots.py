@@ -52,6 +52,8 @@ PAGES = {
     "runs-picked": "/runs?select=ended",
     "question-delete": "/runs/ask/delete?ended=&find=qc",
     "backend-log": "/backends/hpc/log",
+    "settings": "/settings",
+    "settings-file": "/settings/file",
     "pause": "/backends/hpc/ask/pause",
     "question": f"/runs/{showroom.FAILED}/ask/cancel",
     "not-found": "/runs/nowhere1",

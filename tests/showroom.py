@@ -12,7 +12,6 @@ from flask import Flask
 from sqlalchemy import insert
 from werkzeug.serving import make_server
 
-from scripthut.config import parse
 from scripthut.core.files.previews import RENDERED
 from scripthut.core.jobs import Area, RemoteFile
 from scripthut.core.markdown import policy
@@ -270,9 +269,11 @@ def make(directory: Path) -> Flask:
         {"type": "local", "name": "local", "max_concurrent": 4},
     ]
     more = {"sources": showroom_rest.SOURCES, "notifications": showroom_rest.CHANNELS}
-    config = parse({"backends": backends, "settings": {"data_dir": str(directory)}} | more)
-    upgrade(config.database_url)
-    app = create_app(config)
+    settings = {"data_dir": str(directory), "cli_auth": {"cf_access_token": "hunter22"}}
+    config = {"settings": settings, "backends": backends, **more}
+    live = showroom_rest.followed(directory / "scripthut.yaml", config)
+    upgrade(live.config.database_url)
+    app = create_app(live)
     fill(app)
     return app
 

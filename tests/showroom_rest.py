@@ -3,10 +3,13 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import exp
+from pathlib import Path
 
+import yaml
 from flask import Flask
 from sqlalchemy import select, update
 
+from scripthut.config import Live, Where, resolve
 from scripthut.core.commands import Command, Part
 from scripthut.core.jobs import Phase
 from scripthut.core.measures.metrics import Curve, Metrics
@@ -45,6 +48,13 @@ CHANNELS: list[dict[str, object]] = [
     {"type": "mail", "name": "ada", "to": ["ada@example.org"], "on": ["failed", "stalled"]},
     {"type": "ntfy", "name": "phone", "url": "https://ntfy.sh/ada", "runs": ["climate/*"]},
 ]
+
+
+def followed(file: Path, config: dict[str, object]) -> Live:
+    """A configuration in a file, as people have it."""
+    file.write_text("# The group's clusters.\n" + yaml.safe_dump(config, sort_keys=False))
+    where = Where(file, file.parent, file.parent)
+    return Live.begin(resolve(where, {}), where, {})
 
 
 def clusters(database: Database, now: datetime) -> None:

@@ -1,10 +1,10 @@
 """One setting written into a configuration, whose comments and order stay as they are."""
 
-import os
 from pathlib import Path
 
 import yaml
 
+from scripthut.config.writing import put
 from scripthut.core.errors import Refused
 
 SECTION = "settings"
@@ -16,12 +16,8 @@ def write_setting(file: Path, key: str, value: str) -> None:
         text = file.read_text(encoding="utf-8") if file.exists() else ""
         new = with_setting(text, key, value)
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{file.name}.part")
-        part.touch(0o600)  # it may hold secrets
-        part.write_text(new, encoding="utf-8")
-        if file.exists():
-            part.chmod(file.stat().st_mode & 0o777)
-        os.replace(part, file.resolve())  # noqa: PTH105 - through a link, not over it
+        there = file.resolve()  # through a link, not over it
+        put(there, new, there)
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"{file} cannot be written: {error}") from error
 

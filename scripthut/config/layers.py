@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -78,14 +78,34 @@ def resolve(where: Where, environment: Mapping[str, str]) -> Resolved:
     return _resolve(files, [_text(path) for path in files], environment)
 
 
+def resolve_with(
+    where: Where, environment: Mapping[str, str], file: Path, text: str, shown: str
+) -> Resolved:
+    """What would hold if one of the files had another text. Invalid.
+
+    `shown` is that text as a person sees it, of which problems name the lines.
+    """
+    files = where.files()
+    texts = [text if path == file else _text(path) for path in files]
+    return _resolve(files, texts, environment, {file: shown})
+
+
 def fingerprint(where: Where, environment: Mapping[str, str]) -> str:
     """The digest of what would be read now, without reading a meaning into it. Invalid."""
     files = where.files()
     return _digest(files, [_text(path) for path in files], environment)
 
 
-def _resolve(files: tuple[Path, ...], texts: list[str], environment: Mapping[str, str]) -> Resolved:
+def _resolve(
+    files: tuple[Path, ...],
+    texts: list[str],
+    environment: Mapping[str, str],
+    shown: Mapping[Path, str] | None = None,
+) -> Resolved:
     layers = [read(text, str(path)) for path, text in zip(files, texts, strict=True)]
+    for n, path in enumerate(files):
+        if shown and path in shown:
+            layers[n] = replace(layers[n], lines=read(shown[path], str(path)).lines)
     data, origins = _merge(layers)
     for loc, (name, value) in variables.overrides(environment).items():
         _put(data, loc, value)

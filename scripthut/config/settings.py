@@ -51,10 +51,22 @@ class Settings(Part):
     outputs: Outputs = Outputs()
     secret_names: list[str] = []  # of variables whose values are masked, besides ...TOKEN etc.
     sources_cache_dir: Path | None = None  # None: `sources` in data_dir
+    edit_in_browser: bool | None = None  # None: where no proxy leads anybody else to the pages
     cli_server: str | None = None  # the server that commands ask; None: this machine's
     cli_autostart: Literal["ask", "always", "never"] = "ask"  # a server here, when none answers
     cli_auth: Access | None = None
     filter_user: str | None = None  # of later versions: kept, not used
+
+    @property
+    def may_edit_in_browser(self) -> bool:
+        """Whether the pages may write the configuration's files.
+
+        Who opens the pages of a server on loopback could open the files as well; of one behind a
+        proxy nobody knows.
+        """
+        if self.edit_in_browser is not None:
+            return self.edit_in_browser
+        return not self.trusted_proxies and not self.allowed_hosts
 
     @model_validator(mode="after")
     def _only_loopback(self) -> Self:

@@ -22,6 +22,7 @@ PAGES: Mapping[str, str] = {
     "Queue": "queue.index",
     "Sources": "sources.index",
     "Backends": "backends.index",
+    "Settings": "settings.index",
 }
 VIEWS = ("table", "graph", "gantt")
 RUN = re.compile(r"/runs/([a-z0-9]{8})(?:/|$)")

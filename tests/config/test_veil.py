@@ -1,0 +1,102 @@
+"""Secrets leave a text before it is edited, and come back to where they stood."""
+
+import pytest
+
+from scripthut.config.veil import unveil, veil
+from scripthut.core.errors import Invalid, Refused
+
+TEXT = """\
+# mine: a comment stays
+settings:
+  database_url: postgresql+psycopg://hut:pa55word@db/hut   # with a password
+  cli_auth: {cf_client_id: abc, cf_client_secret: 'hunter22'}
+  secret_names: [PIN]
+backends:
+  - name: hpc
+    type: slurm
+    ssh: {host: login, key_path: ~/.ssh/id}
+    env:
+      - set:
+          HF_TOKEN: "hunter44"
+          PIN: 1234
+          MODE: fast
+          LONG_KEY: |
+            line one
+            line two
+          PLAIN_KEY: &key some
+            words
+          COPY: *key
+env: []
+"""
+HIDDEN = ("pa55word", "hunter22", "hunter44", "1234", "line one", "line two", "some\n")
+
+
+def test_no_secret_is_in_the_text_and_all_the_rest_is() -> None:
+    text = veil(TEXT, "a.yaml").text
+    assert not [secret for secret in HIDDEN if secret in text]
+    for kept in (
+        *("# mine: a comment stays", "# with a password", "MODE: fast", "key_path: ~/.ssh/id"),
+        *("secret_names: [PIN]", "cf_client_id: abc", "COPY: *key", "&key kept-secret-"),
+    ):
+        assert kept in text, kept
+
+
+def test_what_was_not_touched_comes_back_byte_by_byte() -> None:
+    before = veil(TEXT, "a.yaml")
+    assert len(before.secrets) == 6
+    assert unveil(before.text, "a.yaml", before) == TEXT
+    windows = TEXT.replace("\n", "\r\n")
+    before = veil(windows, "a.yaml")
+    assert unveil(before.text, "a.yaml", before) == windows
+
+
+def test_other_lines_may_change_and_entries_may_move() -> None:
+    before = veil(TEXT, "a.yaml")
+    edited = before.text.replace("MODE: fast", "MODE: slow").replace(
+        "backends:\n", "backends:\n  - {name: new, type: local}\n"
+    )
+    new = unveil(edited, "a.yaml", before)
+    assert new == TEXT.replace("MODE: fast", "MODE: slow").replace(
+        "backends:\n", "backends:\n  - {name: new, type: local}\n"
+    )
+
+
+def test_a_secret_is_written_over_or_taken_out() -> None:
+    before = veil("settings:\n  cli_auth:\n    cf_access_token: old\n", "a.yaml")
+    assert unveil(before.text.replace("kept-secret-1", "new"), "a.yaml", before).endswith(": new\n")
+    assert unveil("settings: {}\n", "a.yaml", before) == "settings: {}\n"
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        "settings: {cf_access_token: x, site_url: WORD}",
+        "settings: {cli_auth: {cf_access_token: WORD}, site_url: WORD}",
+        "settings: {cli_auth: {cf_access_token: x}} # WORD",
+        "settings: {cli_auth: {cf_access_token: xWORD}}",
+        "settings: {cli_auth: {cf_access_token: 'WORD'}}",
+        "settings: {cli_auth: {WORD: x}}",
+        "settings: {cli_auth: {cf_access_token: &a WORD}, site_url: *a}",
+        "settings: {cli_auth: {cf_access_token: kept-secret-7}}",
+    ],
+)
+def test_a_word_that_moved_elsewhere_is_refused_in_a_sentence(moved: str) -> None:
+    before = veil("settings: {cli_auth: {cf_access_token: hunter22}}", "a.yaml")
+    with pytest.raises(Refused, match=r"line 1: kept-secret-\d stands for") as refused:
+        unveil(moved.replace("WORD", "kept-secret-1"), "a.yaml", before)
+    assert "hunter22" not in str(refused.value)
+
+
+def test_a_text_that_holds_such_words_has_others() -> None:
+    before = veil("x-a: kept-secret-1\nsettings: {cli_auth: {cf_access_token: b}}", "a.yaml")
+    assert "cf_access_token: kept-secret-x-1" in before.text
+    assert unveil(before.text, "a.yaml", before).endswith("cf_access_token: b}}")
+
+
+def test_a_text_that_is_not_yaml_is_not_shown() -> None:
+    with pytest.raises(Invalid, match="line 2"):
+        veil("settings:\n  HF_TOKEN: [", "a.yaml")
+
+
+def test_names_of_the_running_settings_count_too() -> None:
+    assert "77" not in veil("env: [{set: {MY_PIN: '77'}}]", "a.yaml", ["MY_PIN"]).text
