@@ -12,6 +12,7 @@ from scripthut.backends.asking import Node, Ring
 from scripthut.backends.match import choose
 from scripthut.backends.measuring import Measuring, submitted_since
 from scripthut.backends.submitting import BATCH_SECONDS, Submissions, preview
+from scripthut.backends.turns import Turns
 from scripthut.core.errors import Unreachable
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
@@ -64,7 +65,7 @@ class ClusterBackend:
         self._now = now
         self._submissions = Submissions(self._node, now)
         self.clones: str | None = None  # where directories of commits are, or will be
-        self._turn = 0
+        self._turns = Turns()
         self._queued: dict[Token, frozenset[str]] = {}  # ids in the queue, when last looked
         self._absent_since: dict[Token, float] = {}  # jobs without an id
         self._unclaimed_since: dict[Token, float] = {}  # of which nothing says what became
@@ -143,6 +144,7 @@ class ClusterBackend:
             contents=seen.contents,
             logs=seen.logs,
             progress=seen.progress,
+            later=frozenset(seen.later),
             pieces=seen.pieces,
             used=self._measuring.read(self._dialect, watches, seen.ran),
             unanswered=asked.unanswered | frozenset(unread),
@@ -159,9 +161,7 @@ class ClusterBackend:
         return node.understand(told).pieces
 
     def _look(self, watches: Sequence[Watch], live: Sequence[Job], wish: Wish) -> node.Record:
-        # Listings may run out of time; whose turn it is first moves on from look to look.
-        self._turn = (self._turn + 17) % max(1, len(watches))
-        turned = [*watches[self._turn :], *watches[: self._turn]]
+        turned = self._turns.next(watches)
         commands: list[node.Record] = []
         if live or wish.queue:
             queue = self._dialect.queue(self._node.user)
@@ -181,7 +181,7 @@ class ClusterBackend:
             "states": node.states(live),
             "outputs": node.outputs(turned),
             "limits": node.limits(self._limits),
-            "logs": node.logs(watches),
+            "logs": node.logs(turned),
             "pieces": node.pieces(wish.pieces),
         }
 

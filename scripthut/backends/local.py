@@ -32,6 +32,7 @@ from scripthut.backends.local_end import (
 )
 from scripthut.backends.local_room import Room, starting
 from scripthut.backends.scope import Scopes
+from scripthut.backends.turns import Turns
 from scripthut.core.errors import Refused
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
@@ -87,6 +88,7 @@ class LocalBackend:
         self._children: list[tuple[Job, subprocess.Popen[bytes]]] = []
         self.ring = Ring()
         self._machine = Node(Local(), self.ring, sys.executable)
+        self._turns = Turns()
 
     @property
     def name(self) -> str:
@@ -189,12 +191,13 @@ class LocalBackend:
         claims = _answer({"states": states}).claims
         ids = {job.token: claims.get(job.token) or _id_of(job) for job in live}
         alive = {token: p for token, job_id in ids.items() if (p := processes.find(job_id or ""))}
+        turned = self._turns.next(watches)
         seen = _answer(
             {
                 "states": states,
-                "outputs": node.outputs(watches),
+                "outputs": node.outputs(turned),
                 "limits": node.limits(self._limits),
-                "logs": node.logs(watches),
+                "logs": node.logs(turned),
             }
         )
         sightings: dict[Token, Sighting] = {}
@@ -213,6 +216,7 @@ class LocalBackend:
             contents=seen.contents,
             logs=seen.logs,
             progress=seen.progress,
+            later=frozenset(seen.later),
             unanswered=frozenset(seen.unread) - sightings.keys(),
         )
 

@@ -203,6 +203,7 @@ class Seen:
     contents: dict[tuple[Token, Area, bytes], bytes] = field(default_factory=dict)
     logs: dict[tuple[Token, str], Chunk] = field(default_factory=dict)
     progress: dict[Token, Said] = field(default_factory=dict)
+    later: set[Token] = field(default_factory=set)  # what did not fit is asked for again
     pieces: dict[int, Got] = field(default_factory=dict)
 
 
@@ -233,6 +234,8 @@ def _place(record: Record, seen: Seen) -> None:
             seen.unread.update(dict.fromkeys(tokens, why))
         case {"listing": token}:
             seen.listings[token] = _listing(record)
+        case {"later": tokens}:
+            seen.later.update(map(str, tokens))
         case _:
             _place_bytes(record, seen)
 

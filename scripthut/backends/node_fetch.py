@@ -116,8 +116,12 @@ def gone(error: Exception) -> "str | None":
 
 
 def logs(asked: "list[list[Any]]", say: "Callable[[dict[str, Any]], None]") -> None:
-    """Pieces of logs: from an offset, or, where it is -1, the last part."""
+    """Pieces of logs: from an offset, or, where it is -1, the last part.
+
+    One that does not fit is left out, and said to be: a piece of it could pass for the whole.
+    """
     left = CHUNKS
+    later = set()  # type: set[str]
     for token, stream, path, offset in asked:
         try:
             opened = open_file(None, path)
@@ -128,8 +132,12 @@ def logs(asked: "list[list[Any]]", say: "Callable[[dict[str, Any]], None]") -> N
             start = max(0, length - TAIL) if offset < 0 else min(offset, length)
             if offset > length:
                 start = 0  # it was emptied: begin anew
+            wanted = min(CHUNK, length - start)
+            if wanted > left:
+                later.add(token)
+                continue
             os.lseek(opened, start, os.SEEK_SET)
-            data = take(opened, min(CHUNK, left, length - start))
+            data = take(opened, wanted)
         except OSError:
             continue
         finally:
@@ -138,3 +146,5 @@ def logs(asked: "list[list[Any]]", say: "Callable[[dict[str, Any]], None]") -> N
         record = {"log": token, "stream": stream, "start": start, "size": length}
         record["data"] = pack(data)
         say(record)
+    if later:
+        say({"later": sorted(later)})

@@ -124,18 +124,20 @@ def _collect(config: Config, database: Database, backend: str, rows: Sequence[in
     here = LocalBackend(backend, limits)
     kept = Kept(config.data_dir / "kept")
     hands = Hands(here, database.reading, database.writing, kept, limits, names)
-    for is_first in (True, *[False] * ROUNDS):
+    is_later = True  # not all has been told yet
+    for _ in range(ROUNDS):
         with database.reading() as session:
             found = tasks.by_ids(session, rows)
             home = PurePosixPath(here.home())
             jobs = {task.id: job_of(task, home) for task in found}
             missing = outputs.known(session, rows).values()
-            if not is_first and not any(_is_to_come(row.sha256, row.note) for row in missing):
+            if not is_later and not any(_is_to_come(row.sha256, row.note) for row in missing):
                 return
         watches = [Watch(j, live=False, tails={"output": -1, "error": -1}) for j in jobs.values()]
         seen = here.observe(watches)
         watched = [Watched(t.id, t.run_id, jobs[t.id], t.finished_at, None) for t in found]
         collect(hands, {one.job.token: one for one in watched}, seen, utcnow())
+        is_later = bool(seen.later)
 
 
 def _is_to_come(sha256: str | None, note: str | None) -> bool:

@@ -283,6 +283,7 @@ class Observation:
     contents: Mapping[tuple[Token, Area, bytes], bytes] = field(default_factory=dict)  # small ones
     logs: Mapping[tuple[Token, str], Chunk] = field(default_factory=dict)
     progress: Mapping[Token, Said] = field(default_factory=dict)  # only where the mark changed
+    later: frozenset[Token] = frozenset()  # of whose listing or logs not all was in this answer
     pieces: Mapping[int, Got] = field(default_factory=dict)  # by their place among those asked for
     used: Mapping[Token, Used] = field(default_factory=dict)  # of those to be measured
     unanswered: frozenset[Token] = frozenset()  # nobody could say: conclude nothing

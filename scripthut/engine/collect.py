@@ -46,6 +46,7 @@ class _Gathered:
     found: list[Found] = field(default_factory=list)
     logs: list[KeptLog] = field(default_factory=list)
     is_whole: bool = True
+    is_later: bool = False  # not all was in this answer: it is asked for again
     problem: str | None = None
     is_trimmed: bool = False  # a document's last line waits until it is whole
     reading: Reading | None = None  # of the metrics; None: they are as before
@@ -59,7 +60,10 @@ def collect(
     What cannot be had now is tried again in the next cycle; nothing of it raises. The answer is a
     sentence when collecting pauses as a whole. Fenced goes through.
     """
-    gathered = {token: _Gathered(seen.listings.get(token)) for token in watched}
+    gathered = {
+        token: _Gathered(seen.listings.get(token), is_later=token in seen.later)
+        for token in watched
+    }
     notice = None
     try:
         _gather(hands, watched, seen, gathered, now)
@@ -240,6 +244,8 @@ def _is_over(task: Watched, one: _Gathered, now: datetime) -> bool:
         return False  # not looked at yet
     is_patient = now < task.finished_at + PATIENCE
     if one.listing is not None and one.listing.problem and is_patient:
+        return False
+    if one.is_later or any(log.end < log.size for log in one.logs):
         return False
     return len(one.logs) == 2 or now > task.finished_at + NO_LOG
 

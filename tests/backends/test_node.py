@@ -29,6 +29,7 @@ from scripthut.backends import (
 )
 from scripthut.backends.asking import Node, Ring
 from scripthut.backends.node import read_note
+from scripthut.backends.turns import Turns
 from scripthut.core.errors import BadAnswer, Unreachable
 from scripthut.core.jobs import Answer
 from scripthut.transports.local import Local
@@ -388,3 +389,38 @@ def test_what_a_note_says_in_words_is_never_taken_for_its_code(sign: str) -> Non
     found = read_note("a.0.1", note)
     assert found is not None
     assert found.code == 1
+
+
+def logs_told(tmp_path: Path, count: int, length: int) -> list[Mapping[str, Any]]:
+    """What is said of as many logs."""
+    asked = []
+    for n in range(count):
+        (tmp_path / f"{n}.out").write_bytes(b"x" * length)
+        asked.append([f"tok.{n}.1", "output", str(tmp_path / f"{n}.out"), -1])
+    (tmp_path / "empty").touch()
+    told: list[Mapping[str, Any]] = []
+    node_script.answer(
+        {"logs": [*asked, ["tok.z.1", "output", str(tmp_path / "empty"), -1]]}, told.append
+    )
+    return told
+
+
+def test_of_logs_that_are_too_much_for_one_answer_each_is_whole_or_said_to_be_left_out(
+    tmp_path: Path,
+) -> None:
+    *told, last = logs_told(tmp_path, 100, 60_000)
+    assert {len(base64.b64decode(one["data"])) for one in told} == {60_000, 0}
+    assert told[-1]["log"] == "tok.z.1"  # there is room for one without anything in it
+    assert len(told) - 1 == node_fetch.CHUNKS // 60_000
+    seen = node.understand([*told, last])
+    assert seen.later == {f"tok.{n}.1" for n in range(100)} - {one["log"] for one in told}
+    assert all(chunk.start + len(chunk.data) == chunk.size for chunk in seen.logs.values())
+
+
+def test_each_of_many_is_first_before_long() -> None:
+    for count in (1, 2, 17, 34, 300):
+        turns = Turns()
+        looks = [turns.next(range(count)) for _ in range(3 * count)]
+        assert {look[0] for look in looks} == set(range(count))
+        assert all(sorted(look) == list(range(count)) for look in looks)
+    assert Turns().next([]) == []

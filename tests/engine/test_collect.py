@@ -456,6 +456,29 @@ def test_an_ended_task_waits_for_its_logs_but_not_for_ever(bench: Bench) -> None
     assert bench.task.collected_at is not None
 
 
+def test_logs_that_did_not_fit_into_the_answer_are_waited_for(bench: Bench) -> None:
+    bench.collect()
+    bench.end()
+    later = frozenset({bench.disk.token})
+
+    bench.collect(now=NOW + timedelta(minutes=9), later=later)
+    assert bench.task.collected_at is None
+
+    bench.collect(now=NOW + timedelta(minutes=10), logs=logs_of(bench, b"all of it"))
+    assert bench.task.collected_at is not None
+    assert bench.hands.kept.read_log(bench.disk.token, "output").data == b"all of it"
+
+
+def test_a_log_that_was_cut_is_not_all_of_it(bench: Bench) -> None:
+    bench.collect()
+    bench.end()
+    logs = logs_of(bench)
+    logs[bench.disk.token, "output"] = Chunk(0, b"half", 8)
+
+    bench.collect(now=NOW + timedelta(minutes=2), logs=logs)
+    assert bench.task.collected_at is None
+
+
 def test_an_ended_task_that_was_not_looked_at_is_not_done(bench: Bench) -> None:
     bench.end()
     watched = Watched(bench.task_id, RUN, bench.job, NOW, None)
