@@ -135,7 +135,7 @@ def _collect(config: Config, database: Database, backend: str, rows: Sequence[in
                 return
         watches = [Watch(j, live=False, tails={"output": -1, "error": -1}) for j in jobs.values()]
         seen = here.observe(watches)
-        watched = [Watched(t.id, t.run_id, jobs[t.id], t.finished_at, None) for t in found]
+        watched = [Watched(t.id, t.run_id, jobs[t.id], t.ended_seen_at, None) for t in found]
         collect(hands, {one.job.token: one for one in watched}, seen, utcnow())
         is_later = bool(seen.later)
 

@@ -34,7 +34,7 @@ class Watched:
     task_id: int
     run_id: str
     job: Job
-    finished_at: datetime | None  # None: not ended
+    ended_at: datetime | None  # when that was seen, by our own clock; None: not ended
     listing_mark: str | None  # of the listing that was collected whole last
     is_listed: bool = True  # its directory was to be looked into
     failures: int = 0  # how often in a row that could not be done

@@ -130,7 +130,7 @@ def _gather(
     until, is_late = time.monotonic() + SECONDS, False
     for file, data in _contents(hands, watched, seen, wanted):
         if outputs.kind_of(file.area, file.path) is Kind.MARKDOWN:
-            shown = data if watched[file.token].finished_at else settled(data)
+            shown = data if watched[file.token].ended_at else settled(data)
             gathered[file.token].is_trimmed |= len(shown) < len(data)
             data = mask_document(shown, _secrets(hands, watched[file.token]))
         sha = hands.kept.put(data)
@@ -141,7 +141,7 @@ def _gather(
             break  # the rest comes with the next cycle: orders must not wait for all of it
     for file in missing.values():
         task, one = watched[file.token], gathered[file.token]
-        is_old = task.finished_at is not None and now > task.finished_at + PATIENCE
+        is_old = task.ended_at is not None and now > task.ended_at + PATIENCE
         is_hopeless = is_old and not is_late
         one.found.append(Found(file, note=UNREAD if is_hopeless else None))
         one.is_whole = one.is_whole and is_hopeless
@@ -177,7 +177,7 @@ def _had(
         # Over a limit, too: somebody has had it fetched.
         html = row.html if file.note else rendered(kept, file.area, file.path, row.sha256)
         found = Found(file, row.sha256, html)
-        return None if task.finished_at and _is_part(kept, found) else found
+        return None if task.ended_at and _is_part(kept, found) else found
     return Found(file, note=file.note) if file.note is not None else None
 
 
@@ -238,16 +238,16 @@ def _is_news(task: Watched, one: _Gathered, now: datetime) -> bool:
 
 def _is_over(task: Watched, one: _Gathered, now: datetime) -> bool:
     """Whether all that an ended task left is kept, and nobody writes any more."""
-    if task.finished_at is None or now < task.finished_at + LATE or not one.is_whole:
+    if task.ended_at is None or now < task.ended_at + LATE or not one.is_whole:
         return False
     if one.listing is None and task.listing_mark is None:
         return False  # not looked at yet
-    is_patient = now < task.finished_at + PATIENCE
+    is_patient = now < task.ended_at + PATIENCE
     if one.listing is not None and one.listing.problem and is_patient:
         return False
     if one.is_later or any(log.end < log.size for log in one.logs):
         return False
-    return len(one.logs) == 2 or now > task.finished_at + NO_LOG
+    return len(one.logs) == 2 or now > task.ended_at + NO_LOG
 
 
 def _write(session: Session, watched: Watched, one: _Gathered, now: datetime) -> None:
@@ -256,7 +256,7 @@ def _write(session: Session, watched: Watched, one: _Gathered, now: datetime) ->
         return
     for kept_log in one.logs:
         outputs.record_log(session, task, kept_log, now)
-    has_changed = _write_listing(session, task, one, watched.finished_at is not None)
+    has_changed = _write_listing(session, task, one, watched.ended_at is not None)
     if one.reading is not None:
         metrics.record(session, task, one.reading.mark, one.reading.metrics)
         has_changed = True
@@ -284,7 +284,7 @@ def _is_picture(found: Found) -> bool:
 
 def _is_unsure(task: Task, watched: Watched, now: datetime) -> bool:
     """Whether what could not be looked into may yet be, so that it pays to look again."""
-    ended = watched.finished_at
+    ended = watched.ended_at
     if task.collect_failures:
         return is_worth_waiting(ended, now)
     return task.outputs_problem is not None and ended is not None and now < ended + PATIENCE

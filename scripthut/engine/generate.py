@@ -78,7 +78,7 @@ def _join(hands: Hands, task: Task, data: bytes, path: str, now: datetime) -> in
 
 
 def _unread(hands: Hands, task: Task, answer: Unreadable, path: str, now: datetime) -> bool:
-    began = task.finished_at or now
+    began = task.ended_seen_at or now
     if now < began + PATIENCE:
         reason = f"Its command completed; its document {path} cannot be read yet: {answer.why}"
         with hands.writing() as session:

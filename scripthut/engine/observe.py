@@ -113,7 +113,7 @@ def _watched(row: Task, job: Job, looks: Sequence[WatchRow], now: datetime) -> W
         task_id=row.id,
         run_id=row.run_id,
         job=job,
-        finished_at=row.finished_at if row.state in SPENT else None,
+        ended_at=row.ended_seen_at if row.state in SPENT else None,
         listing_mark=row.listing_mark,
         is_listed=_is_listed(row, now),
         failures=row.collect_failures,

@@ -30,6 +30,6 @@ def problem_of(listing: Listing, has_files: bool) -> str | None:
     return GONE if listing.is_gone and has_files else listing.problem
 
 
-def is_worth_waiting(finished_at: datetime | None, now: datetime) -> bool:
+def is_worth_waiting(ended_at: datetime | None, now: datetime) -> bool:
     """Whether what failed may yet be had: the end of a task does not end a cluster's trouble."""
-    return finished_at is None or now < finished_at + COLLECT_FOR
+    return ended_at is None or now < ended_at + COLLECT_FOR

@@ -19,7 +19,9 @@ def is_settled(session: Session, run_id: str, since: datetime | None = None) -> 
 
     What ended before `since` counts as collected: nobody can fetch it any more.
     """
-    is_left = _is_uncollected() if since is None else _is_uncollected() & (Task.finished_at > since)
+    is_left = (
+        _is_uncollected() if since is None else _is_uncollected() & (Task.ended_seen_at > since)
+    )
     restless = select(Task.id).where(Task.run_id == run_id, Task.state.not_in(TERMINAL) | is_left)
     return session.execute(restless.limit(1)).first() is None
 

@@ -96,6 +96,7 @@ def _row(old: OldRun, n: int, token: str, collected_at: datetime | None) -> Task
         accepted_at=task.submitted_at,
         started_at=task.started_at,
         finished_at=task.finished_at,
+        ended_seen_at=task.finished_at,
         exit_code=task.exit_code,
         memory_used=task.used.memory,
         cpu_used=task.used.cpu,

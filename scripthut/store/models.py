@@ -24,6 +24,11 @@ from scripthut.store.tables import Text
 from scripthut.store.tables import UTCDateTime as UTCDateTime
 
 
+def _where(name: str, column: str, only: str) -> Index:
+    """An index of those rows alone that a condition holds for."""
+    return Index(name, column, sqlite_where=text(only), postgresql_where=text(only))
+
+
 class Run(Base):
     """One execution of a document's tasks on one backend. Its state is derived, never stored."""
 
@@ -59,7 +64,10 @@ class Run(Base):
     removed_at: Mapped[datetime | None]  # when its files and logs were removed; None: they were not
     removed_why: Mapped[str | None] = mapped_column(Text)
     tasks: Mapped[list["Task"]] = relationship(lazy="raise", order_by="Task.n")
-    __table_args__ = (Index("uq_runs_request_key", "request_key", unique=True),)
+    __table_args__ = (
+        Index("uq_runs_request_key", "request_key", unique=True),
+        _where("ix_runs_open", "backend", "ended_at IS NULL"),
+    )
 
 
 class Task(Base):
@@ -81,7 +89,8 @@ class Task(Base):
     submitted_at: Mapped[datetime | None]  # when the intent to submit was committed
     accepted_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
-    finished_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]  # by the clock of where it ran
+    ended_seen_at: Mapped[datetime | None]  # by our own clock, from which all patience counts
     exit_code: Mapped[int | None]
     signal: Mapped[int | None]
     node: Mapped[str | None] = mapped_column(Text)
@@ -121,11 +130,10 @@ class Task(Base):
         Index("ix_tasks_run_id_state", "run_id", "state"),
         Index("ix_tasks_run_id_version", "run_id", "version"),
         Index("ix_tasks_state", "state"),  # the live ones, among all tasks that ever were
-        Index(
+        _where(
             "ix_tasks_uncollected",
-            "finished_at",
-            sqlite_where=text("collected_at IS NULL"),
-            postgresql_where=text("collected_at IS NULL"),
+            "ended_seen_at",
+            "collected_at IS NULL AND job_id IS NOT NULL",
         ),
         Index(
             "ix_tasks_cancel_asked",
@@ -172,6 +180,7 @@ class Output(Base):
     note: Mapped[str | None] = mapped_column(Text)
     __table_args__ = (
         Index("uq_outputs_task_id_raw", "task_id", "attempt", "area", "raw", unique=True),
+        _where("ix_outputs_sha256", "sha256", "sha256 IS NOT NULL"),
     )
 
 
@@ -242,14 +251,7 @@ class Picture(Base):
     width: Mapped[int | None]  # in pixels, as it was written
     height: Mapped[int | None]
     note: Mapped[str | None] = mapped_column(Text)  # why there is no thumbnail
-    __table_args__ = (
-        Index(
-            "ix_pictures_waiting",
-            "sha256",
-            sqlite_where=text("thumb IS NULL AND note IS NULL"),
-            postgresql_where=text("thumb IS NULL AND note IS NULL"),
-        ),
-    )
+    __table_args__ = (_where("ix_pictures_waiting", "sha256", "thumb IS NULL AND note IS NULL"),)
 
 
 class MetricsRow(Base):

@@ -81,7 +81,7 @@ def expirable(session: Session, now: datetime) -> list[Old]:
         Task.run_id == Run.id,
         Task.job_id.is_not(None),
         Task.collected_at.is_(None),
-        Task.finished_at > now - COLLECT_FOR,
+        Task.ended_seen_at > now - COLLECT_FOR,
     )
     statement = (
         select(Run.id, Run.ended_at)

@@ -28,6 +28,7 @@ CLEAN = MappingProxyType(
         "accepted_at": None,
         "started_at": None,
         "finished_at": None,
+        "ended_seen_at": None,
         "exit_code": None,
         "signal": None,
         "node": None,
@@ -100,7 +101,7 @@ def due(session: Session, backend: str, now: datetime) -> Sequence[Task]:
 
     Not before what the former attempt wrote is kept, or has been waited for.
     """
-    is_kept = Task.collected_at.is_not(None) | (Task.finished_at < now - READABLE)
+    is_kept = Task.collected_at.is_not(None) | (Task.ended_seen_at < now - READABLE)
     statement = (
         select(Task)
         .join(Run, Run.id == Task.run_id)

@@ -35,6 +35,8 @@ def move(
     if new in SPENT:
         changes.setdefault("finished_at", now)
         changes["missing_since"] = None
+        if old not in SPENT:
+            changes["ended_seen_at"] = now
     statement = (
         update(Task)
         .where(Task.id == task.id, Task.state == old, Task.attempt == task.attempt)
@@ -81,7 +83,7 @@ def move_pending(  # noqa: PLR0913
     new = after(State.PENDING, event)
     changes = {"state": new, "version": next_version(session, run_id), "reason": reason}
     if new in TERMINAL:
-        changes |= {"finished_at": now, "missing_since": None}
+        changes |= {"finished_at": now, "ended_seen_at": now, "missing_since": None}
     statement = (
         update(Task)
         .where(Task.run_id == run_id, Task.state == State.PENDING)
@@ -130,7 +132,7 @@ def _close_run(session: Session, run_id: str, now: datetime) -> None:
 
 def uncollected(now: datetime) -> ColumnElement[bool]:
     """Was a job, ended not long ago, and not everything it wrote has been fetched."""
-    return _left() & (Task.finished_at > now - COLLECT_FOR)
+    return _left() & (Task.ended_seen_at > now - COLLECT_FOR)
 
 
 def _left() -> ColumnElement[bool]:
@@ -171,7 +173,7 @@ def recalled(session: Session, backend: str, now: datetime) -> Sequence[Task]:
         select(Task)
         .join(Task.run)
         .where(on_backend(backend), Run.removed_at.is_(None))
-        .where(_left(), Task.finished_at <= now - COLLECT_FOR)
+        .where(_left(), Task.ended_seen_at <= now - COLLECT_FOR)
         .where(Task.run_id.in_(looked_at))
         .where(or_(Task.collect_at.is_(None), Task.collect_at <= now))
         .options(contains_eager(Task.run))
@@ -294,7 +296,7 @@ def give_up_collecting(session: Session, now: datetime) -> None:
     )
     statement = (
         update(Task)
-        .where(_left(), Task.finished_at <= now - COLLECT_FOR, Task.outputs_problem.is_(None))
+        .where(_left(), Task.ended_seen_at <= now - COLLECT_FOR, Task.outputs_problem.is_(None))
         .values(outputs_problem=problem)
     )
     session.connection().execute(statement)

@@ -25,9 +25,9 @@ def is_done(task: Task) -> bool:
     if collected.is_done(task):
         return True
     since = _since(task.run.backend)
-    if since is None or task.finished_at is None:
+    if since is None or task.ended_seen_at is None:
         return False
-    return task.state in TERMINAL and task.finished_at <= since
+    return task.state in TERMINAL and task.ended_seen_at <= since
 
 
 def is_settled(run_id: str, backend: str) -> bool:

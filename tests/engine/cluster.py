@@ -43,6 +43,7 @@ class FakeCluster:
     ring: Ring = field(default_factory=Ring)
     makes_arrays: bool = False
     now: datetime = START
+    is_ahead: timedelta = timedelta()  # the nodes' clock, of ours
     is_broken: bool = False
     loses_answers: bool = False  # takes the jobs, and the answer never arrives
     drops_questions: bool = False  # the question never arrives
@@ -162,11 +163,12 @@ class FakeCluster:
         for key in keys:
             word, phase = ("COMPLETED", Phase.DONE) if code == 0 else ("FAILED", Phase.FAILED)
             row = self._row(key, phase, word)
-            self.rows[row.job_id] = replace(row, exit_code=code, ended_at=self.now)
+            at = self.now + self.is_ahead
+            began = at - timedelta(seconds=5)
+            self.rows[row.job_id] = replace(row, exit_code=code, started_at=began, ended_at=at)
             if leaves_note:
                 job = self.jobs[row.job_id]
-                began = self.now - timedelta(seconds=5)
-                note = ExitNote(job.token, row.job_id, code, began, self.now, "n1")
+                note = ExitNote(job.token, row.job_id, code, began, at, "n1")
                 self.notes[job.token] = note
 
     def ends_newest(self, key: str) -> None:

@@ -85,7 +85,7 @@ class Bench:
     disk: Disk
     task_id: int
     job: Job
-    finished_at: datetime | None = None
+    ended_at: datetime | None = None
 
     def collect(
         self, now: datetime = NOW, listing: Listing | None = None, **seen: Any
@@ -98,15 +98,15 @@ class Bench:
         failures = self.task.collect_failures
         if not is_listed:
             seen.pop("listings", None)
-        watched = Watched(self.task_id, RUN, self.job, self.finished_at, mark, is_listed, failures)
+        watched = Watched(self.task_id, RUN, self.job, self.ended_at, mark, is_listed, failures)
         return collect(self.hands, {self.disk.token: watched}, Observation(**seen), now)
 
     def end(self) -> None:
-        self.finished_at = NOW
+        self.ended_at = NOW
         with self.database.writing() as session:
             task = session.get(Task, self.task_id)
             assert task
-            task.finished_at = NOW
+            task.finished_at = task.ended_seen_at = NOW
             task.state = State.FAILED
 
     @property

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -67,6 +68,15 @@ def test_a_document_joins_its_run_when_the_generator_completes(world: World) -> 
     assert history(world, "make")[-3:] == ["produced", "joined", "exited_ok"]
     added = world.task("sim.1")
     assert (added.maker, added.depth, added.base) == (world.task("make").id, 1, "sims")
+
+
+def test_a_document_is_waited_for_however_wrong_the_nodes_clock_is(world: World) -> None:
+    world.cluster.is_ahead = -timedelta(hours=1)
+    made(world)
+    assert world.states() == {"make": "generating"}
+    write(world, task("a"))
+    world.turn()
+    assert world.states() == {"make": "completed", "a": "submitted"}
 
 
 def test_what_joins_works_where_its_generator_does(world: World) -> None:

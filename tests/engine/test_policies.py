@@ -123,6 +123,14 @@ def test_what_the_former_attempt_wrote_is_waited_for(world: World) -> None:
     assert world.task("fit").attempt == 2
 
 
+def test_a_node_whose_clock_is_ahead_delays_no_retry(world: World) -> None:
+    start(world, on="any", wait="0s")
+    world.cluster.is_ahead = timedelta(hours=3)
+    world.cluster.ends("fit", code=1)
+    world.turn(seconds=20, times=8)
+    assert world.task("fit").attempt == 2
+
+
 def test_the_intent_survives_another_engine(world: World) -> None:
     start(world, on="any", wait="1m")
     fails(world, "FAILED")

@@ -39,7 +39,7 @@ class Store:
             session.flush()
             task = Task(
                 run_id=run_id, n=0, key="fit", name="fit", spec={}, deps=[], token=token,
-                job_id="7", finished_at=at, collected_at=at,
+                job_id="7", finished_at=at, ended_seen_at=at, collected_at=at,
                 state=State.COMPLETED if ended else State.RUNNING,
             )  # fmt: skip
             session.add(task)

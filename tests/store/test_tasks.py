@@ -19,9 +19,9 @@ def one(database: Database, key: str = "a") -> Task:
         return session.scalars(select(Task).where(Task.key == key)).one()
 
 
-def do(database: Database, task: Task, event: Event, **facts: object) -> bool:
+def do(database: Database, task: Task, event: Event, now: datetime = NOW, **facts: object) -> bool:
     with database.writing() as session:
-        return tasks.move(session, task, event, NOW, facts)
+        return tasks.move(session, task, event, now, facts)
 
 
 def test_a_move_changes_state_version_and_history_together(database, make_run) -> None:
@@ -88,8 +88,10 @@ def test_only_what_matters_is_watched(database, make_run) -> None:
     for key in ("live", "done", "old"):
         do(database, one(database, key), Event.CLAIMED, token=f"abcdefgh.{key[0]}.1")
         do(database, one(database, key), Event.ACCEPTED, job_id="1")
-    do(database, one(database, "done"), Event.EXITED_OK)
-    do(database, one(database, "old"), Event.EXITED_OK, finished_at=NOW - timedelta(days=2))
+    behind = NOW - timedelta(days=400)  # the clock of where it ran
+    do(database, one(database, "done"), Event.EXITED_OK, finished_at=behind)
+    assert one(database, "done").finished_at == behind
+    do(database, one(database, "old"), Event.EXITED_OK, now=NOW - timedelta(days=2))
     with database.reading() as session:
         assert [t.key for t in tasks.to_watch(session, "hpc", NOW)] == ["live", "done"]
         assert tasks.to_watch(session, "elsewhere", NOW) == []
