@@ -111,7 +111,9 @@ def finish(session: Session, output_id: int, sha256: str, html: str | None) -> b
     file.size, file.mtime_ns = row.size or 0, row.mtime_ns or 0
     file.sha256, file.html, file.note = sha256, html, None
     session.delete(row)
-    _show(session, file)
+    run = _show(session, file)
+    if run is not None and run.removed_at is not None:
+        file.was_sha256 = file.was_sha256 or sha256  # it is here again, and may go again
     return True
 
 
@@ -120,8 +122,10 @@ def parts(session: Session) -> set[int]:
     return set(session.scalars(select(Fetch.output_id)))
 
 
-def _show(session: Session, file: Output) -> None:
-    """Let open pages see it."""
+def _show(session: Session, file: Output) -> Run | None:
+    """Let open pages see it; the run that it is of."""
     task = session.get(Task, file.task_id)
-    if task is not None:
-        task.version = next_version(session, task.run_id)
+    if task is None:
+        return None
+    task.version = next_version(session, task.run_id)
+    return session.get(Run, task.run_id)

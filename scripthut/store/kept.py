@@ -6,7 +6,7 @@ import re
 import struct
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -72,7 +72,7 @@ class Kept:
             is_left = path.name.startswith(".new-")  # of a server that was killed
             if not is_left and (not _NAME.fullmatch(name) or is_wanted(name)):
                 continue
-            with _SWEEPING:
+            with _SWEEPING, suppress(FileNotFoundError):  # one that was written has its name now
                 if path.stat().st_mtime < before:
                     path.unlink()
                     removed += 1

@@ -176,7 +176,7 @@ class Output(Base):
     html: Mapped[str | None] = mapped_column(
         String(64)
     )  # sha256 of the rendered Markdown, kept too
-    was_sha256: Mapped[str | None] = mapped_column(String(64))  # of what was kept and is removed
+    was_sha256: Mapped[str | None] = mapped_column(String(64))  # of what was removed
     note: Mapped[str | None] = mapped_column(Text)
     __table_args__ = (
         Index("uq_outputs_task_id_raw", "task_id", "attempt", "area", "raw", unique=True),

@@ -4,11 +4,14 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from scripthut.core.errors import Conflict
+from scripthut.core.jobs import Area
+from scripthut.core.tokens import token
 from scripthut.store.models import Log, Output, Picture, PieceWish, Run, Task
+from scripthut.store.outputs import SUMMARY
 from scripthut.store.tasks import COLLECT_FOR
 from scripthut.store.versions import next_version, summary_changed
 
@@ -30,6 +33,8 @@ class Live:
     sha256: str
     html: str | None
     path: str
+    is_fragment: bool
+    is_summary: bool
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,19 @@ def held(session: Session, run_ids: Collection[str] | None = None) -> Held:
     count, size = session.execute(select(func.sum(each.c.n), func.sum(each.c.size))).one()
     logs = select(func.sum(Log.end - Log.start)).join(Task).where(*theirs)
     return Held(int(count or 0), int(size or 0) + int(session.scalar(logs) or 0))
+
+
+def alone(session: Session, run_id: str) -> int:
+    """How many bytes only this run holds: so many fewer are held without it."""
+    size = func.max(Output.size).label("size")
+    files = select(Output.sha256, size).join(Task).where(Task.run_id == run_id)
+    each = files.where(Output.sha256.is_not(None)).group_by(Output.sha256).subquery()
+    theirs = (
+        select(Output.id).join(Task).where(Output.sha256 == each.c.sha256, Task.run_id != run_id)
+    )
+    mine = session.scalar(select(func.sum(each.c.size)).where(~theirs.exists()))
+    logs = select(func.sum(Log.end - Log.start)).join(Task).where(Task.run_id == run_id)
+    return int(mine or 0) + int(session.scalar(logs) or 0)
 
 
 @dataclass(frozen=True)
@@ -83,9 +101,16 @@ def expirable(session: Session, now: datetime) -> list[Old]:
         Task.collected_at.is_(None),
         Task.ended_seen_at > now - COLLECT_FOR,
     )
+    # Of those whose files were removed, only what was fetched since is looked for.
+    again = (
+        select(Task.run_id)
+        .join(Output)
+        .where(Output.was_sha256.is_not(None), Output.sha256.is_not(None))
+    )
     statement = (
         select(Run.id, Run.ended_at)
         .where(Run.ended_at.is_not(None), Run.pinned_at.is_(None))
+        .where(or_(Run.removed_at.is_(None), Run.id.in_(again)))
         .where(or_(files.exists(), logs.exists()), ~open_.exists())
         .order_by(Run.ended_at, Run.id)
     )
@@ -117,27 +142,50 @@ def expire(session: Session, run_id: str, why: str, now: datetime) -> None:
 
 def live(session: Session) -> Iterator[Live]:
     """All kept files of all runs."""
-    statement = select(Output.sha256, Output.html, Output.path).where(Output.sha256.is_not(None))
-    for sha, html, path in session.execute(statement.execution_options(yield_per=1000)):
+    columns = (Output.sha256, Output.html, Output.path, Output.area, Output.raw)
+    statement = select(*columns).where(Output.sha256.is_not(None))
+    for sha, html, path, area, raw in session.execute(statement.execution_options(yield_per=1000)):
         if sha is not None:
-            yield Live(sha, html, path)
+            yield Live(sha, html, path, area is Area.FRAGMENT, raw == SUMMARY)
 
 
 def others(session: Session) -> Iterator[str]:
     """Other kept bytes that somebody refers to: pieces, and thumbnails of what is there."""
     yield from (name for name in session.scalars(select(PieceWish.sha256)) if name)
-    thumbs = select(Picture.thumb).join(Output, Output.sha256 == Picture.sha256)
+    thumbs = select(Picture.thumb).where(_is_there())
     yield from (name for name in session.scalars(thumbs.distinct()) if name)
 
 
-def forget_pictures(session: Session) -> None:
-    """Drop thumbnails of pictures that nobody has any more."""
-    there = select(Output.id).where(Output.sha256 == Picture.sha256)
-    session.execute(delete(Picture).where(~there.exists()))
+def unseen(session: Session) -> Sequence[str]:
+    """The pictures that nobody has any more."""
+    return session.scalars(select(Picture.sha256).where(~_is_there())).all()
 
 
-def logged(session: Session, tokens: Collection[str]) -> set[str]:
-    """Those of these tokens whose logs somebody refers to, as the runs do that repeat another."""
-    statement = select(Task.token).join(Log, Log.task_id == Task.id)
-    found: Sequence[str | None] = session.scalars(statement.where(Task.token.in_(tokens))).all()
-    return {token for token in found if token}
+def forget_pictures(session: Session, shas: Collection[str]) -> None:
+    """Drop those of these pictures that nobody has any more."""
+    session.execute(delete(Picture).where(Picture.sha256.in_(shas), ~_is_there()))
+
+
+def _is_there() -> ColumnElement[bool]:
+    return select(Output.id).where(Output.sha256 == Picture.sha256).exists()
+
+
+def logged(session: Session, run_ids: Collection[str]) -> set[str]:
+    """The tokens of the logs that these runs refer to, of all attempts."""
+    statement = (
+        select(Task.run_id, Task.n, Log.attempt, Task.token)
+        .join(Log, Log.task_id == Task.id)
+        .where(Task.run_id.in_(run_ids))
+    )
+    found = set[str]()
+    for run_id, n, attempt, own in session.execute(statement):
+        found |= {token(run_id, n, attempt), own or ""}
+    return found
+
+
+def lent(session: Session) -> set[str]:
+    """The tokens of logs that runs refer to which repeat another, as the other has them."""
+    is_own = Task.token.like(Task.run_id.concat(".%"))
+    logs = select(Log.id).where(Log.task_id == Task.id).exists()
+    statement = select(Task.token).where(Task.token.is_not(None), ~is_own, logs)
+    return {one for one in session.scalars(statement) if one}

@@ -57,6 +57,10 @@ CLEAN = MappingProxyType(
     }
 )
 
+BEGUN_ANEW = MappingProxyType(  # of a run: what its new attempts write is no removed one's
+    {"ended_at": None, "cancel_asked_at": None, "removed_at": None, "removed_why": None}
+)
+
 
 def retry_task(session: Session, task: Task, now: datetime) -> int:
     """Try one task again, and let those wait anew that its end had broken; says how many move.
@@ -126,7 +130,7 @@ def _retry(session: Session, run_id: str, tasks: Sequence[Task], now: datetime) 
         # It never was a job: the same attempt will be its first.
         moved += move(session, task, Event.RETRIED, now, CLEAN)
     again = update(Run).where(Run.id == run_id)
-    session.connection().execute(again.values(ended_at=None, cancel_asked_at=None))
+    session.connection().execute(again.values(**BEGUN_ANEW))
     return moved
 
 

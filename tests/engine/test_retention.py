@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from scripthut.core.files import heads
 from scripthut.core.jobs import Area, RemoteFile
+from scripthut.core.measures import figures
 from scripthut.core.states import State
 from scripthut.engine.retention import Keeper, Rules
-from scripthut.store import outputs, retention
+from scripthut.store import fetches, outputs, pictures, retention
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
-from scripthut.store.models import Output, Run, Task
+from scripthut.store.models import Output, Picture, Run, Task
 from scripthut.store.outputs import Found, KeptLog
+from tests.store.plans import steps
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 LONG_AGO = (NOW - timedelta(days=400)).timestamp()
@@ -155,3 +158,110 @@ def test_a_removal_that_was_cut_short_is_finished(store: Store) -> None:
     assert store.on_disk() == {b"x"}
     store.keep()
     assert store.on_disk() == set()
+
+
+def test_logs_of_former_attempts_stay_and_so_do_those_that_another_run_took_over(
+    store: Store,
+) -> None:
+    store.run("first", 3, b"a")
+    store.run("second", 2, b"b")
+    with store.database.writing() as session:
+        one = session.query(Task).filter_by(run_id="first").one()
+        one.attempt, one.token = 3, "first.0.3"
+        outputs.record_log(session, one, KeptLog("output", 0, 4, 4), NOW)
+        taken = session.query(Task).filter_by(run_id="second").one()
+        taken.token = "gone.0.1"  # of a run that was forgotten since
+    for token in ("first.0.3", "first.0.2", "gone.0.1", "gone.1.1"):
+        store.kept.append_log(token, "output", 0, b"log\n")
+    for path in (store.kept.directory / "logs").glob("*/*"):
+        os.utime(path, (LONG_AGO, LONG_AGO))
+
+    store.keep()
+
+    assert store.kept.logs().keys() == {"first.0.1", "first.0.3", "gone.0.1", "second.0.1"}
+
+
+def test_what_was_made_of_a_file_stays_with_it_and_nothing_else_does(store: Store) -> None:
+    store.run("new", 1, b"a plot", b"a table", b"metrics")
+    sha = {row.raw: row.sha256 or "" for row in store.files("new")}
+    with store.database.writing() as session:
+        for row, path in zip(
+            session.query(Output).order_by(Output.raw),
+            ("a.png", "b.parquet", "metrics.json"),
+            strict=True,
+        ):
+            row.path = path
+    made = {
+        "head of a plot": heads.key(sha[b"0.bin"]),
+        "head of a table": heads.key(sha[b"1.bin"]),
+        "figures of a plot": figures.key(sha[b"0.bin"], "a.png"),
+        "figures of metrics": figures.key(sha[b"2.bin"], "metrics.json"),
+    }
+    for words, name in made.items():
+        store.kept.put_as(name, words.encode())
+        os.utime(store.kept.path(name), (LONG_AGO, LONG_AGO))
+
+    store.keep()
+
+    stays = {b"a plot", b"a table", b"metrics", b"head of a table", b"figures of metrics"}
+    assert store.on_disk() == stays
+
+
+def test_what_runs_share_is_not_counted_as_freed_with_the_first_of_them(store: Store) -> None:
+    for age, name in ((9, "a"), (8, "b"), (7, "c")):
+        store.run(name, age, b"s" * 1000, name.encode() * 996)  # and four of the log
+    assert store.held() == 4000
+    with store.database.reading() as session:
+        assert retention.alone(session, "a") == 1000
+    assert store.keep(bytes=3000) == 1
+    assert store.held() == 3000
+
+
+def test_a_run_whose_files_went_is_looked_at_again_only_for_what_was_fetched_since(
+    store: Store,
+) -> None:
+    store.run("old", 31, b"one", b"two")
+    assert store.keep(days=30) == 1
+
+    def expirable() -> list[str]:
+        with store.database.reading() as session:
+            return [old.run_id for old in retention.expirable(session, NOW)]
+
+    assert expirable() == []
+    row = store.files("old")[0]
+    with store.database.writing() as session:
+        fetches.ask(session, session.merge(row), NOW)
+    with store.database.writing() as session:
+        assert fetches.finish(session, row.id, store.put(b"one"), None)
+    assert expirable() == ["old"]
+    assert store.keep(days=30) == 1
+    assert store.on_disk() == set()
+
+
+def test_pictures_that_nobody_has_are_found_by_their_content(store: Store) -> None:
+    store.run("new", 1, b"seen")
+    sha = store.files("new")[0].sha256 or ""
+    with store.database.writing() as session:
+        pictures.want(session, [sha, "0" * 64])
+    assert [step for step in steps(store.database, retention.unseen) if "outputs" in step] == [
+        "SEARCH outputs USING COVERING INDEX ix_outputs_sha256 (sha256=?)"
+    ]
+    store.keep()
+    with store.database.reading() as session:
+        assert [row.sha256 for row in session.query(Picture)] == [sha]
+
+
+def test_a_file_that_gets_its_name_during_a_sweep_ends_no_sweep(store: Store) -> None:
+    store.run("new", 1, b"kept")
+    left = store.kept.directory / "files" / "ff" / ".new-x"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.touch()
+    first = store.kept.directory / "files" / "00" / ("0" * 62)
+    first.parent.mkdir(parents=True, exist_ok=True)
+    first.touch()
+
+    def is_wanted(_name: str) -> bool:
+        left.unlink(missing_ok=True)  # it was renamed
+        return True
+
+    assert store.kept.sweep(is_wanted, NOW.timestamp() + 1) == 0

@@ -3,7 +3,7 @@
 import pytest
 
 from scripthut.core.errors import Conflict
-from scripthut.store import orders, retries
+from scripthut.store import orders, retention, retries
 from scripthut.store.models import Run
 from tests.engine.world import World
 
@@ -109,3 +109,15 @@ def test_there_is_an_end_to_trying(world: World) -> None:
     world.change("a", attempt=retries.MOST)
     with pytest.raises(Conflict, match="start a new run"):
         retry(world, "a")
+
+
+def test_a_run_whose_files_were_removed_holds_some_again_when_it_is_retried(world: World) -> None:
+    run_id = world.run({"a": []})
+    fail(world, "a")
+    world.change("a", collected_at=world.now)
+    with world.database.writing() as session:
+        retention.expire(session, run_id, "it was old", world.now)
+    assert world.the_run(run_id).removed_at is not None
+    retry(world, "a")
+    run = world.the_run(run_id)
+    assert (run.removed_at, run.removed_why) == (None, None)
