@@ -159,7 +159,11 @@ def outputs(watches: Collection[Watch]) -> list[Record]:
         names = [paths.outputs.name, paths.fragment.name]
         return [watch.job.token, *names, watch.mark, paths.progress.name, watch.progress_mark]
 
-    listed = sorted((w for w in watches if w.list_outputs), key=place)
+    # In the order of the watches: what the answer has no room for is of those that come last.
+    listed: dict[tuple[str, str, str], list[Watch]] = {}
+    for one in watches:
+        if one.list_outputs:
+            listed.setdefault(place(one), []).append(one)
     return [
         {
             "base": base,
@@ -167,7 +171,7 @@ def outputs(watches: Collection[Watch]) -> list[Record]:
             "fragments": _below(base, fragments),
             "jobs": [task(watch) for watch in some],
         }
-        for (base, run, fragments), some in groupby(listed, place)
+        for (base, run, fragments), some in listed.items()
     ]
 
 

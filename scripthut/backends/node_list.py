@@ -7,10 +7,12 @@ Sent to the node, like its siblings: the standard library of Python 3.4 and late
 
 import errno
 import hashlib
+import json
 import os
 import stat
 import sys
 import time
+import zlib
 
 from scripthut.backends.node_fetch import read_below, why_not
 from scripthut.backends.node_files import (
@@ -34,6 +36,8 @@ ALL_SECONDS = 20.0  # spent on all listings of a request
 DEEPEST = 32  # directories are entered no deeper
 CONTENT = 1024 * 1024  # the largest summary that comes with a listing
 CONTENTS = 8 * 1024 * 1024  # all of them
+SAID = 24 * 1024 * 1024  # bytes of all listings, before they are compressed
+LONG = 4096  # bytes; longer ones travel compressed
 WORDS = 512  # the end of a progress file
 SUMMARY = b"task-summary.md"
 
@@ -145,20 +149,31 @@ def size(count: int) -> str:
 
 
 def listings(request: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") -> None:
-    """What has changed in the output directories of many tasks."""
+    """What has changed in the output directories of many tasks; whose turn did not come is said."""
     until = time.monotonic() + ALL_SECONDS
-    budget = CONTENTS
+    budget, left = CONTENTS, SAID
+    later = []  # type: list[str]
     for group in request.get("outputs", []):
         for token, name, fragment, mark, progress, said in group["jobs"]:
-            if time.monotonic() > until:
-                return  # the others' turn comes in the next cycle
+            if time.monotonic() > until or left <= 0:
+                later.append(token)  # their turn comes in the next cycle
+                continue
             task = Task(group, token, name, fragment)
             task.look(request["limits"], progress)
             if task.said[0] != said:
                 say({"progress": token, "mark": task.said[0], "data": pack(task.said[1])})
             if task.mark() != mark:
-                say(task.record())
+                left -= say_listing(task.record(), say)
                 budget = task.contents(budget, say)
+    if later:
+        say({"later": later})
+
+
+def say_listing(record: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") -> int:
+    """Say a listing, compressed where it is long; how long it is without."""
+    text = json.dumps([record]).encode("utf-8")
+    say({"packed": pack(zlib.compress(text, 1))} if len(text) > LONG else record)
+    return len(text)
 
 
 class Task:

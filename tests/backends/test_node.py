@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import itertools
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from inspect import getsource
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -30,8 +31,9 @@ from scripthut.backends import (
 from scripthut.backends.asking import Node, Ring
 from scripthut.backends.node import read_note
 from scripthut.backends.turns import Turns
+from scripthut.core import paths
 from scripthut.core.errors import BadAnswer, Unreachable
-from scripthut.core.jobs import Answer
+from scripthut.core.jobs import Answer, Job, Resources, Watch
 from scripthut.transports.local import Local
 
 LIMITS = {"file_bytes": 1000, "files": 5, "depth": 3, "listed": 50}
@@ -64,8 +66,14 @@ def looked(base: Path, **limits: int) -> Mapping[str, Any]:
     """The listing of one task, in this process."""
     told: list[Mapping[str, Any]] = []
     node_script.answer(listing_of(base, **limits), told.append)
-    (found,) = [record for record in told if "listing" in record]
+    (found,) = listings(told)
     return found
+
+
+def listings(told: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The listings among records, the long ones unpacked."""
+    packed = [json.loads(node.unpacked(one["packed"])) for one in told if "packed" in one]
+    return [one for one in [*told, *itertools.chain(*packed)] if "listing" in one]
 
 
 def notes_of(record: Mapping[str, Any]) -> dict[bytes, str | None]:
@@ -391,6 +399,12 @@ def test_what_a_note_says_in_words_is_never_taken_for_its_code(sign: str) -> Non
     assert found.code == 1
 
 
+def job_of(run_id: str, n: int) -> Job:
+    token = f"{run_id}.{n}.1"
+    where = paths.for_task(PurePosixPath("/logs"), run_id, f"t{n}", 1, token)
+    return Job(token, run_id, "study", f"t{n}", "t", 1, "true", "~", {}, Resources(), where, "7")
+
+
 def logs_told(tmp_path: Path, count: int, length: int) -> list[Mapping[str, Any]]:
     """What is said of as many logs."""
     asked = []
@@ -415,6 +429,36 @@ def test_of_logs_that_are_too_much_for_one_answer_each_is_whole_or_said_to_be_le
     seen = node.understand([*told, last])
     assert seen.later == {f"tok.{n}.1" for n in range(100)} - {one["log"] for one in told}
     assert all(chunk.start + len(chunk.data) == chunk.size for chunk in seen.logs.values())
+
+
+def test_listings_that_are_too_much_for_one_answer_come_in_the_next_ones(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(100):
+        (out / f"checkpoint_{n:05d}.npy").touch()
+    request = listing_of(out.parent.parent)
+    (group,) = request["outputs"]
+    (job,) = group["jobs"]
+    group["jobs"] = [[f"tok.{n}.1", *job[1:]] for n in range(10)]
+    monkeypatch.setattr(node_list, "SAID", 3 * len(json.dumps(looked(out.parent.parent))))
+    told: list[Mapping[str, Any]] = []
+
+    node_script.answer(request, told.append)
+
+    came = [listing["listing"] for listing in listings(told)]
+    assert came == ["tok.0.1", "tok.1.1", "tok.2.1"]
+    assert node.understand(told).later == {f"tok.{n}.1" for n in range(3, 10)}
+    assert len(json.dumps(told)) < node_list.SAID / 3  # and they travel compressed
+    assert set(node.understand(told).listings) == set(came)
+
+
+def test_runs_are_listed_in_the_order_in_which_their_turn_is() -> None:
+    watches = [
+        Watch(job_of(run, n))
+        for run, n in (("bbbbbbbb", 0), ("aaaaaaaa", 0), ("bbbbbbbb", 1), ("aaaaaaaa", 1))
+    ]
+    asked = [[job[0] for job in group["jobs"]] for group in node.outputs(watches)]
+    assert asked == [["bbbbbbbb.0.1", "bbbbbbbb.1.1"], ["aaaaaaaa.0.1", "aaaaaaaa.1.1"]]
 
 
 def test_each_of_many_is_first_before_long() -> None:

@@ -469,6 +469,23 @@ def test_logs_that_did_not_fit_into_the_answer_are_waited_for(bench: Bench) -> N
     assert bench.hands.kept.read_log(bench.disk.token, "output").data == b"all of it"
 
 
+def test_a_listing_that_did_not_fit_into_the_answer_is_waited_for(bench: Bench) -> None:
+    bench.disk.write("a.txt", b"early")
+    bench.collect()
+    bench.end()
+    listing = bench.disk.listing()
+    bench.disk.write("b.txt", b"last")
+
+    later = frozenset({bench.disk.token})
+    seen = {"logs": logs_of(bench), "later": later, "listing": listing}
+    bench.collect(now=NOW + timedelta(minutes=9), **seen)  # as before, for all that is known
+    assert bench.task.collected_at is None
+
+    bench.collect(now=NOW + timedelta(minutes=10), logs=logs_of(bench))
+    assert bench.data("b.txt") == b"last"
+    assert bench.task.collected_at is not None
+
+
 def test_a_log_that_was_cut_is_not_all_of_it(bench: Bench) -> None:
     bench.collect()
     bench.end()
