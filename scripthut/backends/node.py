@@ -77,8 +77,6 @@ _MOST_MEMORY, _DIGITS = 2**50, 16
 MOST_SAID = 256 * MIB  # bytes of one command's output
 FETCH_BYTES = 32 * MIB  # of listed files in one command; base64 makes them 43 MiB on the wire
 
-BATCH_JOBS, BATCH_BYTES = 200, 8 * MIB  # submissions in one command
-
 
 def _program() -> bytes:
     sources = [(module.__name__, getsource(module).encode()) for module in _MODULES]
@@ -119,20 +117,6 @@ def records(answer: Answer) -> list[Record]:
         words = answer.err.strip().splitlines()[-1:] or ["its answer was cut off"]
         raise BadAnswer(f"the login node did not answer to the end: {words[0]}")
     return found[:-1]
-
-
-def batches(requests: Sequence[Record]) -> Iterator[list[Record]]:
-    """Submissions in parts that one command each can carry."""
-    part: list[Record] = []
-    held = 0
-    for request in requests:
-        if part and (len(part) >= BATCH_JOBS or held + len(request["script"]) > BATCH_BYTES):
-            yield part
-            part, held = [], 0
-        part.append(request)
-        held += len(request["script"])
-    if part:
-        yield part
 
 
 def states(jobs: Collection[Job]) -> list[Record]:

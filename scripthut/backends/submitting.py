@@ -12,9 +12,11 @@ from scripthut.core.errors import Refused, Unreachable
 from scripthut.core.jobs import Accepted, Job, Rejected, Token
 from scripthut.core.script import array_script, script
 from scripthut.schedulers.base import Arrays, Dialect
+from scripthut.transports.base import MIB
 
 SUBMIT_SECONDS = 60  # for one job
 BATCH_SECONDS = 300  # for all submissions of one command
+BATCH_JOBS, BATCH_BYTES = 200, 8 * MIB  # of them
 ASK_SECONDS = 25  # how large an array may be
 KNOWN = 3600.0  # seconds for which that is believed
 SHORT = 16 * 1024  # bytes of a command that an array's script may hold
@@ -50,7 +52,7 @@ class Submissions:
         fine = [job for job in jobs if _is_fine(dialect, job, answers)]
         sent = {one.first.token: one for one in self._together(dialect, fine)}
         requests = [_request(dialect, one) for one in sent.values()]
-        for part in node.batches(requests):
+        for part in _batches(requests):
             try:
                 told = self._node.ask({"submits": part}, BATCH_SECONDS, [job.env for job in fine])
             except Unreachable:
@@ -178,3 +180,17 @@ def _request(dialect: Dialect, sent: Submission) -> node.Record:
         "state": str(job.paths.state),
         "timeout": SUBMIT_SECONDS,
     }
+
+
+def _batches(requests: Sequence[node.Record]) -> Iterator[list[node.Record]]:
+    """Submissions in parts that one command each can carry."""
+    part: list[node.Record] = []
+    held = 0
+    for request in requests:
+        if part and (len(part) >= BATCH_JOBS or held + len(request["script"]) > BATCH_BYTES):
+            yield part
+            part, held = [], 0
+        part.append(request)
+        held += len(request["script"])
+    if part:
+        yield part
