@@ -250,10 +250,11 @@ def _write(
             for row in session.query(Output).filter_by(task_id=task.id)
         ]
         file = RemoteFile(task.token or "", area, raw, len(data), 1, None)
-        outputs.record(session, task, [*known, Found(file, sha, html, None)], keep_vanished=True)
-        presence = outputs.presence(session, task)
-        task.has_outputs = presence[Area.OUTPUT]
-        task.has_run_summary = presence[Area.FRAGMENT]
+        written = outputs.record(
+            session, task, [*known, Found(file, sha, html, None)], keep_vanished=True
+        )
+        task.has_outputs = written.has_outputs
+        task.has_run_summary = written.has_summary
 
 
 def make(directory: Path) -> Flask:

@@ -12,12 +12,13 @@ from typing import TypeAlias
 from scripthut.core.errors import Unreachable
 from scripthut.engine.advance import advance
 from scripthut.engine.base import Hands
-from scripthut.engine.collect import collect, refresh
+from scripthut.engine.collect import collect
 from scripthut.engine.fetching import Fetcher
 from scripthut.engine.generate import generate
 from scripthut.engine.graphs import Graphs
 from scripthut.engine.jobs import job_of, singly
 from scripthut.engine.observe import Seen, observe
+from scripthut.engine.refresh import Refresher
 from scripthut.engine.submit import submit
 from scripthut.engine.survey import survey
 from scripthut.engine.upkeep import Upkeep
@@ -71,7 +72,7 @@ class Cycle:
         self._said: str | None = None  # why it did not answer, as it was logged
         self._hold_until: datetime | None = None
         self._before: tuple[datetime, float] | None = None  # the last cycle's, by both clocks
-        self._is_refreshed = False  # what an older version rendered has been rendered anew
+        self._refresher = Refresher(self.hands)
 
     def run(self, now: datetime) -> Report:
         """Do everything that this backend needs now. An unreachable one moves nothing.
@@ -145,9 +146,7 @@ class Cycle:
         notices = [notice for notice in (seen.observation.notice, paused) if notice]
         spent = (backend.commands - before - submitted, submitted)
         self._record(seen, spent, " ".join(notices) or None, now)
-        if not self._is_refreshed:
-            refresh(self.hands)
-            self._is_refreshed = True
+        self._refresher.run()
         has_come = self._fetcher.run(now)
         looked_at = any(w.is_looked_at for w in seen.watched.values())
         stirs = seen.moved or decided or started or looked_at or did or has_come

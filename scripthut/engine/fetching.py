@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from scripthut.core.jobs import Got
 from scripthut.engine.base import Hands
-from scripthut.engine.collect import rendered
 from scripthut.engine.pieces import masked, piece
+from scripthut.engine.rendering import rendered
 from scripthut.store import fetches, tasks, watches, wishes
 from scripthut.store.fetches import Fetching
 from scripthut.store.kept import NoRoom

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable
 
 from scripthut.core.files.heads import EXTRA, Head, has_head, kept, key
-from scripthut.engine.base import Hands
 from scripthut.engine.workshop import Workshop
 from scripthut.store import outputs
 from scripthut.store.kept import Kept
@@ -22,18 +21,11 @@ def read_new(store: Kept, found: Iterable[Found]) -> None:
     """Read how those of these files begin that hold columns. NoRoom goes through."""
     for one in found:
         if one.sha256 is not None and has_head(outputs.shown_path(one.file.path)):
-            _read(store, one.sha256)
+            read(store, one.sha256)
 
 
-def read_all(hands: Hands) -> None:
-    """The same for all files of a backend's runs: the extra may have been installed since."""
-    with hands.reading() as session:
-        shas = outputs.kept_of_names(session, hands.backend.name, ("%.parquet", "%.pq"))
-    for sha in shas:
-        _read(hands.kept, sha)
-
-
-def _read(store: Kept, sha: str) -> None:
+def read(store: Kept, sha: str) -> None:
+    """Read how a file of columns begins, unless that is kept. NoRoom goes through."""
     name = key(sha)
     if store.has(name):
         return

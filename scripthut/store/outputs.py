@@ -1,18 +1,18 @@
 """What tasks wrote, as rows: files, fragments of the run's summary, and the kept part of logs."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from scripthut.core.errors import NotFound
-from scripthut.core.files.previews import RENDERED, Kind, kind
+from scripthut.core.files.previews import Kind, kind
 from scripthut.core.jobs import Area, RemoteFile
-from scripthut.store.models import Log, Output, Run, Task
+from scripthut.store.models import Log, Output, Task
 
 SUMMARY = b"task-summary.md"
 # How notes begin of what is never opened; all other files can be read where they are.
@@ -26,6 +26,8 @@ CLOSED = (
     "cannot be looked into",
 )
 FRESH = timedelta(seconds=10)  # a log's row that says nothing new is not written more often
+
+AT_ONCE = 500  # ids in one statement
 
 Place: TypeAlias = tuple[int, Area, bytes]
 """Which file of which task: the task's row, the area, the path's bytes."""
@@ -97,14 +99,45 @@ def folder_of(area: Area, raw: bytes) -> str:
     return str(PurePosixPath(raw.decode("utf-8", "replace")).parent).removeprefix(".")
 
 
-def known(session: Session, task_ids: Collection[int]) -> dict[Place, Output]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A row of a file: what a cycle has to know of each of many thousands."""
+
+    id: int
+    task_id: int
+    area: Area
+    raw: bytes
+    path: str
+    size: int
+    mtime_ns: int
+    kind: str
+    sha256: str | None
+    html: str | None
+    note: str | None
+
+
+_KNOWN = [getattr(Output, name) for name in Known.__dataclass_fields__]
+
+
+def known(session: Session, task_ids: Collection[int]) -> dict[Place, Known]:
     """The rows of the tasks' present attempts, by place."""
     statement = (
-        select(Output)
+        select(*_KNOWN)
         .join(Task, Task.id == Output.task_id)
         .where(Task.id.in_(task_ids), Output.attempt == Task.attempt, Output.area != Area.LOG)
     )
-    return {(row.task_id, row.area, row.raw): row for row in session.scalars(statement)}
+    rows = (Known(*row) for row in session.execute(statement))
+    return {(row.task_id, row.area, row.raw): row for row in rows}
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a task's rows. An empty fragment is no part of the run's summary."""
+
+    has_changed: bool  # anything that a page shows
+    has_outputs: bool
+    has_summary: bool
+    has_new_summary: bool  # other than before, or none any more
 
 
 def task_of(session: Session, task_id: int, attempt: int) -> Task | None:
@@ -114,74 +147,73 @@ def task_of(session: Session, task_id: int, attempt: int) -> Task | None:
 
 
 def record(
-    session: Session, task: Task, found: Iterable[Found], keep_vanished: bool = False
-) -> bool:
-    """Make a task's rows say what was found; whether anything a page shows has changed.
+    session: Session,
+    task: Task,
+    found: Iterable[Found],
+    keep_vanished: bool = False,
+    rows: Iterable[Known] | None = None,
+) -> Written:
+    """Make a task's rows say what was found.
 
-    A file that was not listed any more goes, unless `keep_vanished`. One that is listed and could
-    not be had yet keeps what is kept of it.
+    `rows` are as `known` has them in this transaction; None: they are asked for. A file that was
+    not listed any more goes, unless `keep_vanished`. One that is listed and could not be had yet
+    keeps what is kept of it.
     """
-    rows = {(row.area, row.raw): row for row in known(session, [task.id]).values()}
-    changed = False
+    rows = known(session, [task.id]).values() if rows is None else rows
+    before = {(row.area, row.raw): row for row in rows}
+    left, new, changes, has_changed = dict(before), list[_Row](), list[_Row](), False
+    there = {place: _shown(row) for place, row in before.items()}
     for one in found:
-        row = rows.pop((one.file.area, one.file.path), None)
+        place = (one.file.area, one.file.path)
+        row = left.pop(place, None)
+        facts = _facts(one)
         if row is None:
-            session.add(_row(task, one))
-            changed = True
-        elif one.sha256 is not None or one.note is not None:
-            changed |= _update(row, one)
-    for row in rows.values() if not keep_vanished else ():
-        session.delete(row)
-        changed = True
-    session.flush()
-    return changed
-
-
-def _row(task: Task, one: Found) -> Output:
-    file = one.file
-    return Output(
-        task_id=task.id,
-        attempt=task.attempt,
-        area=file.area,
-        raw=file.path,
-        path=shown_path(file.path),
-        size=file.size,
-        mtime_ns=file.mtime_ns,
-        kind=kind_of(file.area, file.path),
-        sha256=one.sha256,
-        html=one.html,
-        note=one.note,
+            new.append(_row(task, one))
+        elif one.sha256 is None and one.note is None:
+            continue
+        elif any(getattr(row, name) != value for name, value in facts.items()):
+            changes.append({"id": row.id, **facts})
+        there[place] = (one.file.size, one.sha256, one.html, one.note)
+        has_changed |= row is None or there[place] != _shown(row)
+    gone = {} if keep_vanished else left
+    _write(session, new, changes, [row.id for row in gone.values()])
+    there = {place: shown for place, shown in there.items() if place not in gone}
+    fragments = {place: shown for place, shown in there.items() if place[0] is Area.FRAGMENT}
+    return Written(
+        has_changed or bool(gone),
+        has_outputs=any(area is Area.OUTPUT for area, _ in there),
+        has_summary=any(size > 0 for size, *_ in fragments.values()),
+        has_new_summary=fragments
+        != {place: _shown(row) for place, row in before.items() if place[0] is Area.FRAGMENT},
     )
 
 
-def _update(row: Output, one: Found) -> bool:
-    news = {
-        "size": one.file.size,
-        "sha256": one.sha256,
-        "html": one.html,
-        "note": one.note,
-    }
-    changed = any(getattr(row, name) != value for name, value in news.items())
-    for name, value in {**news, "mtime_ns": one.file.mtime_ns}.items():
-        setattr(row, name, value)
-    return changed
+_Row: TypeAlias = dict[str, Any]
 
 
-def fragment_of(session: Session, task: Task) -> tuple[str | None, str | None, str | None] | None:
-    """What is kept of a task's part of the run's summary, and why not; None: it has none."""
-    for row in known(session, [task.id]).values():
-        if row.area is Area.FRAGMENT:
-            return row.sha256, row.html, row.note
-    return None
+def _shown(row: Known) -> tuple[int, str | None, str | None, str | None]:
+    return row.size, row.sha256, row.html, row.note
 
 
-def presence(session: Session, task: Task) -> Mapping[Area, bool]:
-    """In which areas the present attempt has written anything; an empty fragment is nothing."""
-    rows = known(session, [task.id]).values()
-    return {
-        Area.OUTPUT: any(row.area is Area.OUTPUT for row in rows),
-        Area.FRAGMENT: any(row.area is Area.FRAGMENT and row.size > 0 for row in rows),
-    }
+def _row(task: Task, one: Found) -> _Row:
+    words = {"path": shown_path(one.file.path), "kind": kind_of(one.file.area, one.file.path)}
+    key = {"task_id": task.id, "attempt": task.attempt}
+    return {**key, "area": one.file.area, "raw": one.file.path, **words, **_facts(one)}
+
+
+def _facts(one: Found) -> _Row:
+    facts = {"size": one.file.size, "mtime_ns": one.file.mtime_ns}
+    return {**facts, "sha256": one.sha256, "html": one.html, "note": one.note}
+
+
+def _write(session: Session, new: list[_Row], changes: list[_Row], gone: Sequence[int]) -> None:
+    """Three statements, however many files there are."""
+    if new:
+        session.execute(insert(Output), new)
+    if changes:
+        session.execute(update(Output), changes)
+    for at in range(0, len(gone), AT_ONCE):
+        session.execute(delete(Output).where(Output.id.in_(gone[at : at + AT_ONCE])))
 
 
 def files(session: Session, task: Task, attempt: int | None = None) -> list[Output]:
@@ -302,37 +334,6 @@ def sections(session: Session, run_id: str) -> list[Section]:
         .order_by(Task.submitted_at.nulls_first(), Task.n)
     )
     return [Section(*row) for row in session.execute(statement)]
-
-
-def documents(session: Session, backend: str) -> list[Output]:
-    """All kept files of a backend's runs in which Markdown is."""
-    statement = (
-        select(Output)
-        .join(Task, Task.id == Output.task_id)
-        .join(Run, Run.id == Task.run_id)
-        .where(Run.backend == backend, Output.kind.in_(RENDERED), Output.sha256.is_not(None))
-    )
-    return list(session.scalars(statement))
-
-
-def kept_of_names(session: Session, backend: str, names: Collection[str]) -> list[str]:
-    """The contents of a backend's kept files whose names are like one of these (SQL's LIKE)."""
-    likes = [func.lower(Output.path).like(name) for name in names]
-    statement = (
-        select(Output.sha256)
-        .join(Task, Task.id == Output.task_id)
-        .join(Run, Run.id == Task.run_id)
-        .where(Run.backend == backend, Output.sha256.is_not(None), or_(*likes))
-        .distinct()
-    )
-    return [sha for sha in session.scalars(statement) if sha]
-
-
-def set_html(session: Session, row_id: int, sha256: str, html: str) -> None:
-    """Say where a document's HTML is kept, if the row still has those contents."""
-    row = session.get(Output, row_id)
-    if row is not None and row.sha256 == sha256:
-        row.html = html
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import event
 
 from scripthut.backends.base import Backend
 from scripthut.core import paths
@@ -24,9 +25,10 @@ from scripthut.core.jobs import (
 )
 from scripthut.core.markdown import policy
 from scripthut.core.states import State
-from scripthut.engine import collect as collecting
+from scripthut.engine import gathering, refresh
 from scripthut.engine.base import Hands, Watched
-from scripthut.engine.collect import collect, refresh
+from scripthut.engine.collect import collect
+from scripthut.engine.refresh import Refresher
 from scripthut.store import outputs
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
@@ -614,9 +616,27 @@ def test_what_an_older_version_rendered_is_rendered_again(bench: Bench) -> None:
         for row in session.query(Output).filter_by(path="a.md"):
             row.html = "0" * 64
 
-    assert refresh(bench.hands) == 1
-    assert refresh(bench.hands) == 0
+    assert Refresher(bench.hands).run() == 1
+    assert Refresher(bench.hands).run() == 0
     assert "<strong>a</strong>" in bench.html("a.md")
+
+
+def test_what_takes_long_to_render_anew_goes_on_in_the_next_cycles(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresh, "SECONDS", -1.0)  # each cycle has time for one file
+    monkeypatch.setattr(refresh, "AT_ONCE", 2)
+    for name in "abc":
+        bench.disk.write(f"{name}.md", name.encode())
+    bench.collect()
+    bench.disk.write("d.txt")
+    bench.collect()
+    with bench.database.writing() as session:
+        session.query(Output).update({"html": "0" * 64})
+    refresher = Refresher(bench.hands)
+    assert [refresher.run() for _ in range(4)] == [1, 1, 1, 0]
+    assert refresher.is_done
+    assert all(f"<p>{name}</p>" in bench.html(f"{name}.md") for name in "abc")
 
 
 SECRET = "hunter22-and-more"
@@ -676,7 +696,7 @@ def test_a_log_is_kept_without_secrets_even_where_it_is_cut(secretive: Bench) ->
 def test_what_takes_too_long_for_one_cycle_is_kept_in_the_next_ones(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collecting, "SECONDS", -1.0)  # each cycle has time for one file
+    monkeypatch.setattr(gathering, "SECONDS", -1.0)  # each cycle has time for one file
     for name in "abc":
         bench.disk.write(f"{name}.txt", name.encode())
     bench.end()
@@ -686,3 +706,38 @@ def test_what_takes_too_long_for_one_cycle_is_kept_in_the_next_ones(
         assert [row.note for row in bench.rows.values() if row.note] == []
     bench.collect()
     assert [bench.data(f"{name}.txt") for name in "abc"] == [b"a", b"b", b"c"]
+
+
+def test_what_many_tasks_wrote_is_written_some_tasks_at_a_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with bench.database.writing() as session:
+        for n in range(1, 50):
+            session.add(
+                Task(run_id=RUN, n=n, key=f"t{n}", name="t", spec={}, deps=[], state=State.RUNNING)
+            )
+    with bench.database.reading() as session:
+        ids = [row.id for row in session.query(Task).order_by(Task.n)]
+    watched, listings = {}, {}
+    for n, row in enumerate(ids):
+        token = f"{RUN}.{n}.1"
+        files = tuple(
+            RemoteFile(token, Area.OUTPUT, b"%d.npy" % at, 1, 1, note="is too large")
+            for at in range(100)
+        )
+        listings[token] = Listing("mark", files)
+        watched[token] = Watched(row, RUN, replace(bench.job, token=token), None, None)
+    statements: list[str] = []
+    event.listen(
+        bench.database.engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_words: statements.append(statement),
+    )
+
+    collect(bench.hands, watched, Observation(listings=listings), NOW)
+
+    asked = [one for one in statements if "FROM outputs" in one and one.startswith("SELECT")]
+    with bench.database.reading() as session:
+        assert session.query(Output).count() == 50 * 100
+    assert bench.version == 3  # twenty tasks, twenty, and ten
+    assert len(asked) == 1 + 3  # before what is fetched, and with each part that is written

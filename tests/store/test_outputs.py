@@ -42,7 +42,7 @@ def found(
 
 def record(database: Database, key: str, *files: Found, keep_vanished: bool = False) -> bool:
     with database.writing() as session:
-        return outputs.record(session, task_named(session, key), files, keep_vanished)
+        return outputs.record(session, task_named(session, key), files, keep_vanished).has_changed
 
 
 def paths(database: Database, key: str) -> list[str]:

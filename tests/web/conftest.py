@@ -217,10 +217,11 @@ def keep(hut: Hut, app: Flask) -> Keep:
             task = session.get(Task, task_id)
             assert task
             file = RemoteFile(task.token or "", area, raw, len(data), 1, note)
-            outputs.record(session, task, [Found(file, sha, html, note)], keep_vanished=True)
-            presence = outputs.presence(session, task)
-            task.has_outputs = presence[Area.OUTPUT]
-            task.has_run_summary = presence[Area.FRAGMENT]
+            written = outputs.record(
+                session, task, [Found(file, sha, html, note)], keep_vanished=True
+            )
+            task.has_outputs = written.has_outputs
+            task.has_run_summary = written.has_summary
             task.version = next_version(session, run_id)
         with hut.database.reading() as session:
             return outputs.known(session, [task_id])[task_id, area, raw].id
