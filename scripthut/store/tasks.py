@@ -15,7 +15,8 @@ from scripthut.store.models import EventRow, Run, Task, WatchRow
 from scripthut.store.versions import next_version
 
 COLLECT_FOR = timedelta(days=1)  # how long a task's outputs are asked for though nobody looks
-RECALLED = 200  # tasks whose outputs are asked for again in one look
+ENDED = 500  # ended tasks whose outputs are asked for in one look
+RECALLED = 200  # those of which they are asked for again
 
 UNSEEN = frozenset({"missing_since", "progress_mark"})  # the engine's own book-keeping
 
@@ -143,18 +144,32 @@ def _left() -> ColumnElement[bool]:
     return is_open & has_ended & Task.job_id.is_not(None)
 
 
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    """Is it time to look again where something could not be had."""
+    return or_(Task.collect_at.is_(None), Task.collect_at <= now)
+
+
 def to_watch(session: Session, backend: str, now: datetime) -> Sequence[Task]:
     """The tasks a cycle asks a backend about: live, lost, or ended and not yet collected.
 
-    Each comes with its run, the oldest first.
+    Each comes with its run, the oldest first. Of those that ended, some that are to be asked for
+    now: a day on which the server's disk is full leaves many thousands.
     """
     live = select(Task.id).where(Task.state.in_([*LIVE, State.LOST]))
+    ended = (
+        select(Task.id)
+        .join(Task.run)
+        .where(on_backend(backend), uncollected(now), _is_due(now))
+        .order_by(Task.ended_seen_at, Task.id)
+        .limit(ENDED)
+        .subquery()
+    )
     statement = (
         select(Task)
         .join(Task.run)
         .where(on_backend(backend))
         # Each by its own index: joined by "or" they were looked for among all tasks.
-        .where(Task.id.in_(union_all(live, select(Task.id).where(uncollected(now)))))
+        .where(Task.id.in_(union_all(live, select(ended.c.id))))
         .options(contains_eager(Task.run))
         .order_by(Task.id)
     )
@@ -175,7 +190,7 @@ def recalled(session: Session, backend: str, now: datetime) -> Sequence[Task]:
         .where(on_backend(backend), Run.removed_at.is_(None))
         .where(_left(), Task.ended_seen_at <= now - COLLECT_FOR)
         .where(Task.run_id.in_(looked_at))
-        .where(or_(Task.collect_at.is_(None), Task.collect_at <= now))
+        .where(_is_due(now))
         .options(contains_eager(Task.run))
         .order_by(own.desc(), Task.id)
         .limit(RECALLED)
@@ -260,10 +275,11 @@ def news(session: Session, now: datetime) -> dict[str, int]:
 
     Only runs that are not over, and those whose last outputs are not collected yet.
     """
-    left = select(Task.run_id).where(uncollected(now))
+    open_runs = select(Run.id).where(Run.ended_at.is_(None))
+    theirs = union_all(open_runs, select(Task.run_id).where(uncollected(now)))
     statement = (
         select(Run.backend, func.sum(Run.version + 1))
-        .where(or_(Run.ended_at.is_(None), Run.id.in_(left)))
+        .where(Run.id.in_(theirs))
         .group_by(Run.backend)
     )
     return {backend: int(versions) for backend, versions in session.execute(statement)}

@@ -9,6 +9,7 @@ from scripthut.core.states import Event, IllegalTransition, State
 from scripthut.store import tasks, watches
 from scripthut.store.db import Database
 from scripthut.store.models import EventRow, Run, Task
+from tests.store.plans import steps
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CLAIM = {"token": "abcdefgh.0.1", "submitted_at": NOW}
@@ -95,6 +96,37 @@ def test_only_what_matters_is_watched(database, make_run) -> None:
     with database.reading() as session:
         assert [t.key for t in tasks.to_watch(session, "hpc", NOW)] == ["live", "done"]
         assert tasks.to_watch(session, "elsewhere", NOW) == []
+
+
+def test_of_many_that_ended_those_are_asked_about_whose_turn_it_is(
+    database, make_run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "ENDED", 2)
+    make_run("last", "first", "second", "live")
+    ages = {"last": 1, "first": 3, "second": 2}
+    for key in (*ages, "live"):
+        do(database, one(database, key), Event.CLAIMED, token=f"abcdefgh.{key[0]}.1")
+        do(database, one(database, key), Event.ACCEPTED, job_id="1")
+    for key, age in ages.items():
+        do(database, one(database, key), Event.EXITED_OK, now=NOW - timedelta(minutes=age))
+
+    def asked() -> set[str]:
+        with database.reading() as session:
+            return {task.key for task in tasks.to_watch(session, "hpc", NOW)}
+
+    assert asked() == {"live", "first", "second"}
+    with database.writing() as session:
+        session.merge(one(database, "first")).collect_at = NOW + timedelta(minutes=1)
+    assert asked() == {"live", "second", "last"}
+
+
+def test_what_is_asked_all_the_time_begins_with_what_is_not_over(database, make_run) -> None:
+    make_run("a")
+    for ask in (tasks.news, tasks.alive, lambda s, now: tasks.to_watch(s, "hpc", now)):
+        found = steps(database, lambda session, ask=ask: ask(session, NOW))
+        assert not [step for step in found if step.startswith(("SCAN tasks", "SCAN runs"))
+                    and "ix_runs_open" not in step], found  # fmt: skip
+        assert not [step for step in found if "runs_backend" in step]
 
 
 def test_what_a_cluster_does_not_give_for_a_day_is_asked_for_only_while_somebody_looks(
