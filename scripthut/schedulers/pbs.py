@@ -63,7 +63,7 @@ class PBS:
 
     @property
     def arrays(self) -> None:
-        """None: an array of PBS cannot leave indices out, and Torque's has no rows in the queue."""
+        """None: arrays of PBS cannot leave indices out (ARCHITECTURE.md, section 6)."""
 
     def introduction(self) -> list[str]:
         """Every kind of PBS answers this in its own way, without asking its server."""

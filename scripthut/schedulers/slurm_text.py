@@ -2,8 +2,8 @@
 
 Each squeue record stands between two signs that no printable name holds, the job's name last, so
 nothing a name holds can move a field. sacct cannot mark records: its fields are counted instead.
-`squeue --json` is not asked: of 22.05 it leaves no filter be and tells of everybody's jobs, 3.4 KB
-each instead of 0.1, and its fields change their form with the versions (ARCHITECTURE.md, 5).
+`squeue --json` is not used: in 22.05 it ignores all filters and tells of everybody's jobs, 3 KB a
+job instead of 0.1; its fields change their form with the versions (ARCHITECTURE.md, section 5).
 """
 
 import re

@@ -2,8 +2,8 @@
 
 import re
 import shlex
+import sqlite3
 import subprocess
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.cluster.fixtures import Cluster, start_cluster
+from tests.stories.accounts import BACKWARDS, agree, jobs_of
 from tests.stories.conftest import serving
 from tests.stories.server import Server, until
 
@@ -22,12 +23,6 @@ WEIRD = 'it\'s "so"\nnew `id` $(touch pwned) $HOME \\ é ☃ !#%'
 
 def task(key: str, command: str, **more: object) -> Task:
     return {"id": key, "command": command, "memory": "50M", **more}
-
-
-def jobs_of(cluster: Cluster, run_id: str) -> Counter[str]:
-    """How often the cluster's accounting has a job for each token of a run."""
-    rows = cluster.sacct("-X", "--format=JobName%80").splitlines()
-    return Counter(t for row in rows for t in re.findall(rf"\b{run_id}\.\w+\.\w\b", row))
 
 
 def is_queued(cluster: Cluster, run_id: str) -> bool:
@@ -62,7 +57,7 @@ def test_an_answer_lost_with_its_connection_is_found_again(server: Server, slurm
     slurm.fault("ssh-kill-sessions")
     slurm.fault("slow-after", "sbatch", "off")
     assert server.await_end(run_id) == "completed"
-    until(lambda: list(jobs_of(slurm, run_id).values()) == [1], 30, "one job")
+    agree(server, slurm, run_id)
 
 
 def test_a_task_cancelled_while_it_is_submitted_is_cancelled_once_it_is_accepted(
@@ -74,7 +69,8 @@ def test_a_task_cancelled_while_it_is_submitted_is_cancelled_once_it_is_accepted
     server.post(f"/runs/{run_id}/cancel")
     assert server.states(run_id) == {"a": "submitting", "b": "cancelled"}
     assert server.await_end(run_id) == "cancelled"
-    until(lambda: list(jobs_of(slurm, run_id).values()) == [1], 30, "one job")
+    agree(server, slurm, run_id)
+    assert len(jobs_of(slurm, run_id)) == 1, "nothing is submitted after the cancel"
 
 
 def test_short_jobs_are_judged_by_their_notes_when_nobody_remembers_them(
@@ -101,6 +97,7 @@ def test_short_jobs_are_judged_by_their_notes_when_nobody_remembers_them(
     }
     assert tasks["bad"]["reason"] == "Exited with code 3"
     assert tasks["far"]["reason"] == "Exited with code 255"
+    agree(server, slurm, run_id)  # once it answers
 
 
 def test_a_job_without_a_note_waits_for_accounting_that_lags(
@@ -119,6 +116,7 @@ def test_a_job_without_a_note_waits_for_accounting_that_lags(
         slurm.fault("acct-lag-off")
         assert server.await_end(run_id) == "failed"
     assert server.states(run_id) == {"a": "failed", "b": "dep_failed"}
+    agree(server, slurm, run_id)
 
 
 def test_noise_of_the_login_shell_does_no_harm(server: Server, slurm: Cluster) -> None:
@@ -128,7 +126,8 @@ def test_noise_of_the_login_shell_does_no_harm(server: Server, slurm: Cluster) -
     run_id = server.run([task("a", "echo x >$SCRIPTHUT_TASK_SUMMARY"), task("b", "exit 2")])
     assert server.await_end(run_id) == "failed"
     assert server.states(run_id) == {"a": "completed", "b": "failed"}
-    until(lambda: list(jobs_of(slurm, run_id).values()) == [1, 1], 30, "one job each")
+    agree(server, slurm, run_id)
+    assert len(jobs_of(slurm, run_id)) == 2
 
 
 def test_a_requeued_job_is_followed_and_a_preempted_one_told(
@@ -152,6 +151,10 @@ def test_a_requeued_job_is_followed_and_a_preempted_one_told(
     server.post(f"/runs/{strong}/cancel")
     assert server.await_end(run_id) == "failed"
     assert server.states(run_id) == {"again": "cancelled", "weak": "failed", "gives": "cancelled"}
+    agree(server, slurm, run_id)
+    with sqlite3.connect(server.directory / "data" / "scripthut.db") as database:
+        rows = database.execute("SELECT key, requeues FROM tasks WHERE run_id = ?", (run_id,))
+        assert dict(rows.fetchall()) == {"again": 1, "weak": 0, "gives": 1}
 
 
 def test_every_odd_task_ends_as_it_should_and_says_why(server: Server, slurm: Cluster) -> None:
@@ -193,6 +196,8 @@ def test_every_odd_task_ends_as_it_should_and_says_why(server: Server, slurm: Cl
     assert len(outputs["files"]) <= 1000
     for key in ("link", "file"):
         assert not server.get(f"/runs/{run_id}/tasks/{key}/outputs")["files"]
+    assert {key for key, t in ended.items() if t["job_id"] is None} == {"log", "gone"}
+    agree(server, slurm, run_id)
 
 
 def log_of(server: Server, run_id: str, key: str) -> str:
@@ -207,7 +212,29 @@ def test_a_limit_on_submitted_jobs_makes_tasks_wait_and_none_fail(tmp_path: Path
         run_id = server.run([task(f"t{i}", "sleep 1") for i in range(5)])
         until(lambda: "Waits" in str(server.get(f"/runs/{run_id}")), 30, "a task that waits")
         assert server.await_end(run_id) == "completed"
-        until(lambda: list(jobs_of(slurm, run_id).values()) == [1] * 5, 30, "one job each")
+        agree(server, slurm, run_id)
+        assert len(jobs_of(slurm, run_id)) == 5
+
+
+def test_what_can_never_start_waits_with_a_warning_until_it_is_cancelled(
+    server: Server, slurm: Cluster
+) -> None:
+    long = task("long", "true", partition="short", time_limit=60)
+    run_id = server.run([long, task("wide", "true", cpus=99), task("b", "true", deps=["long"])])
+    begins = "Can never start: "
+
+    def are_told() -> bool:
+        told = (server.task(run_id, key)["reason"] or "" for key in ("long", "wide"))
+        return all(reason.startswith(begins) for reason in told)
+
+    until(are_told, 60, lambda: str(server.get(f"/runs/{run_id}")))
+    assert server.states(run_id) == {"long": "queued", "wide": "queued", "b": "pending"}
+    assert server.page(f"/runs/{run_id}").count("data-warns") >= 2
+    assert set(slurm.squeue("-t", "PD", "-o", "%T|%j").split()) >= {"PENDING|long", "PENDING|wide"}
+    server.post(f"/runs/{run_id}/cancel")
+    assert server.await_end(run_id) == "cancelled"
+    agree(server, slurm, run_id)
+    assert len(jobs_of(slurm, run_id)) == 2
 
 
 @pytest.mark.soak
@@ -220,7 +247,8 @@ def test_a_submission_cut_in_the_middle_submits_the_rest_a_minute_later(
     slurm.fault("ssh-kill-sessions")
     slurm.fault("slow-after", "sbatch", "off")
     assert server.await_end(run_id, 240) == "completed"
-    until(lambda: list(jobs_of(slurm, run_id).values()) == [1] * 4, 30, "one job each")
+    agree(server, slurm, run_id)
+    assert len(jobs_of(slurm, run_id)) == 4
 
 
 @pytest.mark.soak
@@ -235,7 +263,7 @@ def test_a_controller_that_hangs_while_it_is_told_takes_each_job_once(
     slurm.fault("ctld-cont")
     slurm.fault("slow", "sbatch", "off")
     assert server.await_end(run_id, 300) == "completed"
-    until(lambda: len(jobs_of(slurm, run_id)) == 2, 60, "the accounting")
+    agree(server, slurm, run_id)
     assert all("claimed" not in log_of(server, run_id, f"t{i}") for i in range(2))
 
 
@@ -252,6 +280,7 @@ def test_a_node_that_dies_does_not_end_a_task_before_the_scheduler_says_so(
     server.await_states(run_id, {"a": "queued", "b": "pending"}, 120)
     slurm.up()
     assert server.await_end(run_id, 400) == "completed"
+    agree(server, slurm, run_id)
 
 
 def is_of(process: psutil.Process, run_id: str) -> bool:
@@ -273,7 +302,6 @@ for claim in "$SCRIPTHUT_OUTPUT_DIR"/../../../.scripthut/$SCRIPTHUT_RUN_ID/*.cla
 done
 """
 EATS = "exec python3 -c 'x = bytearray(400 << 20); import time; time.sleep(60)'"
-BACKWARDS = {"COMPLETED": "completed", "CANCELLED": "cancelled"}  # all else has failed
 
 
 def ends_of(cluster: Cluster, run_id: str) -> dict[int, tuple[str, str]]:

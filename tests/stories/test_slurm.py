@@ -2,14 +2,13 @@
 
 import json
 import random
-import re
 import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.fixtures import Cluster
+from tests.stories.accounts import agree, jobs_of
 from tests.stories.server import Server, until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
@@ -19,12 +18,6 @@ printf '| a | b |\n|---|--:|\n| 1 | 2 |\n' >"$SCRIPTHUT_TASK_SUMMARY"
 echo x >"$SCRIPTHUT_OUTPUT_DIR/a b.txt"
 echo "- $SCRIPTHUT_TASK_ID was here" >"$SCRIPTHUT_RUN_SUMMARY"
 """
-
-
-def job_names(cluster: Cluster, run_id: str) -> Counter[str]:
-    """How often the cluster's own accounting has a job for each token of a run."""
-    rows = cluster.sacct("-X", "--format=JobName%80").splitlines()
-    return Counter(t for row in rows for t in re.findall(rf"\b{run_id}\.\w+\.\w\b", row))
 
 
 def test_the_example_goes_from_submission_to_a_whole_run_summary(server: Server) -> None:
@@ -71,12 +64,12 @@ def test_a_server_killed_ten_times_submits_everything_once(server: Server, slurm
     assert server.await_end(run_id, 300) == "completed"
     sections = await_sections(server, run_id)
     assert sorted(section["task_id"] for section in sections) == sorted(t["id"] for t in tasks)
-    until(lambda: len(job_names(slurm, run_id)) == len(tasks), 60, "the accounting")
-    assert set(job_names(slurm, run_id).values()) == {1}
+    agree(server, slurm, run_id)
+    assert len(jobs_of(slurm, run_id)) == len(tasks)
 
 
 def test_every_bad_ending_shows_outputs_exit_code_and_a_reason_in_words(
-    server: Server,
+    server: Server, slurm: Cluster
 ) -> None:
     says = WRITES + "echo last words of $SCRIPTHUT_TASK_ID >&2; "
     eats = "exec python3 -c 'x = bytearray(400 << 20); import time; time.sleep(60)'"
@@ -119,6 +112,7 @@ def test_every_bad_ending_shows_outputs_exit_code_and_a_reason_in_words(
     assert whys["fails"]["exit"] == "7"
     assert whys["long"]["time_limit"] == 60
     assert whys["long"]["elapsed"] >= 60
+    agree(server, slurm, run_id)
 
 
 def await_last_words(server: Server, run_id: str, key: str) -> None:
@@ -162,7 +156,7 @@ def test_a_cluster_that_stops_answering_moves_no_task(
     assert server.await_end(run_id, 180) == "failed"
     assert server.states(run_id) == {"short": "completed", "bad": "failed", "next": "completed"}
     assert server.backend("hpc")["failing_since"] is None
-    assert set(job_names(slurm, run_id).values()) == {1}
+    agree(server, slurm, run_id)
 
 
 def test_the_commands_of_a_cycle_do_not_grow_with_the_tasks(server: Server) -> None:
