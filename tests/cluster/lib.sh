@@ -20,7 +20,8 @@ pattern() {
   esac
 }
 
-is_ours() { tr '\0' '\n' 2>/dev/null <"/proc/$1/environ" | cat "/proc/$1/cmdline" - | grep -qaF "$BASE/"; }
+# Read to its end: with pipefail, a grep that stops early is a failure of what writes to it.
+is_ours() { { cat "/proc/$1/cmdline" "/proc/$1/environ"; } 2>/dev/null | grep -aF "$BASE/" >/dev/null; }
 
 # pid NAME: of a live daemon, or failure
 pid() {
