@@ -55,6 +55,8 @@ PAGES = {
     "settings": "/settings",
     "settings-file": "/settings/file",
     "pause": "/backends/hpc/ask/pause",
+    "question-rerun": f"/runs/{showroom.DONE}/ask/rerun",
+    "login": "/backends/guarded",
     "question": f"/runs/{showroom.FAILED}/ask/cancel",
     "not-found": "/runs/nowhere1",
 }

@@ -267,6 +267,8 @@ def make(directory: Path) -> Flask:
             "prices": {"cpu_hour": 0.012, "currency": "CHF"},
         },
         {"type": "pbs", "name": "old-hpc", "ssh": {"host": "pbs.example.org"}},
+        {"type": "slurm", "name": "guarded", "ssh": {"host": "login.guarded.example.org"}},
+        {"type": "slurm", "name": "vault", "ssh": {"host": "login.vault.example.org"}},
         {"type": "local", "name": "local", "max_concurrent": 4},
     ]
     more = {"sources": showroom_rest.SOURCES, "notifications": showroom_rest.CHANNELS}

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from scripthut.config import Live, Where, resolve
 from scripthut.core.commands import Command, Part
-from scripthut.core.jobs import Phase
+from scripthut.core.jobs import Phase, Question
 from scripthut.core.measures.metrics import Curve, Metrics
 from scripthut.core.queue import Listed, Queue
 from scripthut.core.states import State
@@ -27,10 +27,10 @@ from scripthut.core.survey import (
 )
 from scripthut.core.tokens import token
 from scripthut.core.workflow.workflows import Workflow
-from scripthut.store import commands, metrics, pauses, sources, surveys
+from scripthut.store import commands, health, logins, metrics, pauses, sealing, sources, surveys
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
-from scripthut.store.models import Task
+from scripthut.store.models import Run, Task
 from scripthut.store.pauses import Kind, Words
 from scripthut.store.sources import Look
 
@@ -44,6 +44,20 @@ SOURCES: list[dict[str, object]] = [
     },
     {"type": "path", "name": "scratch", "path": "/scratch/ada/workflows", "backend": "hpc"},
 ]  # fmt: skip
+PARAMS: dict[str, dict[str, object]] = {
+    "scenario": {
+        "type": "choice", "choices": ["low", "mid", "high"], "default": "mid",
+        "description": "How much is emitted until 2100",
+    },
+    "years": {"type": "number", "default": 100},
+    "is_coupled": {"type": "boolean", "default": True, "description": "With the ocean's model"},
+    "note": {"type": "string", "default": "ensemble of spring\nwith the new mask"},
+}  # fmt: skip
+QUESTION = Question(
+    "Second factor",
+    "Your session needs a second factor.\nA push was sent to the telephone ending in 42.",
+    (("Password: ", False), ("Code, or 1 for another push: ", True)),
+)
 CHANNELS: list[dict[str, object]] = [
     {"type": "mail", "name": "ada", "to": ["ada@example.org"], "on": ["failed", "stalled"]},
     {"type": "ntfy", "name": "phone", "url": "https://ntfy.sh/ada", "runs": ["climate/*"]},
@@ -136,9 +150,8 @@ def asked(database: Database, now: datetime) -> None:
 
 def repositories(database: Database, now: datetime) -> None:
     """A source that answers, and one that does not any more."""
-    choice = {"type": "choice", "choices": ["low", "mid", "high"], "default": "mid"}
     found = [
-        Workflow(".hut/workflows/sweep.json", "Parameter sweep", 10_000, {"scenario": choice}),
+        Workflow(".hut/workflows/sweep.json", "Parameter sweep", 10_000, PARAMS),
         Workflow(".hut/workflows/evaluate.yaml", "Evaluation", 14),
         Workflow(".hut/workflows/broken.json", None, 0, {}, "line 3: a comma is missing"),
     ]
@@ -201,6 +214,26 @@ def lose(database: Database, run_id: str, key: str, now: datetime) -> None:
         session.execute(update(Task).where(*where).values(**facts))
 
 
+def guarded(database: Database, now: datetime) -> None:
+    """Two machines whose logins need a person: one that asks, and one that waits for somebody."""
+    said = "the login needs a person: log in on the backend's page"
+    for name in ("guarded", "vault"):
+        logins.need(database, name)
+        with database.writing() as session:
+            health.failed(session, name, "slurm", said, now - timedelta(minutes=12))
+    with database.writing() as session:
+        logins.put(session, "guarded", QUESTION, sealing.Box().key, 1e9)
+
+
+def chosen(database: Database, run_id: str) -> None:
+    """A run whose document has parameters."""
+    had = {name: param["default"] for name, param in PARAMS.items()}
+    document = {"params": PARAMS, "tasks": [{"id": "a", "command": "true"}]}
+    with database.writing() as session:
+        facts = {"document": document, "params": had}
+        session.execute(update(Run).where(Run.id == run_id).values(**facts))
+
+
 def fill(app: Flask, done: str, earlier: str, failed: str, now: datetime) -> None:
     """Write all of it but the files."""
     database: Database = app.extensions["database"]
@@ -214,3 +247,5 @@ def fill(app: Flask, done: str, earlier: str, failed: str, now: datetime) -> Non
     measured(database, (done, earlier))
     tried_again(database, kept, failed, "assemble.sample_24")
     lose(database, failed, "assemble.sample_28", now)
+    guarded(database, now)
+    chosen(database, done)
