@@ -83,3 +83,21 @@ def test_a_search_works_without_scripts(browser, site, study):
     expect(page).to_have_url("/runs/abcdefgh?find=c&state=failed")
     expect(keys(page)).to_have_text(["sim.c"])
     context.close()
+
+
+def test_a_row_keeps_its_height_while_its_task_goes_on(page, hut):
+    hut.run({"a": "submitted", "b": "pending"})
+    page.goto("/runs/abcdefgh")
+    row = page.locator(f"#task-{hut.task_id('abcdefgh', 'a')}")
+    heights = {row.bounding_box()["height"]}
+    why = "Waits for free resources, and for so long that this does not fit beside its state"
+    for facts, words in (
+        ({"state": State.QUEUED, "reason": why}, "Waits for"),
+        ({"state": State.RUNNING, "reason": None, "started_at": hut.now}, "running"),
+        ({"progress": 0.4, "progress_text": "epoch 4 of 10"}, "40 %"),
+        ({"state": State.FAILED, "reason": "Ended with exit code 1"}, "exit code 1"),
+    ):
+        hut.change("abcdefgh", "a", **facts)
+        expect(row).to_contain_text(words)
+        heights.add(row.bounding_box()["height"])
+    assert len({round(height) for height in heights}) == 1, heights
