@@ -138,7 +138,7 @@ def test_what_can_never_start_is_a_warning(client, hut) -> None:
     hut.change("abcdefgh", "b", state=State.QUEUED, reason=never)
     page = client.get("/runs/abcdefgh").text
     assert f'<span class="reason" data-warns>{never}</span>' in page
-    assert '<span class="reason">Waits for free resources</span>' in page
+    assert '<span class="reason" title="Waits for free resources">' in page
 
 
 def test_a_page_with_no_news_is_answered_by_204(client, hut):
