@@ -45,6 +45,7 @@ PAGES = {
     "compare-choose": f"/compare?runs={showroom.DONE}",
     "messages": f"/runs/{showroom.DONE}/messages",
     "queue": "/queue",
+    "queue-filtered": "/queue?find=sim&phase=queued&by=-submitted",
     "sources": "/sources",
     "source-start": "/sources/climate/start?workflow=.hut/workflows/sweep.json",
     "backends": "/backends",

@@ -38,6 +38,12 @@ class Listed:
     count: int = 1
     tokens: tuple[Token, ...] = ()  # by which it may be a task of ours
 
+    def used(self, now: datetime) -> float:
+        """CPU hours that it has held so far; 0 while it waits."""
+        if self.phase is not Phase.RUNNING or self.started_at is None:
+            return 0.0
+        return self.cpus * max(0.0, (now - self.started_at).total_seconds()) / 3600
+
     @property
     def key(self) -> str:
         """What it is cancelled by, for as long as it lives; see `key_of`."""

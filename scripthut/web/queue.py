@@ -13,16 +13,20 @@ from scripthut.store.queue import BackendQueue, QueueRow
 from scripthut.web.extensions import config, database
 from scripthut.web.htmx import htmx
 from scripthut.web.questions import done
+from scripthut.web.queue_look import PHASES, queue_look
 
 bp = Blueprint("queue", __name__)
 
 
 @bp.get("/queue")
 def index() -> ResponseReturnValue:
-    """Show the queues; `backend` shows one alone."""
+    """Show the queues; `backend` shows one alone, the rest is of queue_look.py."""
     name = "queue/_queues.html" if htmx else "queue/index.html"
-    just = request.args.get("backend") or None
-    return render_template(name, queues=_looked_at(just), just=just)
+    just, look = request.args.get("backend") or None, queue_look()
+    found = [(one, look.shown(one.rows)) for one in _looked_at(just)]
+    names = [part.name for part in config().backends]
+    asked = {"just": just, "look": look, "names": names, "phases": tuple(PHASES)}
+    return render_template(name, queues=found, now=utcnow(), **asked)
 
 
 @bp.post("/queue/<backend>/<path:job_id>/cancel")

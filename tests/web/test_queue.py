@@ -106,3 +106,53 @@ def test_to_open_the_page_is_to_ask_for_the_queue(client, hut):
         now = utcnow()
         assert surveys.wanted(session, "cluster", False, now).queue
         assert not surveys.wanted(session, "cluster", False, now + timedelta(minutes=1)).queue
+
+
+@pytest.fixture
+def three(hut, tell):
+    def at(minutes):
+        return hut.now - timedelta(minutes=minutes)
+
+    tell(
+        job("9", "alpha", Phase.RUNNING, None, submitted_at=at(90), started_at=at(60)),
+        job("10", "beta", submitted_at=at(30)),
+        job("11", "gamma", reason="Its account's limit is reached"),
+    )
+
+
+def order(client, query):
+    page = client.get(f"/queue?{query}").text
+    return sorted(
+        (n for n in ("alpha", "beta", "gamma") if f">{n}<" in page),
+        key=lambda n: page.index(f">{n}<"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("find=LIMIT account", ["gamma"]),
+        ("find=ada", ["alpha", "beta", "gamma"]),
+        ("phase=queued", ["beta", "gamma"]),
+        ("phase=running&find=beta", []),
+        ("by=-job", ["gamma", "beta", "alpha"]),
+        ("by=job", ["alpha", "beta", "gamma"]),
+        ("by=submitted", ["alpha", "beta", "gamma"]),
+        ("by=-submitted", ["beta", "alpha", "gamma"]),
+        ("by=nonsense&phase=nonsense", ["alpha", "beta", "gamma"]),
+    ],
+)
+def test_the_address_searches_and_sorts(client, three, query, shown):
+    assert order(client, query) == shown
+
+
+def test_a_refresh_and_another_order_keep_what_is_asked(client, three):
+    page = client.get("/queue?find=a&by=job&backend=cluster").text
+    assert 'hx-get="/queue?backend=cluster&amp;find=a&amp;by=job"' in page
+    assert 'href="/queue?backend=cluster&amp;find=a&amp;by=-job"' in page
+    assert 'aria-sort="ascending"' in page
+    assert "No job here is like this; 3 are not shown" in client.get("/queue?find=zzz").text
+
+
+def test_it_tells_what_running_jobs_have_held(client, three):
+    assert ">4.0</td>" in client.get("/queue?find=alpha").text  # four CPUs for an hour
