@@ -95,7 +95,8 @@ def test_a_run_says_how_long_it_will_take(client, hut):
     page = client.get("/runs/abcdefgh").text
     assert re.search(r">\d+m \d\ds, until <time", page)
     hut.run({"a": "running", "b": "pending"}, "bbbbbbbb")
-    assert "Left, about" not in client.get("/runs/bbbbbbbb").text
+    page = client.get("/runs/bbbbbbbb").text
+    assert '<dt>Left, about</dt><dd class="quiet">not known yet</dd>' in page
 
 
 def test_runs_are_found_by_words_and_backend(client, hut):
