@@ -17,6 +17,7 @@ from scripthut.store.runs import find_run
 SETTLES = timedelta(minutes=2)  # an ended run is told of when all is collected, or after this
 BACK_OFF = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 240, 720))
 KEEP = timedelta(days=30)  # how long it is known what was sent
+LATEST = KEEP / 2  # after its end a run is told of; less than KEEP, or it would be told of again
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def untold(session: Session, interests: Mapping[str, Interest], now: datetime) -
     since = known(session)
     if not since:
         return []
-    runs = _recent(session, min(since.values()))
+    runs = _recent(session, max(min(since.values()), now - LATEST))
     ids = [run.id for run in runs]
     counts, asked, told = _counts(session, ids), _followers(session, ids), _told(session, ids)
     found = []
@@ -146,8 +147,9 @@ def of_run(session: Session, run_id: str) -> list[Sent]:
 
 
 def forget_old(session: Session, now: datetime) -> None:
-    """Drop what was settled long ago, of runs that have ended before it."""
-    old = MessageRow.made_at < now - KEEP
+    """Drop what was settled long ago, of runs that ended long ago: of others it is still asked."""
+    ended = select(Run.id).where(Run.ended_at < now - KEEP)
+    old = (MessageRow.made_at < now - KEEP) & MessageRow.run_id.in_(ended)
     session.execute(delete(MessageRow).where(old, MessageRow.due_at.is_(None)))
 
 

@@ -84,6 +84,18 @@ def test_an_ended_run_is_told_once_whoever_leads(square: Square) -> None:
     assert message.title == "✓ study completed (1 task)"
 
 
+def test_nobody_is_told_again_when_it_is_forgotten_what_was_sent(square: Square) -> None:
+    square.world.run({"short": []})
+    square.world.run({"fails": [], "long": []})
+    finish(square.world, "short")
+    finish(square.world, "fails", code=1)
+    for _ in range(100):
+        square.tell(seconds=86400)
+        with square.world.database.writing() as session:
+            messages.forget_old(session, square.world.now)
+    assert sorted(square.told) == ["completed", "first_failure"]
+
+
 def test_a_failed_run_names_the_tasks_and_why(square: Square) -> None:
     square.world.run({"a": [], "b": ["a"]})
     finish(square.world, "a", code=3)
