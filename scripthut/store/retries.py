@@ -1,6 +1,6 @@
 """Trying again: a task becomes a new attempt in the same run, and what waited for it waits anew."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -13,8 +13,9 @@ from scripthut.core.states import BROKEN, Event, State
 from scripthut.store.importing import check_begun_here
 from scripthut.store.index import on_backend
 from scripthut.store.models import Run, Task
-from scripthut.store.tasks import move
+from scripthut.store.tasks import move, move_again
 
+AT_ONCE = 500  # tasks moved in one statement
 READABLE = timedelta(minutes=2)  # that a former attempt's logs and outputs are waited for
 AGAIN = frozenset({*BROKEN, State.LOST, State.RETRYING}) - {State.DEP_FAILED}
 """States in which a person can ask for another attempt."""
@@ -122,15 +123,33 @@ def try_again(session: Session, task: Task, now: datetime) -> bool:
 
 
 def _retry(session: Session, run_id: str, tasks: Sequence[Task], now: datetime) -> int:
-    moved = 0
-    for task in tasks:
-        facts = {**CLEAN, "attempt": task.attempt + 1, "reason": "Tried again"}
-        moved += move(session, task, Event.RETRIED, now, facts)
-    for task in waiting_for(session, run_id, {task.key for task in tasks}):
-        # It never was a job: the same attempt will be its first.
-        moved += move(session, task, Event.RETRIED, now, CLEAN)
+    next_one = {**CLEAN, "attempt": Task.attempt + 1, "reason": "Tried again"}
+    stopped = waiting_for(session, run_id, {task.key for task in tasks})
+    moved = _move(session, run_id, tasks, now, next_one)
+    # They never were jobs: the same attempt will be their first.
+    moved += _move(session, run_id, stopped, now, CLEAN)
     again = update(Run).where(Run.id == run_id)
     session.connection().execute(again.values(**BEGUN_ANEW))
+    return moved
+
+
+def _move(
+    session: Session,
+    run_id: str,
+    tasks: Sequence[Task],
+    now: datetime,
+    facts: Mapping[str, object],
+) -> int:
+    """Move tasks, whatever state each is in; those that another writer moved first stay."""
+    by_state: dict[State, list[int]] = {}
+    for task in tasks:
+        by_state.setdefault(task.state, []).append(task.id)
+    moved = 0
+    for state, ids in by_state.items():
+        for at in range(0, len(ids), AT_ONCE):
+            part = ids[at : at + AT_ONCE]
+            moved += move_again(session, run_id, state, part, now, facts)
+    session.expire_all()
     return moved
 
 
@@ -141,11 +160,14 @@ def waiting_for(session: Session, run_id: str, keys: Collection[str]) -> list[Ta
     """
     statement = select(Task).where(Task.run_id == run_id, Task.state == State.DEP_FAILED)
     stopped = session.scalars(statement.order_by(Task.n)).all()
+    followers: dict[str, list[Task]] = {}
+    for task in stopped:
+        for dep in task.deps:
+            followers.setdefault(dep, []).append(task)
     found: dict[str, Task] = {}
-    reached = set(keys)
-    while True:
-        new = [t for t in stopped if t.key not in found and not reached.isdisjoint(t.deps)]
-        if not new:
-            return list(found.values())
+    reached = list(keys)
+    while reached:
+        new = [task for task in followers.get(reached.pop(), ()) if task.key not in found]
         found |= {task.key: task for task in new}
-        reached |= {task.key for task in new}
+        reached += [task.key for task in new]
+    return sorted(found.values(), key=lambda task: task.n)

@@ -82,27 +82,58 @@ def move_pending(  # noqa: PLR0913
     still arrive: it is cancelled only after the token was withdrawn.
     """
     new = after(State.PENDING, event)
-    changes = {"state": new, "version": next_version(session, run_id), "reason": reason}
+    facts: dict[str, object] = {"reason": reason}
     if new in TERMINAL:
-        changes |= {"finished_at": now, "ended_seen_at": now, "missing_since": None}
+        facts |= {"finished_at": now, "ended_seen_at": now, "missing_since": None}
+    which = Task.run_id == run_id
+    if ids is not None:
+        which &= Task.id.in_(ids)
+    if event is Event.CANCELLED:
+        which &= Task.token.is_(None)
+    moved = _move_all(session, run_id, State.PENDING, event, which, facts, now)
+    if new in TERMINAL:
+        _close_run(session, run_id, now)
+    return moved
+
+
+def move_again(  # noqa: PLR0913
+    session: Session,
+    run_id: str,
+    old: State,
+    ids: Collection[int],
+    now: datetime,
+    facts: Mapping[str, object],
+) -> int:
+    """Move many of a run's tasks that are in one state back to pending; says how many moved.
+
+    What `move` does, as `move_pending`: all that failed of a run may be thousands.
+    """
+    return _move_all(session, run_id, old, Event.RETRIED, Task.id.in_(ids), facts, now)
+
+
+def _move_all(  # noqa: PLR0913
+    session: Session,
+    run_id: str,
+    old: State,
+    event: Event,
+    which: ColumnElement[bool],
+    facts: Mapping[str, object],
+    now: datetime,
+) -> int:
+    new = after(old, event)
+    changes = {**facts, "state": new, "version": next_version(session, run_id)}
     statement = (
         update(Task)
-        .where(Task.run_id == run_id, Task.state == State.PENDING)
+        .where(Task.state == old, which)
         .values(changes)
         .returning(Task.id)
         .execution_options(synchronize_session=False)
     )
-    if ids is not None:
-        statement = statement.where(Task.id.in_(ids))
-    if event is Event.CANCELLED:
-        statement = statement.where(Task.token.is_(None))
     moved = session.execute(statement).scalars().all()
-    said = {"run_id": run_id, "at": now, "what": event.value, "note": reason}
-    said |= {"old": State.PENDING.value, "new": new.value}
+    said = {"run_id": run_id, "at": now, "what": event.value, "note": facts.get("reason")}
+    said |= {"old": old.value, "new": new.value}
     if moved:
         session.execute(insert(EventRow), [{**said, "task_id": task_id} for task_id in moved])
-    if new in TERMINAL:
-        _close_run(session, run_id, now)
     return len(moved)
 
 

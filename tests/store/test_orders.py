@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
 from scripthut.core.states import Event, State
-from scripthut.store import orders, tasks
+from scripthut.store import orders, retries, tasks
 from scripthut.store.models import EventRow, Run, Task
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -103,3 +103,40 @@ def test_cancelling_many_tasks_takes_as_many_statements_as_cancelling_few(
             t.version for t in session.scalars(select(Task).where(Task.run_id == "many0000"))
         }
     assert versions == {2}
+
+
+def test_what_is_asked_of_many_live_or_failed_tasks_takes_as_many_statements_as_of_few(
+    database, make_run
+) -> None:
+    said: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *words: said.append(words[2]))
+    counts = []
+    for run_id, size in (("few00000", 3), ("many0000", 400)):
+        make_run(*(f"t{i}" for i in range(size)), ("last", ["t0", "t1"]), run_id=run_id)
+        with database.writing() as session:
+            rows = session.scalars(select(Task).where(Task.run_id == run_id)).all()
+            for task in rows[:-1]:
+                tasks.move(session, task, Event.CLAIMED, NOW, {"token": f"{run_id}.{task.n}.1"})
+        said.clear()
+        with database.writing() as session:
+            assert orders.ask_cancel_run(session, session.get(Run, run_id), NOW) == size + 1
+        with database.reading() as session:
+            asked = select(EventRow).where(EventRow.run_id == run_id)
+            asked = asked.where(EventRow.what == "cancel_asked")
+            assert len(session.scalars(asked).all()) == size
+        cancels = len(said)
+        with database.writing() as session:
+            ended = {"state": State.FAILED, "finished_at": NOW, "exit_code": 1}
+            session.execute(update(Task).where(Task.run_id == run_id).values(ended))
+            last = Task.run_id == run_id, Task.key == "last"
+            session.execute(update(Task).where(*last).values(state=State.DEP_FAILED))
+        said.clear()
+        with database.writing() as session:
+            assert retries.retry_failed(session, session.get(Run, run_id), NOW) == size + 1
+        counts.append((cancels, len(said)))
+    assert counts[0] == counts[1]
+    with database.reading() as session:
+        again = session.scalars(select(Task).where(Task.run_id == "many0000")).all()
+        assert {task.state for task in again} == {State.PENDING}
+        assert [task.attempt for task in again] == [2] * 400 + [1]
+        assert {task.cancel_asked_at for task in again} == {None}
