@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolIsEmpty
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -110,6 +111,9 @@ def _writing(engine: Engine) -> Iterator[Session]:
 def _says_when_down() -> Iterator[None]:
     try:
         yield
+    except PoolIsEmpty as error:  # many backends' cycles wait for a database that hangs
+        said = "all connections that this process may have are waiting for it"
+        raise DatabaseDown(f"The database does not answer: {said}") from error
     except DBAPIError as error:
         if not isinstance(error, OperationalError) and not error.connection_invalidated:
             raise

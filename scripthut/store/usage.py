@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from sqlalchemy import Double, case, cast, extract, func, insert, select, update
+from sqlalchemy import Double, case, cast, extract, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from scripthut.core.costs import Hours, used
@@ -35,12 +36,12 @@ def spend(session: Session, task: Task) -> None:
 
 
 def _add(session: Session, hour: datetime, source: str, seconds: float) -> None:
-    # Only the engine that leads gets here, so nobody else can insert in between.
-    here = update(Usage).where(Usage.hour == hour, Usage.source == source)
-    more = here.values(cpu_seconds=Usage.cpu_seconds + seconds)
-    if session.connection().execute(more).rowcount == 0:
-        row = {"hour": hour, "source": source, "cpu_seconds": seconds}
-        session.connection().execute(insert(Usage), [row])
+    # A person who vouches for a lost task writes here too, maybe at the same moment.
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    new = insert(Usage).values(hour=hour, source=source, cpu_seconds=seconds)
+    sum_of = {"cpu_seconds": Usage.cpu_seconds + new.excluded.cpu_seconds}
+    both = new.on_conflict_do_update(index_elements=["hour", "source"], set_=sum_of)
+    session.connection().execute(both)
 
 
 def source_of(source: str | None, name: str) -> str:

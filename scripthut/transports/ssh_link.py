@@ -100,7 +100,7 @@ def _step(
         stack.callback(sock.close)
         transport = _open(sock, host, deadline, stack)
         return transport, log_in(transport, host, person)
-    except (OSError, EOFError, paramiko.SSHException) as error:
+    except (OSError, EOFError, UnicodeError, paramiko.SSHException) as error:  # `a..b` is no name
         said = proxy_says()
         aside = f' Its ProxyCommand says: "{said}".' if said else ""
         raise Unreachable(_sentence(error, host) + aside) from error
@@ -255,6 +255,7 @@ _SILENT = (
 )
 _SENTENCES: tuple[tuple[type[Exception], str, str], ...] = (
     (socket.gaierror, "", "The name {host.hostname} cannot be resolved: {error}."),
+    (UnicodeError, "", "The name {host.hostname} cannot be resolved: {error}."),
     (ConnectionRefusedError, "", "{where} refused the connection: no sshd listens there."),
     (TimeoutError, "", "{where} did not answer in time."),
     (IncompatiblePeer, "", _OLD),

@@ -136,7 +136,8 @@ def test_what_is_asked_of_many_live_or_failed_tasks_takes_as_many_statements_as_
         counts.append((cancels, len(said)))
     assert counts[0] == counts[1]
     with database.reading() as session:
-        again = session.scalars(select(Task).where(Task.run_id == "many0000")).all()
+        again = select(Task).where(Task.run_id == "many0000").order_by(Task.n)
+        again = session.scalars(again).all()
         assert {task.state for task in again} == {State.PENDING}
         assert [task.attempt for task in again] == [2] * 400 + [1]
         assert {task.cancel_asked_at for task in again} == {None}

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -171,3 +171,19 @@ def test_a_full_disk_undoes_the_whole_write_and_says_so(tmp_path: Path) -> None:
         database.dispose()
     finally:
         subprocess.run(["umount", "-l", small], check=True)
+
+
+def test_a_process_whose_connections_all_wait_says_that_the_database_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = filled(tmp_path / "hut.db")
+    monkeypatch.setattr(database.engine.pool, "_timeout", 0.1)
+    with ExitStack() as held:
+        for _ in range(database.engine.pool.size() + database.engine.pool._max_overflow):  # type: ignore[attr-defined]
+            held.enter_context(database.reading()).connection()
+        one_more = pytest.raises(DatabaseDown, match="all connections that this process may have")
+        with one_more, database.reading() as session:
+            session.connection()
+    with database.reading() as session:
+        assert session.get(Lease, "engine") is not None
+    database.dispose()

@@ -37,7 +37,8 @@ class TestTheWay:
         assert "refused the connection" in why(ssh)
 
     def test_a_name_that_nobody_knows(self, open_ssh: Open) -> None:
-        assert "cannot be resolved" in why(open_ssh(Target("no.such.host.invalid")))
+        for name in ("no.such.host.invalid", "a..b"):
+            assert "cannot be resolved" in why(open_ssh(Target(name)))
 
     def test_a_listener_that_does_not_greet(self, login_node: Cluster, ssh: SSH) -> None:
         login_node.fault("ssh-hang")
