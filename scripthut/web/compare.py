@@ -19,6 +19,7 @@ from scripthut.store.compare import Piece, Side
 from scripthut.store.models import Run
 from scripthut.web import beside
 from scripthut.web.metrics import cell, unspoken
+from scripthut.web.saving import save_as
 
 bp = Blueprint("compare", __name__)
 
@@ -58,8 +59,7 @@ def told() -> ResponseReturnValue:
     measured = compare.metrics([_values(run_id) for run_id in ids])
     if request.args.get("format") == "csv":
         answer = Response(_csv(ids, measured), mimetype="text/csv")
-        name = f"compare-{'-'.join(ids)}.csv"
-        answer.headers.set("Content-Disposition", "attachment", filename=name)
+        save_as(answer, f"compare-{'-'.join(ids)}.csv")
         return answer
     before, after = (comparing.pieces(g.session, run_id) for run_id in ids[:2])
     return {

@@ -20,6 +20,7 @@ from scripthut.store import metrics, runs, watches
 from scripthut.store.metrics import Measured
 from scripthut.web.extensions import database
 from scripthut.web.htmx import htmx
+from scripthut.web.saving import save_as
 
 bp = Blueprint("metrics", __name__)
 
@@ -62,8 +63,7 @@ def told(run_id: str) -> ResponseReturnValue:
     how = request.args.get("format", "json")
     if how == "csv":
         answer = Response(_csv(chosen), mimetype="text/csv")
-        name = f"{safe_part(run.name.replace('/', '_'))}-{run.id}-metrics.csv"
-        answer.headers.set("Content-Disposition", "attachment", filename=name)
+        save_as(answer, f"{safe_part(run.name.replace('/', '_'))}-{run.id}-metrics.csv")
         return answer
     if how != "json":
         raise Refused(f"format={how} is none that metrics are given in: ask for csv or json.")

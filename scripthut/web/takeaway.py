@@ -11,6 +11,7 @@ from scripthut.store.models import Run
 from scripthut.store.taking import Written
 from scripthut.web import reports
 from scripthut.web.extensions import kept
+from scripthut.web.saving import save_as
 from scripthut.web.zips import zipped
 
 bp = Blueprint("takeaway", __name__)
@@ -45,7 +46,7 @@ def report(run_id: str) -> ResponseReturnValue:
     response = Response(pieces, mimetype="text/html")
     response.headers["Content-Security-Policy"] = f"sandbox; frame-ancestors 'none'; {policy}"
     if "download" in request.args:
-        _save_as(response, f"{_name(run)}.html")
+        save_as(response, f"{_name(run)}.html")
     return response
 
 
@@ -59,7 +60,7 @@ def _zip(run: Run, key: str | None) -> Response:
         kept(), entries, lambda packed, gone: manifest(title, packed, [*left, *gone], count)
     )
     response = Response(pieces, mimetype="application/zip")
-    _save_as(response, f"{_name(run)}{'-' + safe_part(key) if key else ''}.zip")
+    save_as(response, f"{_name(run)}{'-' + safe_part(key) if key else ''}.zip")
     return response
 
 
@@ -79,7 +80,3 @@ def _entries(files: Sequence[Written]) -> tuple[list[Entry], list[Left]]:
 
 def _name(run: Run) -> str:
     return f"{safe_part(run.name.replace('/', '_'))}-{run.id}"
-
-
-def _save_as(response: Response, name: str) -> None:
-    response.headers.set("Content-Disposition", "attachment", filename=name)

@@ -85,7 +85,7 @@ def test_csv_holds_everything_and_no_formula(client: FlaskClient, run: str) -> N
 
     assert answer.mimetype == "text/csv"
     assert (
-        "attachment; filename=study-abcdefgh-metrics.csv" in answer.headers["Content-Disposition"]
+        'attachment; filename="study-abcdefgh-metrics.csv"' in answer.headers["Content-Disposition"]
     )
     assert [row["task"] for row in rows] == ["fit.b", "fit.a", "fit.c", "end"]
     assert rows[1]["by"] == "'=cmd|' /C calc'!A0"
