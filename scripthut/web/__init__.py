@@ -33,6 +33,7 @@ from scripthut.web import (
     overview,
     palette,
     pauses,
+    probes,
     questions,
     queue,
     retention,
@@ -49,6 +50,7 @@ from scripthut.web import (
     vouching,
 )
 from scripthut.web.htmx import htmx
+from scripthut.web.numbers import Asked, Number
 
 PATIENCE = 5.0  # seconds that a request waits for another writer; the engine has more
 PARTS = (
@@ -84,6 +86,7 @@ PARTS = (
     sources,
     api,
     sources_api,
+    probes,
 )
 LARGEST = 64 * 1024 * 1024  # bytes of a request's body
 A_DAY = 86400  # seconds; the addresses of static files carry their content's hash
@@ -91,6 +94,8 @@ A_DAY = 86400  # seconds; the addresses of static files carry their content's ha
 
 class Hut(Flask):
     """The application: every view runs inside one reading transaction, `g.session`."""
+
+    request_class = Asked
 
     def dispatch_request(self) -> ResponseReturnValue:
         database: Database = self.extensions["database"]
@@ -105,6 +110,7 @@ def create_app(config: Config | Live) -> Flask:
     app = Hut("scripthut", template_folder=str(TEMPLATES), static_folder=str(STATIC))
     app.config["MAX_CONTENT_LENGTH"] = LARGEST
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = A_DAY
+    app.url_map.converters["int"] = Number
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["database"] = Database(config.database_url, PATIENCE)

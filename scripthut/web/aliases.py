@@ -25,9 +25,9 @@ def of_error(said: str) -> dict[str, object]:
     return {"detail": said}
 
 
-def of_cancel() -> dict[str, object]:
-    """That a cancellation was ordered: jobs end when their scheduler says so."""
-    return {"cancelled": True}
+def of_cancel(is_ordered: bool) -> dict[str, object]:
+    """Whether a cancellation was ordered: of what has ended none is."""
+    return {"cancelled": is_ordered}
 
 
 def of_backend(row: BackendRow | None) -> dict[str, object]:

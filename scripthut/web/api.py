@@ -119,7 +119,7 @@ def list_runs() -> ResponseReturnValue:
 
     `workflow`: those of exactly that name.
     """
-    limit = min(max(request.args.get("limit", 50, int), 1), MOST_RUNS)
+    limit = min(request.args.get("limit", 50, int), MOST_RUNS)
     before, name = request.args.get("before") or None, request.args.get("workflow")
     found = runs.newest(g.session, limit + 1, before, Which(name=name))
     following = found[limit - 1].id if len(found) > limit else None
@@ -245,18 +245,17 @@ def logs(run_id: str, key: str) -> ResponseReturnValue:
     `after` is the byte from which to ask for more, which may come while `is_live`.
     """
     stream = request.args.get("type", "output")
-    tail = request.args.get("tail", "")
+    tail = request.args.get("tail", None, int)
     if stream not in STREAMS:
         raise Refused(f"type={stream} is no log of a task: ask for output or error.")
-    if tail and not tail.isdecimal():
-        raise Refused(f"tail={tail} is not a number of lines.")
     task = runs.find_task(g.session, run_id, key)
     is_live = not arrivals.is_done(task)
     chunk = _log(task, stream, request.args.get("from", 0, int))
     data = chunk.data[: whole(chunk.data)] if is_live else chunk.data
     content = plain(data.decode("utf-8", "replace"))
-    if tail:
-        content = "".join(content.splitlines(keepends=True)[-int(tail) or len(content) :])
+    if tail is not None:
+        lines = content.splitlines(keepends=True)
+        content = "".join(lines[max(0, len(lines) - tail) :])
     about = {"run_id": run_id, "task_id": key, "type": stream, "content": content}
     long = long_log(g.session, task, stream)
     file = {"id": long.id, "size": long.size, "sha256": long.sha256} if long is not None else None
@@ -287,7 +286,7 @@ def cancel_run(run_id: str) -> ResponseReturnValue:
     with database().writing() as session:
         asked = orders.ask_cancel_run(session, runs.find_run(session, run_id), utcnow())
     status = runs.one(g.session, run_id).state
-    return {"run_id": run_id, "cancelling": asked, "status": status, **aliases.of_cancel()}
+    return {"run_id": run_id, "cancelling": asked, "status": status, **aliases.of_cancel(asked > 0)}
 
 
 @bp.post("/runs/<run_id>/tasks/<key>/cancel")
@@ -297,4 +296,4 @@ def cancel_task(run_id: str, key: str) -> ResponseReturnValue:
         asked = orders.ask_cancel_task(session, runs.find_task(session, run_id, key), utcnow())
     (task,) = runs.tasks_by_key(g.session, run_id, [key])
     about = {"run_id": run_id, "task_id": key, "cancelling": asked, "status": task.state}
-    return about | aliases.of_cancel()
+    return about | aliases.of_cancel(asked)

@@ -293,3 +293,12 @@ def test_a_run_that_has_ended_can_be_deleted_and_no_other(client, hut):
     assert client.delete(f"{API}/runs/bbbbbbbb", json={}).json["deleted"] is True
     assert client.get(f"{API}/runs/bbbbbbbb").status_code == 404
     assert client.delete(f"{API}/runs/bbbbbbbb", json={}).status_code == 404
+
+
+def test_cancelling_what_has_ended_says_that_nothing_was_cancelled(client, hut):
+    hut.run({"a": "completed"})
+    for place in ("", "/tasks/a"):
+        said = client.post(f"{API}/runs/abcdefgh{place}/cancel", json={}).json
+        assert (said["cancelled"], said["cancelling"]) == (False, 0)
+    hut.run(["a"], "hgfedcba")
+    assert client.post(f"{API}/runs/hgfedcba/cancel", json={}).json["cancelled"] is True
