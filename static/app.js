@@ -1,31 +1,7 @@
-// What HTML cannot do by itself: local times, folds, users' HTML, lost answers.
+// What HTML cannot do by itself: folds, users' HTML, copies.
 (() => {
   "use strict";
   const $$ = (selector, root = document) => root.querySelectorAll(selector);
-
-  // Times: the page carries UTC; people read their own.
-  const long = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-  const hour = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
-  const localise = (root) => {
-    for (const element of $$("time:not([title])", root)) {
-      const at = new Date(element.dateTime);
-      const isToday = at.toDateString() === new Date().toDateString();
-      element.textContent = ("clock" in element.dataset ? hour : isToday ? clock : long).format(at);
-      element.title = element.dateTime;
-    }
-  };
-  const UNITS = [[86400, "d", 3600, "h"], [3600, "h", 60, "m"], [60, "m", 1, "s"]];
-  const span = (s) => {
-    const [all, unit, part, name] = UNITS.find(([least]) => s >= least) ?? [1, "s"];
-    const rest = part ? ` ${String(Math.floor((s % all) / part)).padStart(2, "0")}${name}` : "";
-    return Math.floor(s / all) + unit + rest;
-  };
-  setInterval(() => {
-    for (const element of $$("[data-since]")) {
-      element.textContent = span(Math.max(0, Math.floor((Date.now() - new Date(element.dataset.since)) / 1000)));
-    }
-  }, 1000);
 
   // What is wider than its place is scrolled by keys too.
   const reach = (root) => {
@@ -40,6 +16,7 @@
       if (before === now) return;
       const open = [...$$("details", this)].map((details) => details.open);
       this.innerHTML = now;
+      for (const link of $$("a:not([href], [id], [name])", this)) link.title ||= "This address is not followed from here";
       requestAnimationFrame(() => reach(this));
       if (before !== null) $$("details", this).forEach((d, i) => { d.open = open[i] ?? d.open; });
     }
@@ -65,13 +42,38 @@
     }
   };
 
-  // A button copies the text of what it names, or the address that is its value.
+  // A button copies the text of what it names, or the address that is its value. A page that came by plain
+  // HTTP has no clipboard: the text is selected for a person to copy.
+  const select = (element, text) => {
+    const field = element ?? document.body.appendChild(Object.assign(document.createElement("output"), { textContent: text }));
+    getSelection().selectAllChildren(field);
+    const isDone = document.execCommand("copy");
+    if (!element) field.remove();
+    return isDone;
+  };
+  const copy = async (element, text) => {
+    if (!navigator.clipboard) return select(element, text);
+    await navigator.clipboard.writeText(text);
+    return true;
+  };
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
-    const named = button?.dataset.copy && document.querySelector(button.dataset.copy);
-    if (button) await navigator.clipboard.writeText(named ? named.innerText : new URL(button.value, location).href);
-    if (button) button.dataset.done = "true";
+    if (!button) return;
+    const named = button.dataset.copy ? document.querySelector(button.dataset.copy) : null;
+    const isDone = await copy(named, named ? named.innerText : new URL(button.value, location).href);
+    if (isDone) button.dataset.done = "true";
   });
+
+  // A picture that is not there is said to be, and a link that the sanitiser closed is said to lead nowhere.
+  document.addEventListener("error", (event) => {
+    const picture = event.target;
+    if (!picture.matches?.("hut-html img") || picture.hidden) return;
+    const name = decodeURIComponent(picture.src.split("/").pop());
+    const said = Object.assign(document.createElement("span"), { className: "missing" });
+    said.textContent = `${picture.alt ? `${picture.alt}: ` : ""}${name} is not among the task's files`;
+    picture.hidden = true;
+    picture.after(said);
+  }, true);
 
   // The task of the open panel is marked among the others.
   const mark = () => {
@@ -79,20 +81,8 @@
       link.ariaCurrent = link.pathname === location.pathname ? "true" : null;
     }
   };
-  const settle = () => { localise(document); mark(); };
+  document.addEventListener("htmx:after:swap", mark);
 
-  // An answer that is no fragment of ours (a proxy's page, say) must not land in the page.
-  const say = (text) => { document.getElementById("lost").hidden = !text; };
-  document.addEventListener("htmx:before:swap", (event) => {
-    const { request, response } = event.detail.ctx;
-    const isOurs = !response || response.status < 400 || response.headers.has("HX-Retarget");
-    if (!isOurs) { say(true); event.preventDefault(); }
-    if (request?.method === "POST") document.getElementById("notice").replaceChildren();
-  });
-  document.addEventListener("htmx:error", (event) => { if (event.detail.ctx) say(true); });
-  document.addEventListener("htmx:after:request", (event) => say(event.detail.ctx.response.status >= 500));
-  document.addEventListener("htmx:after:swap", settle);
-
-  settle();
+  mark();
   document.addEventListener("DOMContentLoaded", refold);
 })();

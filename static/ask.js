@@ -16,4 +16,5 @@
     if (event.detail.ctx.target === dialog && !dialog.open) dialog.showModal();
   });
   document.addEventListener("htmx:after:request", (event) => { if (isMine(event)) dialog.close(); });
+  document.addEventListener("missed", () => dialog.close()); // what is said of it stands on the page
 })();

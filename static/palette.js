@@ -5,6 +5,8 @@
   const input = palette.querySelector("input");
   const choices = () => [...palette.querySelectorAll("[role=option]")];
   let at = 0;
+  let asked = null, listed = null; // the letters that the list is asked for, and those it answers
+  let isGoing = false; // Enter was pressed before the list of what is typed had come
 
   const mark = () => {
     choices().forEach((choice, n) => { choice.ariaSelected = String(n === at); });
@@ -14,8 +16,16 @@
   };
   const open = () => {
     palette.showModal();
+    listed = null;
+    isGoing = false;
     input.select();
     input.dispatchEvent(new Event("open"));
+  };
+
+  const go = () => {
+    isGoing = false;
+    palette.close();
+    (choices()[at]?.querySelector("a, button") ?? choices()[at])?.click();
   };
 
   document.addEventListener("keydown", (event) => {
@@ -29,12 +39,19 @@
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (by) at = Math.min(Math.max(at + by, 0), choices().length - 1);
     if (event.key === "Enter") {
-      palette.close();
-      (choices()[at]?.querySelector("a, button") ?? choices()[at])?.click();
+      if (listed === input.value) go();
+      else isGoing = true;
     }
     if (by || event.key === "Enter") event.preventDefault();
     if (by) mark();
   });
-  palette.addEventListener("htmx:after:swap", () => { at = 0; mark(); });
+  input.addEventListener("input", () => { isGoing = false; });
+  input.addEventListener("htmx:before:request", () => { asked = input.value; });
+  palette.addEventListener("htmx:after:swap", () => {
+    at = 0;
+    listed = asked;
+    mark();
+    if (isGoing && listed === input.value) go();
+  });
   document.addEventListener("click", (event) => { if (event.target.closest("[data-palette]")) open(); });
 })();

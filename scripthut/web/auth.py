@@ -43,6 +43,7 @@ CSP = "; ".join(
     )
 )
 HEADERS = {
+    "HX-Hut": "1",  # by which a page knows that no proxy answered instead (static/answers.js)
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "X-Frame-Options": "DENY",
