@@ -166,3 +166,18 @@ def test_a_kept_spec_means_what_it_meant() -> None:
 def test_what_ends_a_line_to_some_reader_is_in_no_path(sign: str) -> None:
     with pytest.raises(Invalid, match="holds a line break"):
         parse([{"id": "a", "command": "true", "working_dir": f"/d/x{sign}code=0"}])
+
+
+def test_a_variable_that_no_program_can_be_started_with_is_refused_with_its_place() -> None:
+    (said,) = problems([task(), task(id="b", env={"LONG": "x" * 3_000_000})])
+    assert said.startswith("tasks[1].env[0].set: LONG holds 3000006 bytes")
+    fits = "x" * (128 * 1024 - len("LONG") - 2)
+    parse([task(env={"LONG": fits})])
+    assert problems([task(env={"LONG": fits + "x"})])
+
+
+def test_variables_that_are_too_much_together_are_refused() -> None:
+    many = {f"V{n:02}": "x" * 100_000 for n in range(20)}
+    (said,) = problems({"env": [{"set": many}], "tasks": [task(), task(id="b", env={"V00": ""})]})
+    assert said.startswith("tasks[0].env: its variables hold 2000100 bytes")
+    parse({"env": [{"if": {"A": "b"}, "set": many}], "tasks": [task()]})

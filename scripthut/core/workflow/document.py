@@ -16,7 +16,7 @@ from scripthut.core.errors import Invalid, Refused
 from scripthut.core.workflow import env, graph, params
 from scripthut.core.workflow.notation import read, with_lines
 from scripthut.core.workflow.params import Chosen, Param
-from scripthut.core.workflow.rules import EnvRule, Layer
+from scripthut.core.workflow.rules import ALL, EnvRule, Layer, weights
 from scripthut.core.workflow.spec import GONE, Retry, TaskSpec, shown, unused
 
 __all__ = ["Document", "TaskSpec", "parse", "parse_text", "read"]
@@ -97,6 +97,7 @@ def parse(
     tasks = top["tasks"]
     specs, wrong = _specs(tasks, chosen)
     problems += wrong
+    problems += _too_heavy(rules.env, specs)
     if problems:
         raise Invalid(what, problems + _graph_problems(tasks, beside))
     found = graph.resolve(
@@ -148,6 +149,18 @@ def _rules(top: Mapping[str, Any]) -> tuple[_Env, list[str]]:
     except Refused as error:
         return _Env(), [str(error)]
     return rules, []
+
+
+def _too_heavy(above: Sequence[EnvRule], specs: Sequence[TaskSpec]) -> list[str]:
+    """What no program can be started with: the variables of one task are too many, or too long."""
+    ours = weights(above)
+    found = [(i, sum({**ours, **weights(spec.env)}.values())) for i, spec in enumerate(specs)]
+    return [
+        f"tasks[{i}].env: its variables hold {total} bytes, and no program can be started with "
+        f"more than {ALL}: put the texts into files"
+        for i, total in found
+        if total > ALL
+    ]
 
 
 def _graph_problems(tasks: Sequence[object], beside: graph.Beside) -> list[str]:

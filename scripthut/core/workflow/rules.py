@@ -8,10 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+)
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OURS = "SCRIPTHUT_"  # names beginning so are set by the server alone
+# Linux starts no program with more: execve(2), "Limits on size of arguments and environment".
+ONE = 128 * 1024  # bytes of a variable, with its name, the sign between them and the end
+ALL = 2 * 1024**2 - 128 * 1024  # of all of a task's; the rest is for what the job itself has
 # bash does not let anybody set these, so their values could not reach a job.
 _READ_ONLY = frozenset({"BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"})
 
@@ -62,6 +72,17 @@ class EnvRule(BaseModel):
     append: dict[Variable, Text] = {}  # joined to what is there by a colon
     init: Text = ""  # lines of bash, run before the variables are set
 
+    @field_validator("set", "append")
+    @classmethod
+    def _that_fits(cls, variables: dict[str, str]) -> dict[str, str]:
+        for name, text in variables.items():
+            if weight(name, text) > ONE:
+                raise ValueError(
+                    f"{name} holds {weight(name, text)} bytes, and no program can be started with "
+                    f"more than {ONE} in one variable: put the text into a file"
+                )
+        return variables
+
     def kept(self) -> dict[str, Any]:
         """The rule as plain data."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
@@ -93,6 +114,21 @@ class Layer:
         """A layer from what `kept` gave."""
         groups = {name: rules_of(rules) for name, rules in kept["groups"].items()}
         return cls(kept["source"], rules_of(kept["rules"]), groups)
+
+
+def weight(name: str, text: str) -> int:
+    """How many bytes a variable takes of what a program is started with."""
+    return len(name) + len(text.encode("utf-8", "replace")) + 2
+
+
+def weights(rules: Rules) -> dict[str, int]:
+    """The bytes of each variable that rules set whatever holds."""
+    return {
+        name: weight(name, text)
+        for rule in rules
+        if not rule.when
+        for name, text in rule.set.items()
+    }
 
 
 def rules_of(kept: object) -> tuple[EnvRule, ...]:
