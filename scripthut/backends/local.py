@@ -33,6 +33,7 @@ from scripthut.backends.local_end import (
 from scripthut.backends.local_room import Room, starting
 from scripthut.backends.scope import Scopes
 from scripthut.backends.turns import Turns
+from scripthut.config.machine import processors
 from scripthut.core.errors import Refused
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
@@ -79,7 +80,7 @@ class LocalBackend:
         self._name = name
         self._limits = limits or OutputLimits()
         self._login_shell = login_shell
-        self._numbers = machine.processors()
+        self._numbers = processors()
         self._whole = room or machine.whole()
         self.scopes = Scopes()
         self._guard = Guard(grace)

@@ -4,23 +4,9 @@ import os
 import socket
 from pathlib import Path, PurePosixPath
 
-import psutil
-
 from scripthut.backends.local_room import Room
+from scripthut.config.machine import memory, processors
 from scripthut.core.survey import Disk, Facts, Free, NodeState
-
-
-def processors() -> frozenset[int]:
-    """The numbers of the processors that this process may use."""
-    try:
-        return frozenset(os.sched_getaffinity(0))
-    except AttributeError:
-        return frozenset(range(os.cpu_count() or 1))
-
-
-def memory() -> int:
-    """How many bytes of memory the machine has."""
-    return int(psutil.virtual_memory().total)
 
 
 def whole() -> Room:

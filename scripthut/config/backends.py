@@ -1,12 +1,12 @@
 """The sections that describe places where jobs run."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from scripthut.config.env import EnvGroups, EnvRules
+from scripthut.config.machine import processors
 from scripthut.config.part import Part
 from scripthut.core import units
 from scripthut.core.costs import Rates
@@ -86,7 +86,7 @@ class Local(Part):
     name: str = Field(min_length=1)
     login_shell: bool = False
     clone_dir: str = CLONES
-    max_concurrent: int = Field(default_factory=lambda: os.cpu_count() or 4, ge=1)
+    max_concurrent: int = Field(default_factory=lambda: len(processors()), ge=1)
     cpus: int | None = Field(None, ge=1)  # None: all that the machine has
     memory: Annotated[int | None, BeforeValidator(_memory)] = None  # bytes; None: likewise
     prices: Prices | None = None  # None: costs are not shown

@@ -1,13 +1,13 @@
 """A whole scripthut.yaml, and how plain data become one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 from pydantic import ValidationError, model_validator
 
-from scripthut.config import later
-from scripthut.config.backends import AnyBackend
+from scripthut.config import later, machine
+from scripthut.config.backends import AnyBackend, Local
 from scripthut.config.env import EnvGroups, EnvRules
 from scripthut.config.later import LaterBackend
 from scripthut.config.notifications import AnyChannel
@@ -17,6 +17,7 @@ from scripthut.config.sources import AnySource
 from scripthut.config.words import Loc, bare, place, say
 from scripthut.core.errors import Invalid
 from scripthut.core.workflow.rules import Layer
+from scripthut.core.workflow.spec import TaskSpec
 
 LATER = tuple(later.SECTIONS)
 
@@ -61,6 +62,17 @@ class Config(Part):
             if one.name == backend
         ]
         return (*own, Layer("server", self.env, self.env_groups))
+
+    def beyond(self, backend: str, tasks: Sequence[TaskSpec]) -> list[str]:
+        """Sentences for what tasks ask for, and this machine does not have."""
+        local = (one for one in self.backends if one.name == backend and isinstance(one, Local))
+        return [
+            sentence
+            for one in local
+            for sentence in machine.beyond(
+                tasks, one.cpus or len(machine.processors()), one.memory or machine.memory()
+            )
+        ]
 
     def unusable(self, backend: str | None) -> str | None:
         """Why nothing can run on a backend that is kept; None: it can, or there is none."""

@@ -96,6 +96,7 @@ def _new_run(config: Config, order: SourceOrder, material: Material) -> NewRun:
     notices = [material.notice] if material.notice else []
     if stacks(rules):
         notices.append(f"{OVERLAY}: stacks are kept, and not used by this version.")
+    notices += config.beyond(backend, parsed.tasks)
     parsed = replace(parsed, notices=(*parsed.notices, *notices))
     return NewRun(
         name=run_name(order.source, path, material.glob),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flask import request
 
@@ -53,10 +54,11 @@ def new_run(asked: Mapping[str, object]) -> NewRun:
         problems.append(str(error))
     if problems or parsed is None:
         raise Invalid("The document", problems)
+    notices = (*parsed.notices, *config().beyond(backend, parsed.tasks))
     return NewRun(
         name=str(name),
         backend=backend,
-        document=parsed,
+        document=replace(parsed, notices=notices),
         layers=config().layers(backend),
         request_key=key,
     )
