@@ -6,6 +6,7 @@ and images go. Those are put in last, in pieces: they need no escaping, being es
 
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,10 +15,11 @@ from hashlib import sha256
 from flask import render_template
 
 from scripthut.clock import utcnow
-from scripthut.core.endings import Ending
+from scripthut.core.endings import TITLES, Ending
 from scripthut.core.files.previews import Kind, served
 from scripthut.core.markdown import policy
 from scripthut.core.markdown.report import Place, alone, data_url
+from scripthut.core.states import State
 from scripthut.core.units import size
 from scripthut.ids import new_nonce
 from scripthut.places import STATIC
@@ -36,7 +38,9 @@ IMAGES = 12 * 1024 * 1024  # of all: what mail takes, when it is written in lett
 METRICS = (1000, 40)  # lines and columns of the table of metrics
 TEXT = 32 * 1024  # of the largest text
 TEXTS = 2 * 1024 * 1024
+MANY = 300  # tasks: of a run with more, those that say nothing are counted
 DOCUMENTS = 8 * 1024 * 1024  # of all rendered Markdown
+ILL = frozenset({State.FAILED, State.LOST})  # what ended so ended by itself
 _ICON = re.compile(r'url\("([\w.-]+\.svg)"\)')
 
 
@@ -188,7 +192,7 @@ def pieces(session: Session, run: Run, address: str) -> tuple[Iterator[str], str
     for one in files:
         if not one.is_summary:
             by_key.setdefault(one.key, []).append(one.file)
-    rows = runs.tasks(session, run.id)
+    rows, rest = _telling(runs.tasks(session, run.id), by_key)
     page = render_template(
         "report/run.html",
         run=runs.one(session, run.id),
@@ -199,6 +203,7 @@ def pieces(session: Session, run: Run, address: str) -> tuple[Iterator[str], str
         summary=summary,
         metrics=_metrics(session, run.id),
         tasks=rows,
+        rest=rest,
         parts=[
             part
             for task in rows
@@ -210,10 +215,24 @@ def pieces(session: Session, run: Run, address: str) -> tuple[Iterator[str], str
     return book.put_in(page), rules
 
 
+def _telling(
+    tasks: Sequence[TaskRow], files: Mapping[str, list[Output]]
+) -> tuple[list[TaskRow], Mapping[State, int]]:
+    """The tasks that have something to say, and how many others there are in each state."""
+    if len(tasks) <= MANY:
+        return list(tasks), {}
+    ill = [task.key for task in tasks if task.state in ILL][:MANY]
+    chosen = {*files, *ill}
+    rest = Counter(task.state for task in tasks if task.key not in chosen)
+    return [task for task in tasks if task.key in chosen], rest
+
+
 def _part(
     session: Session, book: Book, task: TaskRow, rows: list[Output], more: Mapping[str, int]
 ) -> Part | None:
     """A task's section; None for one that completed and wrote nothing."""
+    if not rows and task.state not in TITLES:
+        return None
     full = session.get_one(Task, task.id)
     why = task_pages.why(full)
     if not rows and why is None:

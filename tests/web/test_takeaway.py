@@ -249,3 +249,25 @@ def test_nothing_in_a_report_runs_even_if_nothing_had_been_sanitised(
     odd = "script, iframe, object, embed, form, style ~ style, base, link, meta[http-equiv=refresh]"
     assert page.locator(f"main :is({odd})").count() == 0
     context.close()
+
+
+def test_a_report_of_a_large_run_shows_what_has_something_to_say(
+    client, hut: Hut, write: Write
+) -> None:
+    states = {f"t{n}": "completed" for n in range(2_000)} | {"bad": "failed", "after": "dep_failed"}
+    hut.run(states)
+    write("t7", b"note.txt", b"seven")
+    page = client.get(f"/runs/{RUN}/report").text
+    table = page.partition('<table class="tasks')[2].partition("</table>")[0]
+    assert re.findall(r'href="#task-(\w+)"', table) == ["t7", "bad"]
+    assert "And 2000 tasks that say nothing more" in page and "<b>1999</b> completed" in page
+
+
+def test_a_report_leads_nowhere_that_it_has_not(client, hut: Hut, write: Write) -> None:
+    hut.run({"prepare": "completed", "fit": "completed"})
+    write("prepare", b"prepare.md", b"# Found", area=Area.FRAGMENT)
+    write("fit", b"a.txt", b"text")
+    page = client.get(f"/runs/{RUN}/report").text
+    ids = set(re.findall(r' id="([^"]+)"', page))
+    assert "Found" in page
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= ids
