@@ -17,6 +17,7 @@ from scripthut.core.units import size
 ENDS = frozenset({"completed", "failed", "cancelled"})
 BAD = frozenset({"failed", "cancelled", "dep_failed", "lost"})
 PATIENCE = 60.0  # seconds that a watch waits, after the end, for what the tasks wrote last
+MANY = 250  # tasks that a terminal can show
 SHOWN = 30  # tasks that a watched run shows: those that move first
 ORDER = (
     "running",
@@ -105,8 +106,15 @@ def _moving(found: dict[str, Any]) -> list[dict[str, Any]]:
     return [tasks[n] for n in sorted(chosen[:SHOWN])]
 
 
-def table(found: dict[str, Any], tasks: list[dict[str, Any]]) -> Table:
-    """A run and some of its tasks."""
+def telling(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The tasks of a run that a terminal shows: all, or of a large one some that failed."""
+    if len(tasks) <= MANY:
+        return tasks
+    return [task for task in tasks if task["status"] in BAD][:MANY]
+
+
+def table(found: dict[str, Any], tasks: list[dict[str, Any]], whole: str = "") -> Table:
+    """A run and some of its tasks; `whole`: the option that shows all of them."""
     counts = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in found["counts"].items())
     title = Text.assemble(
         (found["name"], "bold"), f"  {found['id']}  ", state(found["status"]), f"  {counts}"
@@ -123,7 +131,8 @@ def table(found: dict[str, Any], tasks: list[dict[str, Any]]) -> Table:
         words = (Text(task["id"]), state(task["status"]), task["job_id"] or "")
         made.add_row(*words, *((_used(task),) if measured else ()), Text(said or ""))
     if len(tasks) < len(found["tasks"]):
-        made.add_row(f"and {len(found['tasks']) - len(tasks)} more", "", "", "")
+        more = len(found["tasks"]) - len(tasks)
+        made.add_row(f"and {more} more: {whole} shows them" if whole else f"and {more} more")
     return made
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from scripthut.cli import complete, later
 from scripthut.cli.client import Client, word
-from scripthut.cli.following import ENDS, table, watch
+from scripthut.cli.following import ENDS, MANY, table, telling, watch
 from scripthut.cli.options import json_option
 from scripthut.cli.reach import server_option
 from scripthut.cli.show import console, print_json, state, when
@@ -48,16 +48,17 @@ def list_command(limit: int, workflow: str | None, as_json: bool, base: str) -> 
 
 @run_group.command("view")
 @run_argument
+@click.option("--all", "is_whole", is_flag=True, help=f"Every task, also above {MANY}.")
 @json_option
 @server_option
-def view_command(run: str, as_json: bool, base: str) -> None:
-    """Show a RUN and all its tasks."""
+def view_command(run: str, is_whole: bool, as_json: bool, base: str) -> None:
+    """Show a RUN and its tasks; of a large one those that failed, and how many others there are."""
     client = Client(base)
     found = client.get(f"runs/{word(run)}")
     if as_json:
         print_json(found)
         return
-    console().print(table(found, found["tasks"]))
+    console().print(table(found, found["tasks"] if is_whole else telling(found["tasks"]), "--all"))
     console().print(client.page(run), style="dim", highlight=False)
 
 

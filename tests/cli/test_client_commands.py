@@ -67,6 +67,16 @@ def test_runs_are_listed_and_shown(site: Site, run: str) -> None:
     assert [task["id"] for task in told["tasks"]] == ["fit", "bad"]
 
 
+def test_of_a_large_run_the_failures_are_shown_and_the_rest_is_counted(site: Site) -> None:
+    tasks = [{"id": f"t{n}", "command": "true", "deps": ["bad"]} for n in range(300)]
+    run = site.run([{"id": "bad", "command": "false"}, *tasks], "large")
+    site.post(f"/api/v1/runs/{run}/cancel", {})
+    ended(site, run)
+    shown = hut("run", "view", run, site=site).stdout
+    assert shown.count("\n") < 270 and "more: --all shows them" in shown
+    assert hut("run", "view", run, "--all", site=site).stdout.count("\n") > 300
+
+
 def test_a_run_is_watched_to_its_end(site: Site) -> None:
     run_id = site.run(
         [{"id": "a", "command": "sleep 6"}, {"id": "b", "command": "exit 4", "deps": ["a"]}]
