@@ -220,6 +220,9 @@ class Language:
     def parse_facts(self, answers: Mapping[str, Answer]) -> Facts:
         return Facts()
 
+    def informed(self, answers: Mapping[str, Answer]) -> "Language":
+        return self
+
     def accounting(
         self, user: str, ids: Collection[str], jobs: Sequence[Job], since: datetime
     ) -> list[list[str]]:

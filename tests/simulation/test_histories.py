@@ -105,7 +105,6 @@ PREEMPTED_AFTER_IT_WAS_OUT_OF_SIGHT = Plan(
     ),
     (0, 2, 0, 5, 3, 0, 1, 4, 5, 1, 5, 0, 3, 5, 5, 2),
     "does all",
-    5,
 )
 
 
