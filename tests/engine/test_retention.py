@@ -238,12 +238,12 @@ def test_a_run_whose_files_went_is_looked_at_again_only_for_what_was_fetched_sin
     assert store.on_disk() == set()
 
 
-def test_pictures_that_nobody_has_are_found_by_their_content(store: Store) -> None:
+def test_pictures_that_nobody_has_are_found_by_their_content(store: Store, tmp_path: Path) -> None:
     store.run("new", 1, b"seen")
     sha = store.files("new")[0].sha256 or ""
     with store.database.writing() as session:
         pictures.want(session, [sha, "0" * 64])
-    assert [step for step in steps(store.database, retention.unseen) if "outputs" in step] == [
+    assert [step for step in steps(tmp_path, retention.unseen) if "outputs" in step] == [
         "SEARCH outputs USING COVERING INDEX ix_outputs_sha256 (sha256=?)"
     ]
     store.keep()

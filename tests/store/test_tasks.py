@@ -1,6 +1,7 @@
 """`move` is the only writer of a state, and it compares before it sets."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -120,10 +121,9 @@ def test_of_many_that_ended_those_are_asked_about_whose_turn_it_is(
     assert asked() == {"live", "second", "last"}
 
 
-def test_what_is_asked_all_the_time_begins_with_what_is_not_over(database, make_run) -> None:
-    make_run("a")
+def test_what_is_asked_all_the_time_begins_with_what_is_not_over(tmp_path: Path) -> None:
     for ask in (tasks.news, tasks.alive, lambda s, now: tasks.to_watch(s, "hpc", now)):
-        found = steps(database, lambda session, ask=ask: ask(session, NOW))
+        found = steps(tmp_path, lambda session, ask=ask: ask(session, NOW))
         assert not [step for step in found if step.startswith(("SCAN tasks", "SCAN runs"))
                     and "ix_runs_open" not in step], found  # fmt: skip
         assert not [step for step in found if "runs_backend" in step]
