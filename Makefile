@@ -1,6 +1,6 @@
 # Everything a person does here, by name. `make` alone lists it.
 PORT ?= 8000
-WORKERS ?= 3
+WORKERS ?= 5
 SIDE_BY_SIDE = -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 ON_POSTGRES := not soak and not browser and not slurm and not sshd and not nginx
 VENV := .venv

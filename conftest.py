@@ -12,6 +12,7 @@ from _pytest.terminal import TerminalReporter
 
 pytest_plugins = [
     "tests.scratch",
+    "tests.chromium",
     "tests.postgres",
     "tests.cluster.fixtures",
     "tests.parallel",

@@ -23,6 +23,7 @@ GROUPS = (
     ("tests/stories/test_systemd.py", "local"),
     ("tests/stories/test_postgres.py", "local"),
     ("tests/stories/test_pbs.py", "login"),
+    ("tests/stories/test_*browser.py", "browser"),
     ("tests/stories/*", "slurm"),
     ("tests/cluster/*", "slurm"),
     ("tests/cli/test_doctor.py", "slurm"),
@@ -34,7 +35,12 @@ GROUPS = (
     ("tests/web/test_takeaway.py", "browser"),
 )
 APART = "tests/simulation/test_histories.py::test_a_hundred_thousand_histories*"
-FIRST = ("soak", "faults", "slurm", "browser", "local", "login")
+# More processes than processors: the first three have a cluster each and mostly wait for it.
+FIRST = (
+    *("soak", "faults", "slurm", "local", "browser", "login"),
+    *("tests/test_docs.py", "tests/cli/test_client_commands.py", "tests/test_examples.py"),
+    *("tests/simulation/test_histories.py", "tests/web/test_views.py", "tests/test_package.py"),
+)
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist's own way to say so

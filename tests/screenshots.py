@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
 from tests import showroom
+from tests.chromium import ARGS
 from tests.serving import ROOT
-from tests.web.conftest import ARGS
 
 WIDTHS = {"wide": (1400, 900), "phone": (390, 844)}
 THEMES = ("light", "dark")

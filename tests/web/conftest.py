@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from sqlalchemy import insert, update
 from werkzeug.serving import make_server
 
@@ -28,7 +28,6 @@ from scripthut.store.versions import next_version
 from scripthut.web import create_app
 
 Keep = Callable[..., int]
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SOON = 6_000  # milliseconds; a page asks every 2 s, and this machine may be busy
 SPEC: Mapping[str, object] = {
     "command": "echo hello",
@@ -246,14 +245,6 @@ def serve() -> Iterator[Callable[[Flask], str]]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

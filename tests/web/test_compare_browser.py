@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.web import test_compare
 from tests.web.test_compare import NEW, OLD
-from tests.web.test_views_browser import ARGS
 
 pytestmark = pytest.mark.browser
 runs = test_compare.runs  # its fixture
@@ -16,13 +15,13 @@ CLIP = "e => getComputedStyle(e).clipPath"
 
 
 @pytest.fixture
-def page(app: Flask, runs: tuple[str, str], serve: Callable[[Flask], str]) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
-        page = browser.new_page()
-        page.goto(f"{serve(app)}/compare?runs={OLD},{NEW}")
-        yield page
-        browser.close()
+def page(
+    app: Flask, browser: Browser, runs: tuple[str, str], serve: Callable[[Flask], str]
+) -> Iterator[Page]:
+    page = browser.new_page()
+    page.goto(f"{serve(app)}/compare?runs={OLD},{NEW}")
+    yield page
+    page.close()
 
 
 def test_a_slider_shows_more_of_one_picture_or_of_the_other(page: Page) -> None:

@@ -7,11 +7,10 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from scripthut.core.jobs import Area
 from tests.web.conftest import Hut, Keep
-from tests.web.test_views_browser import ARGS
 
 RUN = "abcdefgh"
 GOOD = "```mermaid\nflowchart LR\n  alpha --> omega\n```\n"
@@ -50,13 +49,11 @@ def test_the_frame_may_run_its_two_scripts_and_fetch_nothing(client: FlaskClient
 
 
 @pytest.fixture
-def page(app: Flask, serve: Callable[[Flask], str]) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
-        page = browser.new_page(base_url=serve(app), viewport={"width": 1200, "height": 1400})
-        page.set_default_timeout(SOON)
-        yield page
-        browser.close()
+def page(app: Flask, browser: Browser, serve: Callable[[Flask], str]) -> Iterator[Page]:
+    page = browser.new_page(base_url=serve(app), viewport={"width": 1200, "height": 1400})
+    page.set_default_timeout(SOON)
+    yield page
+    page.close()
 
 
 @pytest.mark.browser

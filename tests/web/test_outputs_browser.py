@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect
 
 from scripthut.core.jobs import Area, RemoteFile
 from scripthut.core.markdown import policy
@@ -21,7 +21,6 @@ from tests.web.conftest import Hut
 
 pytestmark = pytest.mark.browser
 
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 RUN = "abcdefgh"
 CASES = json.loads(
     (Path(__file__).parents[1] / "payloads" / "markdown.json").read_text(encoding="utf-8")
@@ -30,14 +29,6 @@ HOSTILE = {c["name"]: c["payload"] for c in CASES if c["expectation"].startswith
 LISTENS = "window.ran = []; window.alert = (what) => window.ran.push(String(what));"
 SOON = 20_000
 POLICY = "content-security-policy"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ import json
 import re
 import subprocess
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, sync_playwright
 
 from scripthut.core.jobs import Area
 from scripthut.core.markdown import policy
@@ -192,15 +191,6 @@ def test_what_has_no_room_in_the_report_is_named(client, hut, write, app, monkey
     assert "data:image/png" not in page
     assert "[p: not in this report]" in page
     assert page.count("is not in this report") == 3
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=args)
-        yield browser
-        browser.close()
 
 
 @pytest.mark.browser
