@@ -2,7 +2,10 @@
 PORT ?= 8000
 WORKERS ?= 5
 SIDE_BY_SIDE = -n $(WORKERS) --dist loadscope --no-loadscope-reorder
-ON_POSTGRES := not soak and not browser and not slurm and not sshd and not nginx
+# Which tests PostgreSQL gets: those whose outcome can differ; with WHOLE=1 all that have a database.
+ON_POSTGRES := $(if $(WHOLE),not soak,not soak and not browser and not slurm and not sshd and not nginx)
+KEEPING_DATA := tests/store tests/engine tests/web $(if $(WHOLE),\
+    tests/stories tests/cli tests/simulation $(wildcard tests/test_*.py))
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
@@ -22,7 +25,7 @@ everything: $(VENV)/test ## Of these, every test once, with databases in SQLite
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 postgres: $(VENV)/test ## And what works on a database, once more with PostgreSQL
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --on-postgres -m "$(ON_POSTGRES)" tests/store tests/engine tests/web
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --on-postgres -m "$(ON_POSTGRES)" $(KEEPING_DATA)
 
 soak: $(VENV)/test ## Faults that take minutes, and 100,000 random histories: an hour or two
 	@sh tests/parts.sh

@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.scratch",
     "tests.chromium",
     "tests.postgres",
+    "tests.databases",
     "tests.cluster.fixtures",
     "tests.parallel",
     "tests.systemd",

@@ -24,6 +24,9 @@ GROUPS = (
     ("tests/stories/test_postgres.py", "local"),
     ("tests/stories/test_pbs.py", "login"),
     ("tests/stories/test_*browser.py", "browser"),
+    ("tests/stories/test_sources.py", "sources"),
+    ("tests/stories/test_upgrade.py", "sources"),
+    ("tests/stories/test_long_logs.py", "sources"),
     ("tests/stories/*", "slurm"),
     ("tests/cluster/*", "slurm"),
     ("tests/cli/test_doctor.py", "slurm"),
@@ -37,7 +40,7 @@ GROUPS = (
 APART = "tests/simulation/test_histories.py::test_a_hundred_thousand_histories*"
 # More processes than processors: the first three have a cluster each and mostly wait for it.
 FIRST = (
-    *("soak", "faults", "slurm", "local", "browser", "login"),
+    *("soak", "faults", "slurm", "local", "browser", "sources", "login"),
     *("tests/test_docs.py", "tests/cli/test_client_commands.py", "tests/test_examples.py"),
     *("tests/simulation/test_histories.py", "tests/web/test_views.py", "tests/test_package.py"),
 )

@@ -1,7 +1,4 @@
-"""A real PostgreSQL for the tests that must hold there too.
-
-With `--on-postgres` the tests' own databases are there, each a new one made from a template.
-"""
+"""A real PostgreSQL for the tests that must hold there too."""
 
 import os
 import pwd
@@ -11,57 +8,11 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
 
-from scripthut.store.models import Base
 from tests.scratch import scratch
-
-_numbers = count()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--on-postgres",
-        action="store_true",
-        help="keep the tests' databases in a real PostgreSQL",
-    )
-
-
-@pytest.fixture
-def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """The address of a database with all tables; None: make one in SQLite."""
-    if not request.config.getoption("--on-postgres"):
-        yield None
-        return
-    url, name = request.getfixturevalue("postgres_template"), f"test{next(_numbers)}"
-    _administer(url, f"CREATE DATABASE {name} TEMPLATE template_hut")
-    yield _named(url, name)
-    _administer(url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture(scope="session")
-def postgres_template(postgres_url: str) -> str:
-    """The address of a server with a database `template_hut`, of all tables."""
-    _administer(postgres_url, "CREATE DATABASE template_hut")
-    engine = create_engine(_named(postgres_url, "template_hut"))
-    Base.metadata.create_all(engine)
-    engine.dispose()
-    return postgres_url
-
-
-def _named(url: str, database: str) -> str:
-    return make_url(url).set(database=database).render_as_string(hide_password=False)
-
-
-def _administer(url: str, statement: str) -> None:
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+from tests.databases import places
+
 PATIENCE = 60.0  # seconds; a busy machine is slow, a broken server is slow for ever
 ROOT = Path(__file__).resolve().parent.parent
 HUT = (sys.executable, "-m", "scripthut.cli")
@@ -122,7 +124,7 @@ def local(directory: Path, **settings: object) -> str:
     return json.dumps(
         {
             "backends": [{"type": "local", "name": "local", "max_concurrent": 4}],
-            "settings": {"data_dir": str(directory / "data"), **settings},
+            "settings": {**places(directory / "data"), **settings},
         }
     )
 

@@ -25,6 +25,7 @@ from scripthut.store.models import BackendRow, EventRow, Lease, Output, Run, Tas
 from scripthut.store.outputs import Found
 from scripthut.web import create_app
 from tests import showroom_rest
+from tests.databases import places
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 FAR = 10.0**11  # seconds since 1970; the lease of an engine that never goes
@@ -272,7 +273,7 @@ def make(directory: Path) -> Flask:
         {"type": "local", "name": "local", "max_concurrent": 4},
     ]
     more = {"sources": showroom_rest.SOURCES, "notifications": showroom_rest.CHANNELS}
-    settings = {"data_dir": str(directory), "cli_auth": {"cf_access_token": "hunter22"}}
+    settings = {**places(directory), "cli_auth": {"cf_access_token": "hunter22"}}
     config = {"settings": settings, "backends": backends, **more}
     live = showroom_rest.followed(directory / "scripthut.yaml", config)
     upgrade(live.config.database_url)

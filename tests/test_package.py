@@ -100,6 +100,7 @@ def test_the_installed_program_uses_its_own_files(python: str, tmp_path: Path) -
     assert all(not Path(folder).is_relative_to(ROOT) for folder in folders)
 
 
+@pytest.mark.own_database("it is installed without the driver of PostgreSQL")
 def test_the_installed_program_migrates_runs_and_serves_every_page(
     python: str, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from scripthut.engine.loop import Engine
 from scripthut.store import lease
 from scripthut.store.create import NewRun, create_run
 from scripthut.store.models import Base, Lease, Task
+from tests.databases import places
 from tests.engine.cluster import FakeCluster
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -45,7 +46,7 @@ def engine_of(directory: Path, cluster: FakeCluster) -> Engine:
     config = Config.model_validate(
         {
             "backends": [{"type": "slurm", "name": "hpc", "ssh": {"host": "none"}}],
-            "settings": {"data_dir": str(directory)},
+            "settings": places(directory),
         }
     )
     engine = Engine(config, {"hpc": cluster})
@@ -111,7 +112,7 @@ class Breaking(Engine):
 
 
 def breaking(directory: Path, meets: Callable[[], None]) -> Engine:
-    engine = Breaking(Config.model_validate({"settings": {"data_dir": str(directory)}}))
+    engine = Breaking(Config.model_validate({"settings": places(directory)}))
     Base.metadata.create_all(engine.database.engine)
     engine.meets = meets
     return engine

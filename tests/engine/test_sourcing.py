@@ -15,6 +15,7 @@ from scripthut.store import source_orders, sources
 from scripthut.store.models import Base
 from scripthut.store.source_models import SourceOrder
 from scripthut.store.source_orders import What
+from tests.databases import places
 from tests.engine.cluster import FakeCluster
 from tests.repository import WORKFLOW, Repository
 
@@ -38,7 +39,7 @@ def engine_of(engines: list[Engine], directory: Path, source: dict[str, Any]) ->
                 {"type": "batch", "name": "cloud"},
             ],
             "sources": [{"name": "study", **source}],
-            "settings": {"data_dir": str(directory / "data")},
+            "settings": places(directory / "data"),
         }
     )
     (directory / "data").mkdir()

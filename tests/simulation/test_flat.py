@@ -10,6 +10,7 @@ from scripthut.core.states import State
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
 from scripthut.store.models import Base
+from tests.databases import address
 from tests.simulation.cluster import HOUR, SimCluster, SimJob
 from tests.simulation.history import Histories, Plan, quiet
 
@@ -33,7 +34,7 @@ def measured() -> tuple[int, int, int]:
 @pytest.mark.slow
 def test_a_day_of_polling_takes_no_more_memory_or_files_than_an_hour(tmp_path: Path) -> None:
     quiet()
-    database = Database(f"sqlite:///{tmp_path / 'hut.db'}")
+    database = Database(address(tmp_path))
     Base.metadata.create_all(database.engine)
     histories = Histories(Plan(1, shapes=(3, 1)), database, Kept(tmp_path / "kept"))
     histories.cluster.__class__ = Endless

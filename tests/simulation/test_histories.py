@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scripthut.store.db import Database
 from scripthut.store.kept import Kept
 from scripthut.store.models import Base
+from tests.databases import address, is_postgres
 from tests.simulation.cluster import Lie, SimCluster
 from tests.simulation.history import PERSON, SHAPES, Histories, Plan, quiet
 
@@ -50,7 +51,8 @@ class Stage:
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A database in memory: what is proved here is no matter of disks."""
     quiet()
-    database = Database("sqlite:///:memory:")
+    data = tmp_path_factory.mktemp("data")
+    database = Database(address(data) if is_postgres() else "sqlite:///:memory:")
     Base.metadata.create_all(database.engine)
     usual = gc.get_threshold()
     gc.set_threshold(100_000, 50, 100)  # a tenth of the time, with nothing to be found

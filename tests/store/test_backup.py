@@ -23,6 +23,8 @@ from scripthut.store.kept import Kept
 from scripthut.store.models import Base, EventRow, Output, Run, Task
 from scripthut.store.restore import restore
 
+pytestmark = pytest.mark.own_database("each test runs on both kinds by itself")
+
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 ANOTHER = NewRun("x", "hpc", parse([{"id": "a", "command": "x"}]))
 KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]

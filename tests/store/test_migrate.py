@@ -15,6 +15,8 @@ from scripthut.store import migrate
 from scripthut.store.db import Database
 from scripthut.store.models import Base
 
+pytestmark = pytest.mark.own_database("each test runs on both kinds by itself")
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:

@@ -17,6 +17,8 @@ from scripthut.store.models import Base, Run
 from scripthut.store.source_models import Checkout, SourceOrder
 from scripthut.store.sources import Look
 
+pytestmark = pytest.mark.own_database("each test runs on both kinds by itself")
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:

@@ -15,6 +15,8 @@ from urllib.request import Request, urlopen
 
 import yaml
 
+from tests.databases import places
+
 HUT = [sys.executable, "-m", "scripthut.cli"]
 
 
@@ -35,6 +37,10 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def data(self) -> Path:
+        return Path(str(self.settings.get("data_dir", self.directory / "data")))
+
+    @property
     def config(self) -> Path:
         return self.directory / "scripthut.yaml"
 
@@ -53,8 +59,9 @@ class Server:
 
     def write(self) -> None:
         """Write its configuration."""
-        settings = {"data_dir": str(self.directory / "data"), "server_port": self.port}
-        words = {"backends": self.backends, "settings": {**settings, **self.settings}}
+        settings = {**places(self.data), "server_port": self.port}
+        words: dict[str, object] = {"backends": self.backends}
+        words["settings"] = {**settings, **self.settings}
         words |= {"sources": self.sources}
         self.config.write_text(yaml.safe_dump(words))
 

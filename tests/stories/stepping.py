@@ -103,7 +103,7 @@ def stepped(writing: Writing, steps: Steps) -> Writing:
 
 def live(plan: dict[str, Any], where: Path, steps: Steps) -> int:
     """Be the engine of one run until it is over; how many steps that took."""
-    database = Database(f"sqlite:///{where / 'hut.db'}")
+    database = Database(plan["databases"][where.name])
     ssh = plan["ssh"]
     target = Target(
         ssh["host"],
@@ -136,7 +136,7 @@ def is_over(database: Database) -> bool:
 def begin(plan: dict[str, Any], where: Path, run: str) -> None:
     """A database with a run of two tasks, the second after the first."""
     where.mkdir()
-    database = Database(f"sqlite:///{where / 'hut.db'}")
+    database = Database(plan["databases"][where.name])
     Base.metadata.create_all(database.engine)
     command = f'echo "$SCRIPTHUT_RUN_ID.$SCRIPTHUT_TASK_ID $SLURM_JOB_ID" >>{plan["tally"]}'
     tasks = [{"id": "a", "command": command}, {"id": "b", "command": command, "deps": ["a"]}]

@@ -11,8 +11,11 @@ from pathlib import Path
 from random import Random
 
 import psutil
+from sqlalchemy import text
 
+from scripthut.store.db import Database
 from tests.cluster.fixtures import Cluster
+from tests.databases import address, is_postgres
 from tests.stories.server import Server
 
 Words = tuple[str, ...]
@@ -128,6 +131,13 @@ def cut_the_connection(storm: Storm) -> None:
 
 
 def lock_the_database(storm: Storm) -> None:
+    if is_postgres():
+        database = Database(address(storm.server.data))
+        with database.reading() as session:
+            session.execute(text("LOCK TABLE runs, tasks, leases IN EXCLUSIVE MODE"))
+            storm.pause(1, 6)
+        database.dispose()
+        return
     with sqlite3.connect(database_of(storm.server), isolation_level=None, timeout=30) as other:
         other.execute("BEGIN IMMEDIATE")
         storm.pause(1, 6)
@@ -168,4 +178,4 @@ SUDDEN: Sequence[Callable[[Storm], None]] = (
 
 def database_of(server: Server) -> Path:
     """The file of a server's database."""
-    return server.directory / "data" / "scripthut.db"
+    return server.data / "scripthut.db"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripthut.web import PATIENCE
+from tests.databases import is_postgres
 from tests.serving import Site
 from tests.stories.conftest import free_port
 from tests.stories.server import Server, until
@@ -82,7 +83,7 @@ def is_held(server: Server) -> bool:
 def stop_between_writes(server: Server) -> None:
     """SIGSTOP at a moment when none of its transactions holds SQLite's one lock."""
     send(server, signal.SIGSTOP)
-    while is_held(server):
+    while not is_postgres() and is_held(server):
         send(server, signal.SIGCONT)
         time.sleep(0.05)
         send(server, signal.SIGSTOP)
@@ -153,6 +154,7 @@ def test_a_leader_that_sleeps_is_followed_and_when_it_wakes_nothing_runs_twice(
     assert sorted(tally.read_text().split()) == sorted(f"t{i}" for i in range(30))
 
 
+@pytest.mark.own_database("SQLite's one lock; on PostgreSQL: test_postgres.py")
 def test_a_leader_stopped_in_a_write_is_followed_once_it_is_killed_and_nobody_acts_before(
     server: Server, second: Server, tmp_path: Path
 ) -> None:
@@ -180,6 +182,7 @@ def test_a_killed_leader_is_followed_within_fifteen_seconds(
     assert sorted(tally.read_text().split()) == sorted(f"t{i}" for i in range(12))
 
 
+@pytest.mark.own_database("SQLite's one lock; on PostgreSQL: test_postgres.py")
 @pytest.mark.parametrize("seconds", [12, pytest.param(40, marks=pytest.mark.soak)])
 def test_a_locked_database_delays_and_loses_nothing(
     server: Server, tmp_path: Path, seconds: int
@@ -266,6 +269,7 @@ def test_a_fetch_on_a_full_disk_waits_for_room_and_loses_nothing(server: Server)
         subprocess.run(["umount", "-l", kept], check=True)
 
 
+@pytest.mark.own_database("SQLite's file is on the disk that is full")
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_full_disk_of_the_server_is_said_and_nothing_is_lost(
     server: Server, tmp_path: Path

@@ -18,7 +18,11 @@ from tests.serving import Site
 from tests.stories.conftest import free_port
 from tests.stories.server import Server, until
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.slow,
+    pytest.mark.own_database("a PostgreSQL of its own is restarted"),
+]
 LOCAL = {"type": "local", "name": "local", "max_concurrent": 4}
 TAKEN_OVER = 15  # seconds
 COUNT = 24  # tasks

@@ -15,9 +15,10 @@ from scripthut.core.states import TERMINAL, State
 from scripthut.store.db import Database
 from scripthut.store.models import EventRow, Task
 from tests.cluster.fixtures import Cluster, need_slurm, start_cluster
+from tests.databases import address
 from tests.stories.conftest import serving
 from tests.stories.server import Server, until
-from tests.stories.storm import Storm, database_of
+from tests.stories.storm import Storm
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 SEED = 20260301
@@ -137,7 +138,7 @@ def wrongs(row: Task, jobs: list[Accounted]) -> Iterator[str]:
 
 def tasks_of(server: Server) -> list[Task]:
     """All tasks, as the database has them."""
-    database = Database(f"sqlite:///{database_of(server)}")
+    database = Database(address(server.data))
     with database.reading() as session:
         found = list(session.scalars(select(Task)))
     database.dispose()
@@ -147,7 +148,7 @@ def tasks_of(server: Server) -> list[Task]:
 def verdicts(server: Server) -> Mapping[int, int]:
     """Task -> how often it came to an end."""
     ends = {state.value for state in TERMINAL}
-    database = Database(f"sqlite:///{database_of(server)}")
+    database = Database(address(server.data))
     with database.reading() as session:
         count = Counter(dict.fromkeys(session.scalars(select(Task.id)), 0))
         ended = select(EventRow.task_id).where(EventRow.new.in_(ends))

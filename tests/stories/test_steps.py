@@ -15,6 +15,7 @@ from scripthut.ids import new_run_id
 from scripthut.store.db import Database
 from scripthut.store.models import EventRow, Task
 from tests.cluster.fixtures import Cluster
+from tests.databases import address
 from tests.serving import ROOT
 from tests.stories.server import until
 from tests.stories.test_soak import accounted, is_whole
@@ -30,6 +31,7 @@ def live(slurm: Cluster, directory: Path, what: Signals, prefix: str) -> set[int
     tally.chmod(0o666)
     plan = {
         "directory": str(directory),
+        "databases": {str(at): address(directory / str(at)) for at in STEPS},
         "tally": str(tally),
         "signal": what,
         "steps": list(STEPS),
@@ -65,7 +67,7 @@ def test_whatever_happens_at_a_step_each_task_runs_once_and_ends_once(
     )
     assert ran == {f"{run}.{key}": 1 for run in runs for key in "ab"}
     for at in STEPS:
-        states, ends = verdicts(tmp_path / str(at) / "hut.db")
+        states, ends = verdicts(address(tmp_path / str(at)))
         assert (at, states, ends) == (at, {State.COMPLETED}, [1, 1])
     assert {job.word for jobs in said.values() for job in jobs} == {"COMPLETED"}
     twice = {token: jobs for token, jobs in said.items() if len(jobs) > 1}
@@ -74,9 +76,9 @@ def test_whatever_happens_at_a_step_each_task_runs_once_and_ends_once(
     assert len(twice) <= (len(STEPS) // 3 if what is SIGSTOP else 0), twice
 
 
-def verdicts(file: Path) -> tuple[set[State], list[int]]:
+def verdicts(url: str) -> tuple[set[State], list[int]]:
     """The states of a database's tasks, and how often each of them came to an end."""
-    database = Database(f"sqlite:///{file}")
+    database = Database(url)
     with database.reading() as session:
         tasks = session.scalars(select(Task).order_by(Task.id)).all()
         ends = {state.value for state in TERMINAL}

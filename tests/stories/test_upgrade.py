@@ -1,11 +1,13 @@
 """A database of the first version, with a run in flight, under the present one."""
 
-import json
-import sqlite3
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+from sqlalchemy import Connection, MetaData, create_engine, insert
+
 from scripthut.store import migrate
+from tests.databases import address
 from tests.serving import ended, local, serving, surroundings, until
 
 RUN = "abcdefgh"
@@ -16,50 +18,59 @@ SPEC = {
     "time_limit": 600,
     "deps": [],
 }
-AT = "2026-03-01 12:00:00.000000"
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WRITES = (
     'echo "- $SCRIPTHUT_TASK_ID" >"$SCRIPTHUT_RUN_SUMMARY"; echo ran >>"$HOME/$SCRIPTHUT_TASK_ID"'
 )
 
 
-def put(connection: sqlite3.Connection, table: str, **row: object) -> None:
-    marks = ", ".join("?" for _ in row)
-    connection.execute(
-        f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values())
-    )
+class Old:
+    """The tables of a database as they were, to put rows into."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection, self.tables = connection, MetaData()
+        self.tables.reflect(connection)
+
+    def put(self, table: str, **row: object) -> int:
+        """A new row; its number."""
+        there = self.tables.tables[table]
+        added = self.connection.execute(insert(there).values(row))
+        return added.inserted_primary_key[0] if "run_id" in there.c else 0
 
 
-def fill(database: Path, logs: Path, kept: Path) -> None:
+def fill(url: str, logs: Path, kept: Path) -> None:
     """What the first version left when it was stopped in the middle of a run."""
-    migrate.upgrade(f"sqlite:///{database}", to="0001")
+    migrate.upgrade(url, to="0001")
     report = b"# Kept of old\n"
     sha = sha256(report).hexdigest()
     (kept / "files" / sha[:2]).mkdir(parents=True)
     (kept / "files" / sha[:2] / sha[2:]).write_bytes(report)
     state = logs / ".scripthut" / RUN
     state.mkdir(parents=True, mode=0o700)
-    with sqlite3.connect(database) as connection:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        old = Old(connection)
         run = {"id": RUN, "name": "old", "backend": "local", "created_at": AT}
-        put(connection, "runs", **run, log_dir=str(logs), version=9, summary_version=1)
-        tasks = {  # key -> its state and what else is known
+        old.put("runs", **run, log_dir=str(logs), version=9, summary_version=1)
+        tasks: dict[str, dict[str, object]] = {  # key -> its state and what else is known
             "done": {"state": "completed", "exit_code": 0, "finished_at": AT, "collected_at": AT},
             "ended": {"state": "running", "job_id": "1-1", "submitted_at": AT, "started_at": AT},
             "unheard": {"state": "submitting", "submitted_at": AT},
-            "next": {"state": "pending", "deps": json.dumps(["done", "ended", "unheard"])},
+            "next": {"state": "pending", "deps": ["done", "ended", "unheard"]},
         }
+        ids = {}
         for n, (key, words) in enumerate(tasks.items()):
             token = None if words["state"] == "pending" else f"{RUN}.{n}.1"
-            deps = json.loads(str(words.get("deps", "[]")))
-            spec = {**SPEC, "id": key, "name": key, "command": WRITES, "deps": deps}
-            row = {"run_id": RUN, "n": n, "key": key, "name": key, "spec": json.dumps(spec)}
-            row |= {"deps": "[]", "version": n + 1, "attempt": 1, "token": token}
-            flags = {"outputs_more": 0, "has_outputs": 0, "has_run_summary": 0}
-            put(connection, "tasks", **{**row, **flags, **words})
-        (task_id,) = connection.execute("SELECT id FROM tasks WHERE key = 'done'").fetchone()
-        file = {"task_id": task_id, "attempt": 1, "area": "fragment", "raw": b"done.md"}
+            spec = {**SPEC, "id": key, "name": key, "command": WRITES, **words}
+            spec = {name: spec[name] for name in ("id", "name", "command", *SPEC)}
+            row = {"run_id": RUN, "n": n, "key": key, "name": key, "spec": spec}
+            row |= {"deps": [], "version": n + 1, "attempt": 1, "token": token}
+            flags = {"outputs_more": False, "has_outputs": False, "has_run_summary": key == "done"}
+            ids[key] = old.put("tasks", **{**row, **flags, **words})
+        file = {"task_id": ids["done"], "attempt": 1, "area": "fragment", "raw": b"done.md"}
         file |= {"path": "done.md", "size": len(report), "mtime_ns": 1, "kind": "markdown"}
-        put(connection, "outputs", **file, sha256=sha)
-        connection.execute("UPDATE tasks SET has_run_summary = 1 WHERE key = 'done'")
+        old.put("outputs", **file, sha256=sha)
+    engine.dispose()
     for token, job in {f"{RUN}.1.1": "1-1", f"{RUN}.2.1": "2-2"}.items():
         times = "start=1772366400\nend=1772366460"
         note = f"token={token}\njob={job}\ncode=0\n{times}\nnode=here\nwhole\n"
@@ -71,7 +82,7 @@ def test_the_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
     home = Path(surroundings(tmp_path)["HOME"])
     data, logs = tmp_path / "data", home / ".cache/scripthut/logs/old"
     data.mkdir()
-    fill(data / "scripthut.db", logs, data / "kept")
+    fill(address(data, has_tables=False), logs, data / "kept")
     with serving(tmp_path, config=local(tmp_path)) as site:
         run = ended(site, RUN, 120)
         assert {task["id"]: task["status"] for task in run["tasks"]} == dict.fromkeys(

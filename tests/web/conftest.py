@@ -26,6 +26,7 @@ from scripthut.store.models import BackendRow, Base, EventRow, Lease, Run, Task
 from scripthut.store.outputs import Found
 from scripthut.store.versions import next_version
 from scripthut.web import create_app
+from tests.databases import places
 
 Keep = Callable[..., int]
 SOON = 6_000  # milliseconds; a page asks every 2 s, and this machine may be busy
@@ -149,13 +150,12 @@ def _row(
 
 
 @pytest.fixture
-def config(tmp_path: Path, database_url: str | None) -> Config:
+def config(tmp_path: Path) -> Config:
     return parse(
         {
             "backends": [{"type": "local", "name": "cluster"}],
             "settings": {
-                "data_dir": str(tmp_path / "data"),
-                "database_url": database_url,
+                **places(tmp_path / "data"),
                 "allowed_hosts": ["hut.example.org"],
                 "trusted_proxies": ["10.0.0.1"],
             },

@@ -9,6 +9,7 @@ from scripthut.clock import utcnow
 from scripthut.config import Config, parse
 from scripthut.core.happenings import What
 from scripthut.store.models import MessageRow
+from tests.databases import places
 from tests.web.conftest import Hut
 
 PAGE = {"Sec-Fetch-Site": "same-origin"}
@@ -19,7 +20,7 @@ def config(tmp_path: Path) -> Config:
     return parse(
         {
             "backends": [{"type": "local", "name": "cluster"}],
-            "settings": {"data_dir": str(tmp_path / "data")},
+            "settings": places(tmp_path / "data"),
             "notifications": [
                 {"name": "team", "type": "mail", "to": ["team@example.org"]},
                 {"name": "me & mine", "type": "ntfy", "url": "https://x.example/y", "runs": []},

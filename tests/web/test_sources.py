@@ -22,6 +22,7 @@ from scripthut.store.models import Base
 from scripthut.store.source_models import SourceOrder
 from scripthut.store.sources import Look
 from scripthut.web import create_app
+from tests.databases import address, places
 
 PARAMS = {"size": {"type": "number", "default": 64, "choices": [], "description": "Sites"}}
 FIT = Workflow("w/fit.json", "Fit <b>it</b>", 3, PARAMS)
@@ -31,7 +32,7 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
-    made = Database(f"sqlite:///{tmp_path}/scripthut.db")
+    made = Database(address(tmp_path))
     Base.metadata.create_all(made.engine)
     return made
 
@@ -50,7 +51,7 @@ def client(database: Database, tmp_path: Path) -> FlaskClient:
                 },
                 {"type": "path", "name": "scratch", "path": "~/x", "backend": "there"},
             ],
-            "settings": {"data_dir": str(tmp_path)},
+            "settings": places(tmp_path),
         }
     )
     with database.writing() as session:
@@ -93,7 +94,7 @@ def test_a_page_that_has_seen_it_all_gets_nothing(client: FlaskClient, database:
 
 
 def test_without_sources_the_page_says_how_to_have_one(tmp_path: Path, database: Database) -> None:
-    app = create_app(parse({"settings": {"data_dir": str(tmp_path)}}))
+    app = create_app(parse({"settings": places(tmp_path)}))
     assert "type: git" in app.test_client().get("/sources").text
 
 
@@ -321,7 +322,7 @@ def test_a_source_does_not_run_where_nobody_wanted_it(database: Database, tmp_pa
                 {"type": "git", "name": "repo", "url": "https://x.org/y.git", "backend": "cloud"},
                 {"type": "path", "name": "files", "path": "~/x", "backend": "cloud"},
             ],
-            "settings": {"data_dir": str(tmp_path)},
+            "settings": places(tmp_path),
         }
     )
     client = create_app(config).test_client()
