@@ -106,7 +106,7 @@ start_database() {
   [ -d "$BASE/mysql/mysql" ] || mariadb-install-db --no-defaults --user=mysql \
     --datadir="$BASE/mysql" --skip-test-db --auth-root-authentication-method=socket \
     --innodb-log-file-size=8M >"$BASE/log/mariadb-install.log" 2>&1 ||
-    die "mariadb-install-db: $(tail -3 "$BASE/log/mariadb-install.log")"
+    die "mariadb-install-db: $(grep -i error "$BASE/log/mariadb-install.log" | head -5)"
   cat >"$BASE/etc/my.cnf" <<END
 [mariadbd]
 datadir=$BASE/mysql

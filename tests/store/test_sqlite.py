@@ -19,6 +19,8 @@ from scripthut.store import lease, surveys, watches
 from scripthut.store.db import IN_PASSING, Database, DatabaseDown
 from scripthut.store.models import Base, Lease, LoginRow, SurveyRow, WatchRow
 
+pytestmark = pytest.mark.own_database("SQLite is what is tested")
+
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NOBODY = 65534
 HOLDS = """

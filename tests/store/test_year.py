@@ -13,6 +13,8 @@ from scripthut.store.db import Database, Session
 from scripthut.store.migrate import upgrade
 from scripthut.store.models import Output, Run, Task
 
+pytestmark = pytest.mark.own_database("SQLite's speed is what is tested")
+
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 QUESTIONS: dict[str, Callable[[Session], object]] = {
