@@ -7,6 +7,7 @@ from typing import Protocol
 
 from scripthut.backends.asking import Ring
 from scripthut.backends.node_work import Found
+from scripthut.core.disk import Told, Wanted
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
     Accepted,
@@ -112,8 +113,15 @@ class Backend(Protocol):
         """
         ...
 
-    def hold(self, folders: Sequence[Folder]) -> None:
-        """Say in one command that directories are in use, so that no server drops them."""
+    def hold(self, folders: Sequence[Folder], notes: Sequence[PurePosixPath] = ()) -> None:
+        """Say in one command that directories are in use, so that no server drops them.
+
+        `notes`: the directories of the notes of runs.
+        """
+        ...
+
+    def disk(self, wanted: Wanted) -> Told:
+        """Look at the disk, and delete what was ordered, one bounded step of each."""
         ...
 
     def close(self) -> None: ...

@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import PurePosixPath
 
-from scripthut.backends import facts, node, node_work
+from scripthut.backends import disk, facts, node, node_work
 from scripthut.backends.accounts import Asked, Open, unanswered
 from scripthut.backends.asking import Node, Ring
 from scripthut.backends.match import choose
 from scripthut.backends.measuring import Measuring, submitted_since
 from scripthut.backends.submitting import BATCH_SECONDS, Submissions, preview
 from scripthut.backends.turns import Turns
+from scripthut.core.disk import Told, Wanted
 from scripthut.core.errors import Unreachable
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
@@ -366,9 +367,14 @@ class ClusterBackend:
         request = node_work.dropping(folders, idle)
         return node_work.dropped(folders, self._node.ask(request, node_work.PLACE_SECONDS))
 
-    def hold(self, folders: Sequence[Folder]) -> None:
+    def hold(self, folders: Sequence[Folder], notes: Sequence[PurePosixPath] = ()) -> None:
         """See backends/base.py."""
-        self._node.ask(node_work.holding(folders), node_work.PLACE_SECONDS)
+        self._node.ask(node_work.holding(folders, notes), node_work.PLACE_SECONDS)
+
+    def disk(self, wanted: Wanted) -> Told:
+        """See backends/base.py."""
+        request = disk.asking(wanted, self.home())
+        return disk.told(wanted, self._node.ask(request, disk.SECONDS))
 
 
 def _is_live(row: Row) -> bool:

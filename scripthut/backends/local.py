@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
-from scripthut.backends import machine, node, node_script, node_work, processes
+from scripthut.backends import disk, machine, node, node_script, node_work, processes
 from scripthut.backends.asking import Node, Ring
 from scripthut.backends.local_end import (
     CANCEL,
@@ -34,6 +34,7 @@ from scripthut.backends.local_room import Room, starting
 from scripthut.backends.scope import Scopes
 from scripthut.backends.turns import Turns
 from scripthut.config.machine import processors
+from scripthut.core.disk import Told, Wanted
 from scripthut.core.errors import Refused
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import (
@@ -325,9 +326,14 @@ class LocalBackend:
         request = node_work.dropping(folders, idle)
         return node_work.dropped(folders, self._ask(request, node_work.PLACE_SECONDS))
 
-    def hold(self, folders: Sequence[Folder]) -> None:
+    def hold(self, folders: Sequence[Folder], notes: Sequence[PurePosixPath] = ()) -> None:
         """See backends/base.py."""
-        self._ask(node_work.holding(folders), node_work.PLACE_SECONDS)
+        self._ask(node_work.holding(folders, notes), node_work.PLACE_SECONDS)
+
+    def disk(self, wanted: Wanted) -> Told:
+        """See backends/base.py."""
+        request = disk.asking(wanted, self.home())
+        return disk.told(wanted, self._ask(request, disk.SECONDS))
 
     def _ask(self, request: node.Record, timeout: float) -> list[node.Record]:
         """Answer in a process of its own: it may start one that outlives it."""

@@ -18,6 +18,8 @@ from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 from scripthut.backends import (
+    node_clear,
+    node_disk,
     node_drop,
     node_fetch,
     node_files,
@@ -26,6 +28,7 @@ from scripthut.backends import (
     node_place,
     node_read,
     node_script,
+    node_things,
 )
 from scripthut.core.errors import BadAnswer, Unreachable
 from scripthut.core.jobs import (
@@ -63,16 +66,9 @@ for name, length in json.loads(source.readline().decode()):
     exec(compile(source.read(length), name, "exec"), module.__dict__)
 module.main()
 """
-_MODULES = (
-    node_files,
-    node_fetch,
-    node_list,
-    node_find,
-    node_place,
-    node_drop,
-    node_read,
-    node_script,
-)
+_READERS = (node_files, node_fetch, node_list, node_find, node_read)
+_MAKERS = (node_place, node_drop, node_things, node_disk, node_clear)
+_MODULES = (*_READERS, *_MAKERS, node_script)
 _MOST_MEMORY, _DIGITS = 2**50, 16
 MOST_SAID = 256 * MIB  # bytes of one command's output
 FETCH_BYTES = 32 * MIB  # of listed files in one command; base64 makes them 43 MiB on the wire

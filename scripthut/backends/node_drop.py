@@ -34,10 +34,13 @@ def drops(request: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") ->
 
 
 def hold(wishes: "list[dict[str, Any]]") -> None:
-    """Touch the marks of directories in which something works, so that no server lets them go."""
+    """Touch the marks of what something works in, so that no server lets it go."""
     for wish in wishes:
         with suppress(OSError):
-            os.utime(Where({"archive": "", **wish}).mark)
+            if "notes" in wish:
+                os.utime(wish["notes"], follow_symlinks=False)
+            else:
+                os.utime(Where({"archive": "", **wish}).mark)
 
 
 def drop(where: Where, idle: float) -> "str | None":

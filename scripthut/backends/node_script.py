@@ -17,6 +17,8 @@ import time
 import zlib
 from contextlib import suppress
 
+from scripthut.backends.node_clear import clear
+from scripthut.backends.node_disk import scan
 from scripthut.backends.node_drop import drops, hold
 from scripthut.backends.node_fetch import fetch, logs, pieces
 from scripthut.backends.node_files import (
@@ -75,6 +77,8 @@ def answer(request: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") -
     place(request.get("place"), say)
     hold(request.get("holds", []))
     drops(request, say)
+    clear(request.get("clears", []), say)
+    scan(request.get("scan"), say)
 
 
 def execute(argv: "list[str]", stdin: bytes, timeout: float) -> "tuple[int, bytes, bytes]":

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import PurePosixPath
 
 from scripthut.backends.node import Record, bytes_of
 from scripthut.core import globs
@@ -56,9 +57,10 @@ def dropping(folders: Sequence[Folder], idle: timedelta) -> Record:
     return {"drops": wishes}
 
 
-def holding(folders: Sequence[Folder]) -> Record:
+def holding(folders: Sequence[Folder], notes: Sequence[PurePosixPath]) -> Record:
     """The request that says of directories that they are in use."""
-    return {"holds": [{"root": one.root, "name": one.name} for one in folders]}
+    marks = [{"root": one.root, "name": one.name} for one in folders]
+    return {"holds": [*marks, *({"notes": str(path)} for path in notes)]}
 
 
 def dropped(folders: Sequence[Folder], told: Sequence[Record]) -> list[str | None]:

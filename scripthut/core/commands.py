@@ -34,6 +34,8 @@ _PARTS: Mapping[str, str] = {
     "place": "bring a commit's directory one step further",
     "holds": "hold {n} director{ies}",
     "drops": "delete {n} director{ies}",
+    "clears": "delete {n} thing{s} from the disk",
+    "scan": "look what lies on the disk",
 }
 
 

@@ -28,6 +28,7 @@ from scripthut.engine.thumbnails import Studio
 from scripthut.engine.upkeep import Upkeep
 from scripthut.store import (
     commands,
+    disk,
     fetches,
     frames,
     logins,
@@ -133,7 +134,7 @@ class Engine:
             looked_at = watches.backends(session, now) | surveyed.due
             looked_at |= fetches.backends(session, now)
             ordered |= surveys.with_orders(session, now) | self._sourcing.asked(session)
-            ordered |= wishes.backends(session, now)
+            ordered |= wishes.backends(session, now) | disk.due(session, now)
             called = logins.wanted(session)
             alive = tasks.alive(session, now) if self._fleet.is_leaving else None
         for name in looked_at | ordered | called:

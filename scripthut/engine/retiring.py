@@ -2,11 +2,13 @@
 
 import logging
 from datetime import datetime, timedelta
+from pathlib import PurePosixPath
 
 from scripthut.config import Config, GitSource
 from scripthut.core.folders import Folder, surplus
 from scripthut.engine.base import Hands
-from scripthut.store import checkouts
+from scripthut.engine.jobs import absolute
+from scripthut.store import checkouts, tasks
 
 log = logging.getLogger(__name__)
 IDLE = timedelta(days=1)  # another server may use a directory whose mark was touched since
@@ -20,8 +22,11 @@ def hold(hands: Hands, now: datetime) -> None:
     """
     with hands.reading() as session:
         used = checkouts.in_use(session, hands.backend.name, now)
-    if used:
-        hands.backend.hold([Folder(row.root, row.name) for row in used])
+        logs = tasks.log_dirs(session, hands.backend.name)
+    if used or logs:
+        home = hands.backend.home() if logs else PurePosixPath("/")
+        notes = [absolute(log_dir, "~", home) / ".scripthut" / run_id for run_id, log_dir in logs]
+        hands.backend.hold([Folder(row.root, row.name) for row in used], notes)
 
 
 def retire(hands: Hands, config: Config, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What a backend's cycle does for sources: directories of commits, and sources that are one."""
+"""What a backend's cycle does for sources and for the disk: directories of commits, what goes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from scripthut.config import Live, PathSource
 from scripthut.core.errors import HutError, Invalid, Unreachable
 from scripthut.core.workflow.workflows import OVERLAY, Workflow, look, overlay
 from scripthut.engine.base import Hands
+from scripthut.engine.disk import tend
 from scripthut.engine.placing import place
 from scripthut.engine.retiring import hold, retire
 from scripthut.engine.serving import Kitchen, Material, refuse, serve
@@ -46,10 +47,11 @@ class Upkeep:
         if name not in self.held or self.held[name] < now - RETIRE:
             hold(hands, now)  # of a backend or a source that leaves, too: jobs are still there
             self.held[name] = now
+        tended = tend(hands, config, now)
         if not config.sources:
-            return 0
+            return tended
         if all(one.name != name for one in config.backends):
-            return 0  # it leaves, and nothing more begins there
+            return tended  # it leaves, and nothing more begins there
         parts = [p for p in config.sources if isinstance(p, PathSource) and p.backend == name]
         with hands.reading() as session:
             orders = source_orders.to_do(session, [part.name for part in parts])
@@ -57,7 +59,7 @@ class Upkeep:
             own = [order for order in orders if order.source == part.name]
             if own:
                 self._look(hands, part, own, now)
-        done = place(hands, config, now) + len(orders)
+        done = place(hands, config, now) + len(orders) + tended
         if name not in self.retired or self.retired[name] < now - RETIRE:
             retire(hands, config, now)
             self.retired[name] = now

@@ -216,3 +216,25 @@ def left(session: Session, checkout_id: int, is_gone: bool) -> None:
         session.delete(row)
     else:
         row.stage = Stage.READY
+
+
+def forget(session: Session, backend: str, root: str, name: str) -> None:
+    """Forget a directory that is not there any more, and is not asked for anew."""
+    statement = select(Checkout).where(
+        Checkout.backend == backend, Checkout.root == root, Checkout.name == name
+    )
+    for row in session.scalars(statement.where(Checkout.stage.in_((Stage.READY, Stage.LEAVING)))):
+        session.execute(update(Run).where(Run.checkout_id == row.id).values(checkout_id=None))
+        session.delete(row)
+
+
+def at(session: Session, backend: str, name: str) -> Sequence[Checkout]:
+    """A backend's directories of that name, in whichever root."""
+    statement = select(Checkout).where(Checkout.backend == backend, Checkout.name == name)
+    return session.scalars(statement.order_by(Checkout.id)).all()
+
+
+def roots(session: Session, backend: str) -> list[str]:
+    """Where a backend has directories of commits, or had."""
+    statement = select(Checkout.root).where(Checkout.backend == backend).distinct()
+    return sorted(session.scalars(statement))

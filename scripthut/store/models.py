@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from scripthut.core.jobs import Area
 from scripthut.core.states import State
-from scripthut.store import backend_models, source_models  # noqa: F401 - known to Base by this
+from scripthut.store import backend_models, disk_models, source_models  # noqa: F401 - known to Base
 from scripthut.store.tables import Base as Base
 from scripthut.store.tables import Text
 from scripthut.store.tables import UTCDateTime as UTCDateTime
@@ -63,6 +63,7 @@ class Run(Base):
     pinned_at: Mapped[datetime | None]  # its files stay, whatever their age; None: not pinned
     removed_at: Mapped[datetime | None]  # when its files and logs were removed; None: they were not
     removed_why: Mapped[str | None] = mapped_column(Text)
+    cleared_at: Mapped[datetime | None]  # its files on the backend were deleted; None: not by us
     tasks: Mapped[list["Task"]] = relationship(lazy="raise", order_by="Task.n")
     __table_args__ = (
         Index("uq_runs_request_key", "request_key", unique=True),

@@ -16,7 +16,9 @@ from scripthut.store.models import Log, Output, Task
 
 SUMMARY = b"task-summary.md"
 # How notes begin of what is never opened; all other files can be read where they are.
+DELETED = "was deleted on"
 CLOSED = (
+    DELETED,
     "is a symbolic link",
     "is a named pipe",
     "is a socket",

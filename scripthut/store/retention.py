@@ -11,7 +11,7 @@ from scripthut.core.errors import Conflict
 from scripthut.core.jobs import Area
 from scripthut.core.tokens import token
 from scripthut.store.models import Log, Output, Picture, PieceWish, Run, Task
-from scripthut.store.outputs import SUMMARY
+from scripthut.store.outputs import DELETED, SUMMARY
 from scripthut.store.tasks import COLLECT_FOR
 from scripthut.store.versions import next_version, summary_changed
 
@@ -77,12 +77,13 @@ class Holding:
     pinned_at: datetime | None
     removed_at: datetime | None
     removed_why: str | None
+    cleared_at: datetime | None  # what it left on its backend was deleted there
 
 
 def of_run(session: Session, run: Run) -> Holding:
     """How much a run holds, whether it is pinned, and what became of its files."""
     count = held(session, [run.id]).bytes if run.ended_at is not None else None
-    return Holding(count, run.pinned_at, run.removed_at, run.removed_why)
+    return Holding(count, run.pinned_at, run.removed_at, run.removed_why, run.cleared_at)
 
 
 def pin(session: Session, run: Run, now: datetime | None) -> None:
@@ -127,10 +128,13 @@ def expire(session: Session, run_id: str, why: str, now: datetime) -> None:
         raise Conflict(f"The files of the run {run_id} are kept.")
     tasks = select(Task.id).where(Task.run_id == run_id)
     version = next_version(session, run_id)
+    note = f"{REMOVED}: {why}"
+    if run.cleared_at is not None:
+        note = f"{DELETED} {run.backend}, and {note}"
     session.execute(
         update(Output)
         .where(Output.task_id.in_(tasks), Output.sha256.is_not(None))
-        .values(was_sha256=Output.sha256, sha256=None, html=None, note=f"{REMOVED}: {why}")
+        .values(was_sha256=Output.sha256, sha256=None, html=None, note=note)
         .execution_options(synchronize_session=False)
     )
     session.execute(delete(Log).where(Log.task_id.in_(tasks)))

@@ -347,3 +347,10 @@ def give_up_collecting(session: Session, now: datetime) -> None:
         .values(outputs_problem=problem)
     )
     session.connection().execute(statement)
+
+
+def log_dirs(session: Session, backend: str) -> list[tuple[str, str]]:
+    """The runs of a backend that have not ended and have begun to write, and where they log."""
+    statement = select(Run.id, Run.log_dir).where(Run.backend == backend, Run.ended_at.is_(None))
+    rows = session.execute(statement.order_by(Run.id))
+    return [(run_id, log_dir) for run_id, log_dir in rows if log_dir is not None]

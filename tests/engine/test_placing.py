@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from sqlalchemy import select, update
@@ -55,7 +55,7 @@ class Placing(FakeCluster):
         self.dropped.append([folder.name for folder in folders])
         return [self.stays.get(folder.name) for folder in folders]
 
-    def hold(self, folders: Sequence[Folder]) -> None:
+    def hold(self, folders: Sequence[Folder], _notes: Sequence[PurePosixPath] = ()) -> None:
         self.held.append([folder.name for folder in folders])
 
 
