@@ -3,7 +3,7 @@
   "use strict";
   const ROWS = "#task-view tbody a[href]:not([data-ask]), #task-view .node, .runs .name, .needs .name, .queue tbody tr a:not([data-ask])";
   const INSTEAD = { n: "f" }; // without a next failure, the first
-  const GO = { o: "overview", r: "runs", q: "queue", s: "sources", b: "backends", c: "settings" };
+  const GO = { o: "overview", r: "runs", q: "queue", s: "sources", b: "backends", d: "disk", c: "settings" };
   const $$ = (selector) => [...document.querySelectorAll(selector)];
   const seen = (element) => element.checkVisibility();
   let before = "";

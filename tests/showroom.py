@@ -24,13 +24,14 @@ from scripthut.store.migrate import upgrade
 from scripthut.store.models import BackendRow, EventRow, Lease, Output, Run, Task
 from scripthut.store.outputs import Found
 from scripthut.web import create_app
-from tests import showroom_rest
+from tests import showroom_disk, showroom_rest
 from tests.databases import places
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 FAR = 10.0**11  # seconds since 1970; the lease of an engine that never goes
 LARGE, FAILED, DONE, EARLY = "k4sweep2", "b7assem9", "m2percol", "q8nightl"
 BEFORE = "m1percol"  # what is done is compared with it
+DISK = "2,3,4"  # rows of what lies on a disk
 SUMMARY = """## Percolation on a 512 × 512 lattice
 
 > [!TIP]
@@ -105,6 +106,7 @@ def fill(app: Flask) -> None:
         database, kept, BEFORE, "report", "curve.svg", CURVE.replace("#4c5fd5", "#2d8a5b").encode()
     )
     showroom_rest.fill(app, DONE, BEFORE, FAILED, NOW)
+    showroom_disk.fill(database, (LARGE, FAILED, DONE, EARLY), NOW)
     kept.append_log(f"{FAILED}.4.1", "output", 0, LOG.encode())
     kept.append_log(f"{FAILED}.4.1", "error", 0, LOG[LOG.index("\x1b[31;1m[error]") :].encode())
 

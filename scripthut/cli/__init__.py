@@ -48,7 +48,7 @@ COMMANDS: Mapping[str, str] = {
     "completion": "complete:completion_command",
     "config": "config:config_group",
     "daemon": "daemon:daemon_group",
-    "disk": "later:DISK",
+    "disk": "disk:disk_group",
     "doctor": "doctor:doctor_command",
     "engine": "processes:engine_command",
     "import": "importing:import_command",

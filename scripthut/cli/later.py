@@ -18,9 +18,6 @@ def _command(name: str, why: str) -> click.Command:
 
 
 STACK = _command("stack", "`stacks` of the configuration are kept, and nothing builds them")
-DISK = _command(
-    "disk", "`du` and `rm` on the cluster do it; directories of commits go by themselves"
-)
 AGENT = _command("agent", "`agent` of the configuration is kept, and nothing starts one")
 SETUP_AWS_EC2 = _command("setup-aws-ec2", "backends of type ec2 are kept, and nothing runs there")
 PROBE = _command("probe", "there is no result cache; `task run --dry-run` shows a task")

@@ -98,9 +98,8 @@ class Task(Base):
     memory_used: Mapped[int | None] = mapped_column(BigInteger)  # bytes at most; None: not known
     cpu_used: Mapped[float | None]  # seconds of processor time
     reason: Mapped[str | None] = mapped_column(Text)  # a sentence: why it waits, or why it ended
-    requeues: Mapped[int] = mapped_column(
-        default=0, server_default=text("0")
-    )  # how often its job was seen to wait anew
+    # How often its job was seen to wait anew.
+    requeues: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     void_note: Mapped[datetime | None]  # the end in the note that an earlier run left, see judge
     missing_since: Mapped[datetime | None]  # answered absences began; None: seen when last asked
     cancel_asked_at: Mapped[datetime | None]

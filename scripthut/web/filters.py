@@ -12,6 +12,7 @@ from scripthut.clock import utcnow
 from scripthut.core.costs import Hours
 from scripthut.core.states import State
 from scripthut.core.units import size
+from scripthut.store.outputs import shown_path
 
 WORDS: Mapping[str, str] = {
     State.SUBMITTING: "submitting",
@@ -46,6 +47,7 @@ def init_app(app: Flask) -> None:
     """Give the templates these words."""
     app.jinja_env.filters |= {"size": size, "duration": duration, "iso": iso, "words": words}
     app.jinja_env.filters |= {"percent": percent, "hours": hours, "used": used}
+    app.jinja_env.filters["path"] = shown_path
     folder = Path(app.static_folder or "")
     marks = {
         path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest()[:8]

@@ -22,6 +22,7 @@ PAGES: Mapping[str, str] = {
     "Queue": "queue.index",
     "Sources": "sources.index",
     "Backends": "backends.index",
+    "Disk": "disk.index",
     "Settings": "settings.index",
 }
 VIEWS = ("table", "graph", "gantt")

@@ -67,4 +67,5 @@ def holding_json(run_id: str, holding: Holding) -> dict[str, object]:
         "pinned_at": iso(holding.pinned_at) if holding.pinned_at else None,
         "removed_at": iso(holding.removed_at) if holding.removed_at else None,
         "removed_why": holding.removed_why,
+        "cleared_at": iso(holding.cleared_at) if holding.cleared_at else None,
     }

@@ -77,7 +77,7 @@ CODES = {
         "import .",
         "stack list",
         "stack install r --backend hpc --watch",
-        "disk",
+        "disk clean --backend nowhere",
         "agent prompt",
         "setup-aws-ec2",
         "task probe --backend local --from-file x.json",

@@ -40,8 +40,11 @@ FLAGS = {
     "daemon status": "--config --json",
     "daemon logs": "--tail --config --json",
     "status": "--quick --server --config --json",
+    "disk status": f"--backend {REACH}",
+    "disk scan": f"--backend --interval {REACH}",
+    "disk clean": f"--backend --interval --dry-run --yes --path {REACH}",
     # What is not there yet takes whatever it is given, and says so.
-    **dict.fromkeys(("stack", "disk", "agent", "setup-aws-ec2", "task probe", "run manifest"), ""),
+    **dict.fromkeys(("stack", "agent", "setup-aws-ec2", "task probe", "run manifest"), ""),
 }
 
 

@@ -1,0 +1,176 @@
+"""The disks as JSON: what was found, looks that are asked for, deletions that are ordered."""
+
+from collections.abc import Mapping
+
+from flask import Blueprint, g, request
+from flask.typing import ResponseReturnValue
+
+from scripthut.clock import utcnow
+from scripthut.core.disk import Class, Shown
+from scripthut.core.errors import Invalid
+from scripthut.store import backends, disk, disk_own, retention, surveys
+from scripthut.store.disk_models import DiskRemoval
+from scripthut.store.outputs import shown_path
+from scripthut.web.disk import order_removal, order_scan, parts
+from scripthut.web.extensions import config
+from scripthut.web.filters import iso
+from scripthut.web.starts import asked_for
+
+bp = Blueprint("disk_api", __name__, url_prefix="/api/v1")
+LARGEST = 100  # runs of the server's own side
+AT_ONCE = 200  # deletions that one transaction orders
+
+
+@bp.get("/disk")
+def index() -> ResponseReturnValue:
+    """Give what is known of every backend's disk, or of `backend`'s, and of the server's own."""
+    just = request.args.get("backend") or None
+    return {
+        "backends": {part.name: _backend(part.name) for part in parts(just)},
+        "server": {
+            "database": disk_own.database_bytes(g.session),
+            "kept": retention.held(g.session).bytes,
+            "keep_days": config().settings.outputs.keep_days,
+            "keep_bytes": config().settings.outputs.keep_bytes,
+            "runs": [
+                {"run_id": run.run_id, "name": run.name, "bytes": run.bytes}
+                for run in disk_own.by_run(g.session, LARGEST)
+            ],
+        },
+    }
+
+
+@bp.post("/disk/scan")
+def scan() -> ResponseReturnValue:
+    """Ask for a look at the disk of `backend`; `status`: started, or already_running."""
+    name = _name(asked_for(is_optional=True) | request.args.to_dict())
+    is_new = order_scan(name)
+    return {"backend": name, "status": "started" if is_new else "already_running"}, 202
+
+
+@bp.post("/disk/clean")
+def clean() -> ResponseReturnValue:
+    """Order deletions on `backend`: those of `paths` or `things`, else all that is orphaned.
+
+    What runs of this server refer to goes when `allow_referenced` is true, or names its path.
+    `dry_run` orders nothing, and says what would go.
+    """
+    given = asked_for()
+    name = _name(given)
+    found = disk.shown(g.session, name, utcnow())
+    chosen = [one for one in found if _is_meant(one, given)]
+    goes = [one for one in chosen if one.may_go and _is_allowed(one, given)]
+    stays = [{**_thing(one), "why": _why(one)} for one in chosen if one not in goes]
+    if given.get("dry_run"):
+        plan = {"delete": [_thing(one) for one in goes], "skip": stays}
+        return {"backend": name, "dry_run": True, "plan": plan, "bytes": _bytes(goes)}
+    ordered: list[Shown] = []
+    for at in range(0, len(goes), AT_ONCE):
+        some = order_removal(name, [one.id for one in goes[at : at + AT_ONCE]])
+        ordered += some.going
+        stays += [{**_thing(one), "why": why} for one, why in some.staying]
+    planned = {"delete": len(ordered), "skip": len(stays), "bytes": _bytes(ordered)}
+    return {"backend": name, "status": "started", "planned": planned, "skipped": stays}, 202
+
+
+def _name(given: Mapping[str, object]) -> str:
+    name = given.get("backend")
+    if not isinstance(name, str) or not name:
+        raise Invalid("The request", ["backend: name one"])
+    parts(name)
+    return name
+
+
+def _is_meant(one: Shown, given: Mapping[str, object]) -> bool:
+    things, paths = given.get("things"), given.get("paths")
+    if isinstance(things, list):
+        return one.id in things
+    if isinstance(paths, list):
+        return _path(one) in paths
+    return one.verdict.whose is Class.ORPHANED
+
+
+def _is_allowed(one: Shown, given: Mapping[str, object]) -> bool:
+    if one.verdict.whose is not Class.REFERENCED:
+        return True
+    allowed = given.get("allow_referenced")
+    return _path(one) in allowed if isinstance(allowed, list) else allowed is True
+
+
+def _why(one: Shown) -> str:
+    if one.is_leaving:
+        return "Its deletion is ordered."
+    return one.verdict.why or "Runs of this server refer to it: allow_referenced lets it go."
+
+
+def _bytes(things: list[Shown]) -> int:
+    return sum(one.thing.size or 0 for one in things)
+
+
+def _backend(name: str) -> dict[str, object]:
+    state = disk.state(g.session, name)
+    going, last = state.going, state.last
+    result = None
+    if last is not None and last.ended_at is not None:
+        result = {
+            "scanned_at": iso(last.ended_at),
+            "note": last.note,
+            "things": [_thing(one) for one in disk.shown(g.session, name, utcnow())],
+        }
+    facts = surveys.known(g.session, name).facts
+    disks = [
+        {"path": d.path, "free": d.free, "total": d.most, "quota": d.is_quota} for d in facts.disks
+    ]
+    measured = {"done": disk.found(g.session, going.id), "total": going.total} if going else None
+    return {
+        "message": _silence(name),
+        "scanning": going is not None,
+        "progress": measured,
+        "cleaning": bool(state.leaving),
+        "leaving": [_removal(row) for row in state.leaving],
+        "disks": disks,
+        "result": result,
+        "last_cleanup": [_removal(row) for row in state.ended],
+    }
+
+
+def _silence(name: str) -> str | None:
+    """Why a backend does not answer, as a sentence; null while it does."""
+    rows = [row for row in backends.every(g.session) if row.name == name and row.failing_since]
+    return rows[0].message if rows else None
+
+
+def _path(one: Shown) -> str:
+    name = shown_path(one.thing.name)
+    return f"{one.thing.root}/{name}" + (f":{one.thing.run_id}" if one.thing.run_id else "")
+
+
+def _thing(one: Shown) -> dict[str, object]:
+    thing, verdict = one.thing, one.verdict
+    return {
+        "id": one.id,
+        "path": _path(one),
+        "kind": thing.kind.value,
+        "class": verdict.whose.value,
+        "run_id": thing.run_id,
+        "runs": [user.run_id for user in verdict.users],
+        "size": thing.size,
+        "whole": thing.is_whole,
+        "files": thing.files,
+        "modified_at": iso(thing.touched_at) if thing.touched_at else None,
+        "may_go": one.may_go,
+        "stays": verdict.why,
+    }
+
+
+def _removal(row: DiskRemoval) -> dict[str, object]:
+    path = f"{row.root}/{shown_path(row.name)}" + (f":{row.run}" if row.run else "")
+    return {
+        "path": path,
+        "kind": row.kind,
+        "asked_at": iso(row.asked_at),
+        "ended_at": iso(row.ended_at) if row.ended_at else None,
+        "deleted": row.is_gone,
+        "freed": row.freed,
+        "problem": row.problem,
+    }

@@ -1,0 +1,213 @@
+"""The page of the disks: what is there, whose it is, and what is asked before it goes."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from scripthut.core.disk import Done, Kind, Scanned, Stage, Thing, Way
+from scripthut.store import disk, disk_ends
+from scripthut.store.disk_models import DiskRemoval
+from scripthut.store.models import Run
+
+OURS = {"Sec-Fetch-Site": "same-origin"}
+JSON = {"Content-Type": "application/json"}
+LOGS = "/home/ada/.cache/scripthut/logs"
+
+
+def logs(run_id, now, name=b"study", **more):
+    facts = {"size": 3000, "files": 2, "mark": "1:2", "touched_at": now - timedelta(days=3)} | more
+    return Thing(Kind.RUN, LOGS, name, run_id, **facts)
+
+
+def other(now):
+    return Thing(Kind.OTHER, "/home/ada/x", b"thesis\n\xff", size=9, touched_at=now)
+
+
+@pytest.fixture
+def scan(hut):
+    """What a scan has found; with `stage` it goes on."""
+
+    def scan(*things, stage=Stage.ENDED, note=None, total=None):
+        with hut.database.writing() as session:
+            disk.ask_scan(session, "cluster", "scan0001", hut.now)
+        said = Scanned(stage, 9, "/home/ada", total or len(things), tuple(things), note)
+        with hut.database.writing() as session:
+            disk.scanned(session, "scan0001", 0, said, hut.now)
+
+    return scan
+
+
+def removals(hut):
+    with hut.database.reading() as session:
+        return list(session.scalars(select(DiskRemoval)))
+
+
+def ids(hut, *runs):
+    with hut.database.reading() as session:
+        found = disk.shown(session, "cluster", hut.now)
+        return [str(one.id) for one in found if not runs or one.thing.run_id in runs]
+
+
+def test_a_disk_that_was_never_scanned_says_what_to_do(client, hut):
+    page = client.get("/disk").text
+    assert "has not been scanned yet" in page and "This server" in page
+    assert client.get("/disk?backend=nowhere").status_code == 404
+
+
+def test_every_thing_is_shown_with_whose_it_is(client, hut, scan):
+    ended = hut.run(["fit"], run_id="endedrun")
+    hut.end(ended)
+    live = hut.run({"fit": "running"}, run_id="liverun2")
+    scan(logs(ended, hut.now), logs(live, hut.now), logs("nobodys2", hut.now), other(hut.now))
+    page = client.get("/disk").text
+    assert [page.count(f'class="class" data-class="{w}"') for w in
+            ("active", "referenced", "orphaned", "unknown")] == [1, 1, 1, 1]  # fmt: skip
+    assert page.count('name="things"') == 2  # what may go alone can be marked
+    assert f'href="/runs/{ended}"' in page and "thesis\\x0a\\xff" in page
+    only = client.get("/disk?class=orphaned").text
+    assert 'data-class="orphaned">orphaned' in only and 'data-class="active">active' not in only
+    assert client.get("/disk?choose=orphaned").text.count(" checked") == 1
+
+
+def test_the_address_says_the_order(client, hut, scan):
+    scan(logs("aaaaaaaa", hut.now, b"one", size=5), logs("bbbbbbbb", hut.now, b"two", size=50))
+    names = [re.findall(r">(aaaaaaaa|bbbbbbbb)<", client.get(f"/disk?by={by}").text)
+             for by in ("-size", "size", "name", "junk")]  # fmt: skip
+    assert [found[0][0] for found in names] == ["b", "a", "a", "b"]
+
+
+def test_a_scan_is_asked_for_once_and_tells_how_far_it_is(client, hut, scan):
+    assert client.post("/disk/cluster/scan", headers=OURS).status_code == 303
+    client.post("/disk/cluster/scan", headers=OURS)
+    with hut.database.reading() as session:
+        state = disk.state(session, "cluster")
+    assert state.going is not None and "begins in a moment" in client.get("/disk").text
+    said = Scanned(Stage.GOING, 9, "/home/ada", 7, (logs("aaaaaaaa", hut.now),))
+    with hut.database.writing() as session:
+        disk.scanned(session, state.going.id, 0, said, hut.now)
+    assert "1 of 7 measured" in client.get("/disk/cluster/status").text
+    assert "every 2s" in client.get("/disk/cluster/status").text
+
+
+def test_what_was_found_before_a_scan_was_cut_is_shown(client, hut, scan):
+    note = "Time was up before 5 of 6 could be measured."
+    scan(logs("aaaaaaaa", hut.now, is_whole=False), note=note, total=6)
+    page = client.get("/disk").text
+    assert note in page and "at least 2.9 KiB" in page and "every 2s" not in page
+
+
+def test_a_question_says_what_goes_how_much_and_what_stays(client, hut, scan):
+    live = hut.run({"fit": "running"})
+    scan(logs("nobodys2", hut.now), logs(live, hut.now))
+    page = client.get(f"/disk/cluster/ask?things={','.join(ids(hut))}").text
+    assert "Delete 1 thing on cluster?" in page and "2.9 KiB in 2 files will be deleted" in page
+    assert "nobodys2 in study" in page and "Another server" in page
+    assert f"{live} in study: A run that has not ended uses it." in page
+    assert removals(hut) == []
+    assert client.get("/disk/cluster/ask").status_code == 422
+    active = ids(hut, live)[0]
+    assert client.get(f"/disk/cluster/ask?things={active}").status_code == 409
+
+
+def test_what_became_active_after_the_question_stays(client, hut, scan):
+    run = hut.run(["fit"])
+    hut.end(run)
+    scan(logs(run, hut.now), logs("nobodys2", hut.now))
+    chosen = ",".join(ids(hut))
+    hut.change(run, "fit", state="running")
+    with hut.database.writing() as session:
+        session.get(Run, run).ended_at = None
+    client.post("/disk/cluster/delete", data={"things": chosen}, headers=OURS)
+    assert [row.run for row in removals(hut)] == ["nobodys2"]
+    page = client.get("/disk").text
+    assert "deleting…" in page
+
+
+def test_what_came_of_a_deletion_is_told(client, hut, scan):
+    scan(logs("nobodys2", hut.now), logs("nobodys3", hut.now))
+    client.post("/disk/cluster/delete", data={"things": ",".join(ids(hut))}, headers=OURS)
+    first, second = sorted(removals(hut), key=lambda row: row.run)
+    with hut.database.writing() as session:
+        disk_ends.went(session, first.id, Done(Way.GONE, 3000), hut.now)
+        disk_ends.went(session, second.id, Done(Way.STAYS, 0, "it was used lately"), hut.now)
+    page = client.get("/disk").text
+    assert "2.9 KiB freed" in page and "<b>stays</b>: it was used lately" in page
+
+
+def test_no_page_of_another_site_can_scan_or_delete(client, hut, scan):
+    scan(logs("nobodys2", hut.now))
+    cross = {"Sec-Fetch-Site": "cross-site"}
+    for path in ("scan", "delete"):
+        answer = client.post(f"/disk/cluster/{path}", data={"things": "1"}, headers=cross)
+        assert answer.status_code == 403
+        assert client.get(f"/disk/cluster/{path}").status_code == 405
+    assert removals(hut) == []
+
+
+def test_a_run_says_that_its_files_are_gone_and_keeps_what_is_here(client, hut, scan, keep):
+    run = hut.run(["fit"])
+    hut.end(run)
+    here = keep("kept.txt", b"still here", run_id=run)
+    keep("large.bin", note="is too large", run_id=run)
+    scan(logs(run, hut.now))
+    client.post("/disk/cluster/delete", data={"things": ids(hut)[0]}, headers=OURS)
+    with hut.database.writing() as session:
+        disk_ends.went(session, removals(hut)[0].id, Done(Way.GONE, 1), hut.now)
+    assert "deleted there" in client.get(f"/runs/{run}").text
+    files = {
+        f["path"]: f for f in client.get(f"/api/v1/runs/{run}/tasks/fit/outputs").json["files"]
+    }
+    assert files["kept.txt"]["url"] and not files["large.bin"]["within_reach"]
+    assert files["large.bin"]["note"] == "was deleted on cluster"
+    assert "still here" in client.get(f"/runs/{run}/tasks/fit/outputs/view/{here}").text
+    assert client.get(f"/api/v1/runs/{run}/holding").json["cleared_at"]
+
+
+def test_the_servers_own_side_is_told_by_run(client, hut, keep):
+    run = hut.run(["fit"])
+    hut.end(run)
+    keep("plot.bin", b"x" * 5000, run_id=run)
+    page = client.get("/disk").text
+    assert "The runs that hold most" in page and "4.9 KiB" in page
+    assert f"/runs/{run}/ask/delete" in page
+    own = client.get("/api/v1/disk").json["server"]
+    assert own["runs"] == [{"run_id": run, "name": "study", "bytes": 5000}]
+    assert own["database"] > 0 and own["keep_days"] is None
+
+
+def test_programs_scan_and_clean_like_people(client, hut, scan):
+    run = hut.run(["fit"])
+    hut.end(run)
+    scan(logs(run, hut.now), logs("nobodys2", hut.now), other(hut.now))
+    (known,) = client.get("/api/v1/disk?backend=cluster").json["backends"].values()
+    assert {t["class"] for t in known["result"]["things"]} == {"referenced", "orphaned", "unknown"}
+    plan = client.post("/api/v1/disk/clean", json={"backend": "cluster", "dry_run": True}).json
+    assert [t["run_id"] for t in plan["plan"]["delete"]] == ["nobodys2"]
+    assert removals(hut) == []
+    path = f"{LOGS}/study:{run}"
+    body = {"backend": "cluster", "paths": [path]}
+    assert client.post("/api/v1/disk/clean", json=body).json["planned"]["delete"] == 0
+    body["allow_referenced"] = [path]
+    assert client.post("/api/v1/disk/clean", json=body).json["planned"]["delete"] == 1
+    assert [row.run for row in removals(hut)] == [run]
+    asked = {"backend": "cluster"}
+    assert client.post("/api/v1/disk/scan", json=asked).json["status"] == "started"
+    assert client.post("/api/v1/disk/scan", json=asked).json["status"] == "already_running"
+    assert client.post("/api/v1/disk/scan", json={}).status_code == 422
+    assert client.post("/api/v1/disk/clean", json={"backend": "no"}).status_code == 404
+
+
+def test_names_are_text(client, hut, scan):
+    scan(logs("nobodys2", hut.now, b"<script>alert(1)</script>"))
+    assert "<script>alert" not in client.get("/disk").text
+    assert "<script>alert" not in client.get(f"/disk/cluster/ask?things={ids(hut)[0]}").text
+
+
+def test_a_backend_that_is_silent_is_said_to_be_with_what_waits_for_it(client, hut, scan):
+    hut.backend(failing_since=hut.now, message="Connection timed out")
+    client.post("/disk/cluster/scan", headers=OURS)
+    assert "what was asked waits for it" in client.get("/disk").text
+    (known,) = client.get("/api/v1/disk").json["backends"].values()
+    assert known["message"] == "Connection timed out" and known["scanning"]
