@@ -18,7 +18,7 @@
     for (const element of $$(selector)) {
       const at = new Date(element.dateTime);
       const isToday = at.toDateString() === day;
-      element.textContent = ("clock" in element.dataset ? hour : isToday ? clock : long).format(at);
+      element.textContent = (element.dataset.clock === "" ? hour : "clock" in element.dataset ? clock : isToday ? clock : long).format(at);
       element.title = element.dateTime;
       element.dataset.local = "true";
     }

@@ -177,7 +177,8 @@ class Client:
             return Unanswered(f"no server answers behind {self.base} (HTTP {error.code})", True)
         problems = said.get("problems")
         if isinstance(problems, list) and problems:
-            return Invalid(str(said.get("error", "the server refused")), [str(p) for p in problems])
+            what = str(said.get("error", "the server refused")).rstrip(".")
+            return Invalid(what, [str(p) for p in problems])
         if error.code == HTTPStatus.UNAUTHORIZED:
             return Refused(f"{self.base} asks for a name and a password: put them in ~/.netrc")
         if "error" in said:

@@ -43,7 +43,9 @@ def new_run(asked: Mapping[str, object]) -> NewRun:
     """
     problems: list[str] = []
     backend = _backend(asked, problems)
+    wrong = -len(problems)
     parsed = _document(asked, problems)
+    wrong += len(problems)  # of the document alone
     name = asked.get("name") or (parsed.title if parsed else None) or "untitled"
     if not isinstance(name, str) or len(name) > NAME_LENGTH or not name.isprintable():
         problems.append(f"name: is not one line of at most {NAME_LENGTH} characters")
@@ -53,7 +55,8 @@ def new_run(asked: Mapping[str, object]) -> NewRun:
     except Refused as error:
         problems.append(str(error))
     if problems or parsed is None:
-        raise Invalid("The document", problems)
+        is_documents = parsed is None and len(problems) == wrong
+        raise Invalid("The document" if is_documents else "What was asked", problems)
     notices = (*parsed.notices, *config().beyond(backend, parsed.tasks))
     return NewRun(
         name=str(name),

@@ -111,7 +111,7 @@ def test_a_dependent_waits_until_the_document_has_joined(world: World) -> None:
     [
         (b"{", "line 1, column 2: is not JSON: expecting property name"),
         (b"[{\xff}]", "byte 2: is not UTF-8 text"),
-        (b'[{"id": "x", "command": "y", "cpus": 0}]', "line 1: tasks[0].cpus: "),
+        (b'[{"id": "x", "command": "y", "cpus": 0}]', "tasks[0].cpus: "),
         (b'[{"id": "make", "command": "y"}]', 'tasks[0].id: the run has a task "make" already'),
         (b'[{"id": "x", "command": "y", "deps": ["no"]}]', 'there is no task "no"'),
         (b'[{"id": "x", "command": "y", "deps": ["no*"]}]', 'no task\'s id matches "no*"'),

@@ -302,3 +302,15 @@ def test_cancelling_what_has_ended_says_that_nothing_was_cancelled(client, hut):
         assert (said["cancelled"], said["cancelling"]) == (False, 0)
     hut.run(["a"], "hgfedcba")
     assert client.post(f"{API}/runs/hgfedcba/cancel", json={}).json["cancelled"] is True
+
+
+def test_what_is_wrong_is_called_what_it_is(client, hut):
+    good = {"name": "a", "backend": "cluster", "document": [{"id": "a", "command": "true"}]}
+    said = client.post(f"{API}/runs", json=good | {"backend": "moon"}).json["error"]
+    assert said == "What was asked cannot be used."
+    said = client.post(f"{API}/runs", json=good | {"document": [{"id": "a"}]}).json["error"]
+    assert said == "The document cannot be used."
+    assert client.post(f"{API}/runs", json=good | {"document_text": "[{}]"}).json["problems"] == [
+        "tasks[0].id: is required",
+        "tasks[0].command: is required",
+    ]

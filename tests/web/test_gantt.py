@@ -104,3 +104,10 @@ def test_marks_of_time_are_few_and_in_their_places(start, length):
     ticks = Window(start, start + length).ticks()
     assert len(ticks) <= 10
     assert all(0 <= place < 97 for place, _ in ticks)
+
+
+def test_a_short_run_is_marked_in_seconds(client, hut):
+    hut.run({"a": "running"}, age=timedelta(seconds=40))
+    page = client.get("/runs/abcdefgh?view=gantt").text
+    marks = re.findall(r'data-clock="seconds">(\d\d:\d\d:\d\d)<', page)
+    assert len(marks) > 2 and len(set(marks)) == len(marks)

@@ -89,3 +89,11 @@ def test_a_page_is_told_of_failures_and_of_the_end_of_a_run(client, hut):
     last = news(client, 5).text
     assert "study: failed" in last and "tasks failed" not in last
     assert news(client, 6).status_code == 204
+
+
+def test_where_tasks_are_found_is_said_where_they_are_not(client, hut):
+    hut.run(["a"])
+    hint = "found from the page of their run"
+    assert hint in client.get("/palette?find=x", headers={"HX-Current-URL": "/runs"}).text
+    here = {"HX-Current-URL": "http://localhost/runs/abcdefgh"}
+    assert hint not in client.get("/palette?find=x", headers=here).text

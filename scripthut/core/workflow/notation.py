@@ -123,6 +123,8 @@ def with_lines(text: str, problems: list[str]) -> list[str]:
 
     A place that the text does not hold gets the line of what is nearest above it.
     """
+    if "\n" not in text.strip():  # a file of one line has no place to look for
+        return problems
     try:
         # JSON is YAML, apart from tabs; raw ones stand only between JSON's words.
         root = yaml.compose(text.removeprefix("\ufeff").replace("\t", " "), _Loader)
