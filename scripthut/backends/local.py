@@ -1,6 +1,6 @@
 """The server's own machine: every job a process of its own, its logs and notes as on a cluster."""
 
-import errno
+import logging
 import os
 import pwd
 import shutil
@@ -19,6 +19,7 @@ from scripthut.backends import disk, machine, node, node_script, node_work, proc
 from scripthut.backends.asking import Node, Ring
 from scripthut.backends.local_end import (
     CANCEL,
+    NO_ROOM,
     Guard,
     Living,
     began,
@@ -27,6 +28,7 @@ from scripthut.backends.local_end import (
     ended,
     hold,
     kill,
+    listed,
     running,
     waiting,
 )
@@ -51,13 +53,13 @@ from scripthut.core.jobs import (
     Unreadable,
     Watch,
 )
-from scripthut.core.queue import Listed, bounded
+from scripthut.core.queue import bounded
 from scripthut.core.script import script
 from scripthut.core.survey import Surveyed, Wish
 from scripthut.transports.local import Local
 
+log = logging.getLogger(__name__)
 GRACE = 5.0  # seconds between TERM and KILL
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 # A server that is itself a job of a cluster must not give its own id to its children.
 _NOT_OURS = ("SLURM_JOB_ID", "PBS_JOBID", "SLURMD_NODENAME", "SCRIPTHUT_JOB_ID")
 WAITS = "local-"  # begins the id of a job that was taken and has not started
@@ -136,7 +138,7 @@ class LocalBackend:
         except Refused as error:
             return Rejected(str(error))
         except OSError as error:
-            return Rejected(f"{error.filename}: {error.strerror}", wait=error.errno in _FULL)
+            return Rejected(f"{error.filename}: {error.strerror}", wait=error.errno in NO_ROOM)
         return Accepted(f"{WAITS}{job.token}")
 
     def _start(self) -> dict[Token, Sighting]:
@@ -263,7 +265,7 @@ class LocalBackend:
         told = machine.facts(self.home(), self._whole, left, len(self._waiting))
         user = pwd.getpwuid(os.geteuid()).pw_name
         queue = bounded(
-            (sighting.phase, 1, partial(_listed, jobs[token], sighting, user))
+            (sighting.phase, 1, partial(listed, jobs[token], sighting, user))
             for token, sighting in seen.sightings.items()
         )
         return seen, Surveyed(queue if wish.queue else None, told if wish.facts else None)
@@ -281,15 +283,22 @@ class LocalBackend:
         places = node.states(jobs)
         claims = _answer({"withdrawals": places, "states": places}).claims
         for job in jobs:
-            job_id = claims.get(job.token) or _id_of(job)
-            process = processes.find(job_id) if job_id else None
-            if process is not None and not condemn(job, CANCEL):
-                self._guard.look(Living(job, str(job_id)))
-            elif process is not None:
-                processes.end(process)
-            elif job_id is not None and job_id.startswith(WAITS):
-                condemn(job, CANCEL)
-                self._waiting.pop(job.token, None)
+            try:
+                self._cancel(job, claims.get(job.token) or _id_of(job))
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
+                log.warning("not cancelled yet token=%s: %s", job.token, error)
+
+    def _cancel(self, job: Job, job_id: str | None) -> None:
+        process = processes.find(job_id) if job_id else None
+        if process is not None and not condemn(job, CANCEL):
+            self._guard.look(Living(job, str(job_id)))
+        elif process is not None:
+            processes.end(process)
+        elif job_id is not None and job_id.startswith(WAITS):
+            condemn(job, CANCEL)
+            self._waiting.pop(job.token, None)
 
     def fetch(
         self, files: Collection[tuple[Job, RemoteFile]]
@@ -376,23 +385,3 @@ def _id_of(job: Job) -> str | None:
         return _file(job, "job").read_text()
     except FileNotFoundError:
         return job.job_id
-
-
-def _listed(job: Job, sighting: Sighting, user: str) -> Listed:
-    asked = job.resources
-    return Listed(
-        job_id=sighting.job_id,
-        name=job.name,
-        owner=user,
-        phase=sighting.phase,
-        word=sighting.word,
-        reason=sighting.reason,
-        partition="",
-        cpus=asked.cpus,
-        memory=asked.memory,
-        time_limit=asked.time_limit,
-        submitted_at=job.submitted_at,
-        started_at=sighting.started_at,
-        node=sighting.node,
-        tokens=(job.token,),
-    )

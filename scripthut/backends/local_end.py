@@ -3,6 +3,7 @@
 Why a job is to end is written beside its notes before it is told to: so the next server knows.
 """
 
+import errno
 import logging
 import os
 import socket
@@ -19,10 +20,13 @@ from scripthut.backends import processes, scope
 from scripthut.clock import utcnow
 from scripthut.core import units
 from scripthut.core.jobs import UNKNOWN, ExitNote, Job, Phase, Sighting, Token, Used
+from scripthut.core.queue import Listed
 
 log = logging.getLogger(__name__)
 PERIOD = 1.0  # seconds between two looks at the limits
 FULL = 0.95  # of its memory: what the kernel kills a job at, but for a page or two
+# What passes by itself: a full disk, no more processes, no more files.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _KILLED = 137  # what a shell says of SIGKILL
 CANCEL, TIME, MEMORY = "cancel", "timeout", "memory"
 KILLED = (
@@ -120,6 +124,27 @@ def ended(job: Job, job_id: str, note: ExitNote | None) -> Sighting:
     return Sighting(job_id, phase, word, reason, *times, used(job).or_more(note.used))
 
 
+def listed(job: Job, sighting: Sighting, user: str) -> Listed:
+    """A job as it stands in the queue of this machine."""
+    asked = job.resources
+    return Listed(
+        job_id=sighting.job_id,
+        name=job.name,
+        owner=user,
+        phase=sighting.phase,
+        word=sighting.word,
+        reason=sighting.reason,
+        partition="",
+        cpus=asked.cpus,
+        memory=asked.memory,
+        time_limit=asked.time_limit,
+        submitted_at=job.submitted_at,
+        started_at=sighting.started_at,
+        node=sighting.node,
+        tokens=(job.token,),
+    )
+
+
 def _was_full(job: Job, note: ExitNote | None) -> bool:
     """Whether the kernel killed something of a job when it had all the memory it may have."""
     asked = job.resources.memory
@@ -185,7 +210,16 @@ class Guard:
         while not self._stopped.wait(self._period):
             for one in list(self._living.values()):
                 with suppress(psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError):
-                    self.look(one)
+                    self._look_again_when_full(one)
+
+    def _look_again_when_full(self, one: Living) -> None:
+        """Look; what cannot be written down on a full disk is done in the next look, or later."""
+        try:
+            self.look(one)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            log.warning("limit not enforced yet token=%s: %s", one.job.token, error)
 
     def look(self, one: Living) -> None:
         """End a job that has passed a limit, and kill one that was asked to end and has not."""
@@ -205,7 +239,8 @@ class Guard:
             processes.end(process)
             return
         held = processes.memory(process)
-        hold(one.job, held)
+        with suppress(OSError):  # how much it held is no reason not to end it
+            hold(one.job, held)
         if asked.memory is not None and held > asked.memory:
             condemn(one.job, MEMORY)
             log.info("memory limit token=%s limit=%s", one.job.token, asked.memory)

@@ -2,6 +2,8 @@
 
 import os
 import resource
+import subprocess
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +13,11 @@ import pytest
 from scripthut.backends import processes
 from scripthut.backends.local import LocalBackend
 from scripthut.backends.local_room import Room
+from scripthut.clock import utcnow
 from scripthut.core.jobs import Accepted, Job, Phase, Watch
 from scripthut.core.survey import Wish
 from tests.backends.conftest import LIMITS, Place
+from tests.stories.server import until
 
 MIB, GIB = 2**20, 2**30
 
@@ -31,6 +35,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 def asking(place: Place, n: int, command: str, **more: object) -> Job:
     job = place.job(n, command)
     return replace(job, resources=replace(job.resources, **more))  # type: ignore[arg-type]
+
+
+def is_older(job: Job, seconds: float) -> bool:
+    process = processes.find(str(job.job_id))
+    assert process is not None
+    return (utcnow() - processes.started_at(process)).total_seconds() > seconds
 
 
 def phases(place: Place, jobs: list[Job]) -> list[str]:
@@ -135,6 +145,37 @@ def test_a_task_that_takes_more_memory_than_it_asked_for_is_ended(here: Place) -
     assert (sighting.phase, sighting.word) == (Phase.FAILED, "OUT_OF_MEMORY")
     assert "more than the 100.0 MiB it asked for" in str(sighting.reason)
     assert not list(processes.marked(f"SCRIPTHUT_OUTPUT_DIR={job.paths.outputs}", "none"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_puts_limits_off_and_never_takes_them_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "small"
+    home.mkdir()
+    small = ["mount", "-t", "tmpfs", "-o", "size=20m,nr_inodes=200", "tmpfs", str(home)]
+    subprocess.run(small, check=True)
+    monkeypatch.setenv("HOME", str(home))
+    place = Place(backend(), lambda _: backend())
+    try:
+        late, unwanted = place.submit(
+            asking(place, 0, "sleep 300", time_limit=10), asking(place, 1, "sleep 300")
+        )
+        place.until_running([late, unwanted])
+        with suppress(OSError):
+            for n in range(1000):
+                (home / f"filling{n}").touch()
+        place.backend.cancel([unwanted])
+        until(lambda: is_older(late, 12), 30, "the limit to pass")
+        assert phases(place, [late, unwanted]) == ["running", "running"]
+        for file in home.glob("filling*"):
+            file.unlink()
+        place.backend.cancel([unwanted])
+        seen = place.until_ended([late, unwanted], 20).sightings
+        assert [seen[job.token].word for job in (late, unwanted)] == ["TIMEOUT", "CANCELLED"]
+    finally:
+        place.backend.close()
+        subprocess.run(["umount", "-l", home], check=True)
 
 
 def test_limits_hold_on_after_the_servers_restart(here: Place) -> None:
