@@ -1,4 +1,4 @@
-// News: what ended while one looks elsewhere, for some seconds; in the title, and on the desktop if allowed.
+// News: what ended while one looks elsewhere, for some seconds; in the title, as a run's counts, and on the desktop if allowed.
 (() => {
   "use strict";
   const STAY = { well: 7000, ill: 14000 }; // milliseconds
@@ -6,7 +6,10 @@
   const title = document.title;
   let unseen = 0;
 
-  const count = () => { document.title = unseen ? `(${unseen}) ${title}` : title; };
+  const count = () => {
+    const signs = document.getElementById("run-head")?.dataset.signs; // how the run's tasks stand
+    document.title = (unseen ? `(${unseen}) ` : "") + (signs ? `${signs} — ` : "") + title;
+  };
   const tell = (toast) => {
     toast.dataset.told = "true";
     const leave = () => setTimeout(() => toast.matches(":hover, :focus-within") ? leave() : toast.remove(), STAY[toast.dataset.kind]);
@@ -20,9 +23,12 @@
   };
 
   document.addEventListener("htmx:after:swap", () => {
+    count();
     for (const toast of toasts.querySelectorAll(".toast:not([data-told])")) tell(toast);
   });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) { unseen = 0; count(); } });
+
+  count();
 
   // Whether the desktop may be told is asked when a person wants it, not before.
   document.addEventListener("click", async (event) => {

@@ -35,6 +35,15 @@ ORDER = (
     State.SUBMITTING,
     State.PENDING,
 )
+# What a tab has room for: the sign, and the states that it counts.
+SIGNS: Mapping[str, frozenset[State]] = {
+    "▶": frozenset({State.RUNNING, State.SETTLING, State.GENERATING}),
+    "◷": frozenset(
+        {State.PENDING, State.SUBMITTING, State.SUBMITTED, State.QUEUED, State.RETRYING}
+    ),
+    "✓": frozenset({State.COMPLETED}),
+    "✕": frozenset({State.FAILED, State.DEP_FAILED, State.LOST, State.CANCELLED}),
+}
 UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 # Colours and cursor moves (CSI), titles (OSC), and other escapes of two characters.
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
@@ -48,6 +57,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters |= {"size": size, "duration": duration, "iso": iso, "words": words}
     app.jinja_env.filters |= {"percent": percent, "hours": hours, "used": used}
     app.jinja_env.filters["path"] = shown_path
+    app.jinja_env.filters["signs"] = signs
     folder = Path(app.static_folder or "")
     marks = {
         path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest()[:8]
@@ -163,3 +173,13 @@ def whole(data: bytes) -> int:
             length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
             return end - back if length > back else end
     return end
+
+
+def signs(counts: Mapping[State, int]) -> str:
+    """Counts of tasks as a tab's title has room for.
+
+    >>> signs({State.RUNNING: 2, State.QUEUED: 3, State.PENDING: 4, State.COMPLETED: 1})
+    '▶2 ◷7 ✓1'
+    """
+    found = {sign: sum(counts.get(s, 0) for s in states) for sign, states in SIGNS.items()}
+    return " ".join(f"{sign}{count}" for sign, count in found.items() if count)

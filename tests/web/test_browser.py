@@ -151,9 +151,9 @@ def test_what_a_user_wrote_cannot_run_or_act(page, hut, writes, complaints):
     page.goto("/runs/abcdefgh")
     expect(page.locator("#summary hut-html button")).to_be_visible()
     page.wait_for_timeout(300)
-    assert page.title() == "study · scripthut"
+    assert page.title().endswith(" — study · scripthut")
     expect(page.locator("#run-head h1")).to_have_text("study")
-    expect(page.locator("body > #notice")).to_have_text("")
+    expect(page.locator("body > .told > #notice")).to_have_text("")
     refused = [text for text in complaints if "Content Security Policy" in text]
     assert refused  # the second wall was needed, because these tests have no first one
     complaints[:] = [text for text in complaints if text not in refused and "404" not in text]
@@ -299,3 +299,11 @@ def test_the_keyboard_reaches_a_task_and_its_parts(page, hut):
     expect(page.locator("#panel h2")).to_have_text("a")
     page.get_by_role("link", name="Output", exact=True).press("Enter")
     expect(page.locator("#log")).to_be_visible()
+
+
+def test_the_tab_says_how_a_run_stands(page, hut):
+    hut.run({"a": "running", "b": "pending", "c": "failed"})
+    page.goto("/runs/abcdefgh")
+    expect(page).to_have_title("▶1 ◷1 ✕1 — study · scripthut")
+    hut.change("abcdefgh", "a", state=State.COMPLETED)
+    expect(page).to_have_title("◷1 ✓1 ✕1 — study · scripthut", timeout=SOON)
