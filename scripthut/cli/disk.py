@@ -95,8 +95,7 @@ def clean_command(  # noqa: PLR0913 - one for each option
     """Delete what is orphaned on a backend, or each PATH, as far as it may go."""
     client = Client(base)
     chosen: dict[str, object] = {"backend": backend, "allow_referenced": referenced}
-    if paths:
-        chosen["paths"] = list(paths)
+    chosen |= {"paths": list(paths)} if paths else {"all_orphaned": True}
     plan = client.post("disk/clean", {**chosen, "dry_run": True})
     if dry_run and as_json:
         print_json(plan)

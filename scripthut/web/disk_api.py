@@ -1,6 +1,8 @@
 """The disks as JSON: what was found, looks that are asked for, deletions that are ordered."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
 from flask import Blueprint, g, request
 from flask.typing import ResponseReturnValue
@@ -19,6 +21,33 @@ from scripthut.web.starts import asked_for
 bp = Blueprint("disk_api", __name__, url_prefix="/api/v1")
 LARGEST = 100  # runs of the server's own side
 AT_ONCE = 200  # deletions that one transaction orders
+Item = TypeVar("Item", str, int)
+CHOICES = ("paths", "things", "all_orphaned")
+KNOWN = ("backend", *CHOICES, "allow_referenced", "dry_run")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a request means. `paths` and `things` None: not chosen by these."""
+
+    paths: frozenset[str] | None
+    things: frozenset[int] | None
+    allowed: bool | frozenset[str]  # of what runs refer to: all, or these paths
+    is_dry: bool
+
+    def means(self, one: Shown) -> bool:
+        """Whether something is chosen; all that is orphaned, where nothing is named."""
+        if self.things is not None:
+            return one.id in self.things
+        if self.paths is not None:
+            return _path(one) in self.paths
+        return one.verdict.whose is Class.ORPHANED
+
+    def allows(self, one: Shown) -> bool:
+        """Whether something may go although runs refer to it."""
+        if one.verdict.whose is not Class.REFERENCED:
+            return True
+        return self.allowed if isinstance(self.allowed, bool) else _path(one) in self.allowed
 
 
 @bp.get("/disk")
@@ -50,18 +79,18 @@ def scan() -> ResponseReturnValue:
 
 @bp.post("/disk/clean")
 def clean() -> ResponseReturnValue:
-    """Order deletions on `backend`: those of `paths` or `things`, else all that is orphaned.
+    """Order deletions on `backend`: of `paths`, of `things`, or `all_orphaned`.
 
     What runs of this server refer to goes when `allow_referenced` is true, or names its path.
     `dry_run` orders nothing, and says what would go.
     """
     given = asked_for()
-    name = _name(given)
+    name, choice = _name(given), _choice(given)
     found = disk.shown(g.session, name, utcnow())
-    chosen = [one for one in found if _is_meant(one, given)]
-    goes = [one for one in chosen if one.may_go and _is_allowed(one, given)]
+    chosen = [one for one in found if choice.means(one)]
+    goes = [one for one in chosen if one.may_go and choice.allows(one)]
     stays = [{**_thing(one), "why": _why(one)} for one in chosen if one not in goes]
-    if given.get("dry_run"):
+    if choice.is_dry:
         plan = {"delete": [_thing(one) for one in goes], "skip": stays}
         return {"backend": name, "dry_run": True, "plan": plan, "bytes": _bytes(goes)}
     ordered: list[Shown] = []
@@ -81,20 +110,45 @@ def _name(given: Mapping[str, object]) -> str:
     return name
 
 
-def _is_meant(one: Shown, given: Mapping[str, object]) -> bool:
-    things, paths = given.get("things"), given.get("paths")
-    if isinstance(things, list):
-        return one.id in things
-    if isinstance(paths, list):
-        return _path(one) in paths
-    return one.verdict.whose is Class.ORPHANED
+def _choice(given: Mapping[str, object]) -> Choice:
+    """What a request means to delete. Invalid when any of it is not understood: nothing goes."""
+    problems = [f"{key}: is not one of {', '.join(KNOWN)}" for key in given if key not in KNOWN]
+    if sum(key in given for key in CHOICES) != 1:
+        problems.append(f"name one of {', '.join(CHOICES)}: what is to go")
+    paths = _listed(given, "paths", str, problems)
+    things = _listed(given, "things", int, problems)
+    if given.get("all_orphaned", True) is not True:
+        problems.append("all_orphaned: is not true")
+    allowed: bool | frozenset[str] | None
+    if isinstance(given.get("allow_referenced"), list):
+        allowed = _listed(given, "allow_referenced", str, problems)
+    else:
+        allowed = _flag(given, "allow_referenced", problems)
+    is_dry = _flag(given, "dry_run", problems)
+    if problems:
+        raise Invalid("The request", problems)
+    return Choice(paths, things, allowed or False, is_dry)
 
 
-def _is_allowed(one: Shown, given: Mapping[str, object]) -> bool:
-    if one.verdict.whose is not Class.REFERENCED:
-        return True
-    allowed = given.get("allow_referenced")
-    return _path(one) in allowed if isinstance(allowed, list) else allowed is True
+def _listed(
+    given: Mapping[str, object], key: str, kind: type[Item], problems: list[str]
+) -> frozenset[Item] | None:
+    """A list of a request, all of one type; None: it is not there."""
+    if key not in given:
+        return None
+    found = given[key]
+    if isinstance(found, list) and all(type(one) is kind for one in found):
+        return frozenset(found)
+    problems.append(f"{key}: is not a list of {'texts' if kind is str else 'numbers'}")
+    return None
+
+
+def _flag(given: Mapping[str, object], key: str, problems: list[str]) -> bool:
+    found = given.get(key, False)
+    if isinstance(found, bool):
+        return found
+    problems.append(f"{key}: is neither true nor false")
+    return False
 
 
 def _why(one: Shown) -> str:

@@ -183,7 +183,8 @@ def test_programs_scan_and_clean_like_people(client, hut, scan):
     scan(logs(run, hut.now), logs("nobodys2", hut.now), other(hut.now))
     (known,) = client.get("/api/v1/disk?backend=cluster").json["backends"].values()
     assert {t["class"] for t in known["result"]["things"]} == {"referenced", "orphaned", "unknown"}
-    plan = client.post("/api/v1/disk/clean", json={"backend": "cluster", "dry_run": True}).json
+    body = {"backend": "cluster", "all_orphaned": True, "dry_run": True}
+    plan = client.post("/api/v1/disk/clean", json=body).json
     assert [t["run_id"] for t in plan["plan"]["delete"]] == ["nobodys2"]
     assert removals(hut) == []
     path = f"{LOGS}/study:{run}"
@@ -197,6 +198,36 @@ def test_programs_scan_and_clean_like_people(client, hut, scan):
     assert client.post("/api/v1/disk/scan", json=asked).json["status"] == "already_running"
     assert client.post("/api/v1/disk/scan", json={}).status_code == 422
     assert client.post("/api/v1/disk/clean", json={"backend": "no"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"dryrun": True},
+        {"all_orphaned": True, "dryrun": True},
+        {"all_orphaned": True, "dry_run": "yes"},
+        {"all_orphaned": True, "dry_run": None},
+        {"all_orphaned": True, "paths": [f"{LOGS}/study:nobodys2"]},
+        {"all_orphaned": 1},
+        {"all_orphaned": False},
+        {"paths": f"{LOGS}/study:nobodys2"},
+        {"path": [f"{LOGS}/study:nobodys2"]},
+        {"paths": None},
+        {"paths": [7]},
+        {"things": 1},
+        {"things": [True]},
+        {"things": ["1"]},
+        {"thing_ids": [1]},
+        {"all_orphaned": True, "allow_referenced": "yes"},
+        {"all_orphaned": True, "allow_referenced": [1]},
+    ],
+    ids=str,
+)
+def test_a_request_to_delete_that_is_slightly_wrong_deletes_nothing(client, hut, scan, wrong):
+    scan(logs("nobodys2", hut.now), logs("nobodys3", hut.now))
+    answer = client.post("/api/v1/disk/clean", json={"backend": "cluster", **wrong})
+    assert answer.status_code == 422 and removals(hut) == []
 
 
 def test_names_are_text(client, hut, scan):
