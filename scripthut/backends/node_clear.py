@@ -35,10 +35,15 @@ if MYPY:  # Python 3.4 has no typing module
     Row = dict[str, Any]
 
 SECONDS = 3.0  # spent on freeing bytes, in one command
+HOLDS = 30.0  # seconds for which it is true that nothing here uses what is to go
 LATE = (
     7 * 24 * 3600.0
 )  # seconds that notes stay: a job that the scheduler takes late finds its claim
 CHANGED = "it is not what was scanned: scan again"
+
+
+class Late(Exception):
+    """A deletion that has not begun, and of which the server must say anew that it may."""
 
 
 class Stays(Exception):
@@ -46,11 +51,16 @@ class Stays(Exception):
 
 
 def clear(wishes: "list[Row]", say: "Callable[[Row], None]") -> None:
-    """Bring deletions a step further, and say of each how far it is."""
+    """Bring deletions a step further, and say of each how far it is.
+
+    Of those that do not begin for want of time nothing is said: the server asks again.
+    """
     until = time.monotonic() + SECONDS
     for wish in wishes:
         try:
             record = step(wish, until)
+        except Late:
+            continue
         except (Stays, Refusal) as why:
             record = {"way": "stays", "why": str(why)}
         except OSError as error:
@@ -71,14 +81,23 @@ def step(wish: "Row", until: float) -> "Row":
     try:
         hidden = open_hidden(here, wish)
         try:
-            has_begun = is_there(hidden, trash)
-            if not has_begun and (wish["moved"] or not move(wish, here, hidden, trash)):
-                return {"way": "gone", "why": None}
+            if not is_there(hidden, trash):
+                if wish["moved"]:
+                    return {"way": "gone", "why": None}
+                in_time(until)
+                if not move(wish, here, hidden, trash, until - SECONDS + HOLDS):
+                    return {"way": "gone", "why": None}
             return free(hidden, trash, until)
         finally:
             os.close(hidden)
     finally:
         os.close(here)
+
+
+def in_time(until: float) -> None:
+    """Go on while there is time. Late."""
+    if time.monotonic() > until:
+        raise Late
 
 
 def open_hidden(here: int, wish: "Row") -> int:
@@ -99,13 +118,14 @@ def is_there(above: int, name: str) -> bool:
     return True
 
 
-def move(wish: "Row", here: int, hidden: int, trash: str) -> bool:
-    """Take a thing out of its place; False when it is not there. Stays."""
+def move(wish: "Row", here: int, hidden: int, trash: str, until: float) -> bool:
+    """Take a thing out of its place; False when it is not there. Stays, Late."""
     parts = PARTS[wish["kind"]](wish, here, hidden)
     if not parts:
         return False
     if not wish["may"]:
         raise Stays("a run uses it now")
+    in_time(until)
     os.mkdir(trash, 0o700, dir_fd=hidden)
     there = enter(hidden, trash)
     try:
@@ -263,6 +283,9 @@ class Freeing:
         """Delete until nothing is left, or the time is up."""
         todo = os.listdir(self.top)
         while todo and self.is_done:
+            if time.monotonic() > self.until:
+                self.is_done = False
+                return
             self.one(todo.pop(), todo)
 
     def one(self, name: str, todo: "list[str]") -> None:

@@ -5,17 +5,19 @@ the backend then checks what it is, and that nobody has used it lately.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from scripthut.config import Config, GitSource
-from scripthut.core.disk import IDLE, Class, Kind, Removal, Scan, Thing, Wanted, Way
+from scripthut.core.disk import IDLE, Class, Done, Kind, Removal, Scan, Thing, Wanted, Way
 from scripthut.engine.base import Hands
 from scripthut.store import checkouts, disk, disk_ends
+from scripthut.store.db import Session
 from scripthut.store.disk_models import DiskRemoval, DiskScan
 
 log = logging.getLogger(__name__)
 AT_ONCE = 20  # deletions in one command
+STRANGE = "it was scanned in another account"
 
 
 def tend(hands: Hands, config: Config, now: datetime) -> int:
@@ -26,8 +28,11 @@ def tend(hands: Hands, config: Config, now: datetime) -> int:
         roots = tuple(dict.fromkeys([*_roots(config, name), *checkouts.roots(session, name)]))
     if scan is None and not rows:
         return 0
-    removals = [_removal(hands, row, now) for row in rows]
-    told = hands.backend.disk(Wanted(_scan(scan, roots, now), tuple(removals)))
+    home = str(hands.backend.home())
+    removals = _removals(hands, rows, home, now)
+    if scan is None and not removals:
+        return len(rows)
+    told = hands.backend.disk(Wanted(_scan(scan, roots, now), removals))
     if scan is not None and told.scan is not None:
         with hands.writing() as session:
             disk.scanned(session, scan.id, scan.offset, told.scan, now)
@@ -54,10 +59,28 @@ def _scan(row: DiskScan | None, roots: tuple[str, ...], now: datetime) -> Scan |
     return None if row is None else Scan(row.id, roots, row.begun_at or now, row.offset)
 
 
-def _removal(hands: Hands, row: DiskRemoval, now: datetime) -> Removal:
+def _removals(
+    hands: Hands, rows: Iterable[DiskRemoval], home: str, now: datetime
+) -> tuple[Removal, ...]:
+    """Deletions as the backend is told, judged now and by the leader alone.
+
+    Those of what was scanned in another account end here: the same path there is another thing.
+    """
+    with hands.writing() as session:
+        for row in rows:
+            if row.home != home:
+                _end(session, row, STRANGE, now)
+        return tuple(_removal(session, row, now) for row in rows if row.home == home)
+
+
+def _end(session: Session, row: DiskRemoval, why: str, now: datetime) -> None:
+    """Give a deletion up; one that had begun is gone from its place all the same."""
+    disk_ends.went(session, row.id, Done(Way.GONE if row.is_moved else Way.STAYS, 0, why), now)
+
+
+def _removal(session: Session, row: DiskRemoval, now: datetime) -> Removal:
     """A deletion as the backend is told: whether it may begin is decided now."""
-    with hands.reading() as session:
-        verdict = disk.rejudged(session, row, now)
+    verdict = disk.rejudged(session, row, now)
     is_ours_alone = row.kind == Kind.RUN and verdict.whose is Class.REFERENCED
     thing = Thing(Kind(row.kind), row.root, row.name, row.run, row.mark, row.size)
     return Removal(

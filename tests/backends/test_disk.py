@@ -6,10 +6,13 @@ import os
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 
 import pytest
 
+from scripthut.backends import node_clear
+from scripthut.backends.disk import asking
 from scripthut.backends.local import LocalBackend
 from scripthut.core.disk import Done, Kind, Removal, Scan, Stage, Thing, Wanted, Way
 
@@ -259,6 +262,24 @@ def test_a_deletion_that_was_cut_off_goes_on(disk: Disk) -> None:
     assert disk.drop(thing, may_begin=False).way is Way.GONE
     assert not (hidden / "remove01.gone").exists()
     assert disk.drop(thing).way is Way.GONE
+
+
+@pytest.mark.parametrize("at", [node_clear.SECONDS, node_clear.HOLDS])
+def test_what_has_not_begun_when_time_is_up_is_asked_again(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, at: float
+) -> None:
+    """A file system that hangs for an hour makes no old verdict act."""
+    folder = disk.logs()
+    disk.scan()
+    thing = disk.one(Kind.RUN)
+    seconds = [0.0, 0.0 if at == node_clear.HOLDS else at + 1]  # at the start, and at the look
+    clock = SimpleNamespace(monotonic=lambda: seconds.pop(0) if seconds else at + 1)
+    monkeypatch.setattr(node_clear, "time", clock)
+    wanted = Wanted(removals=(Removal("remove01", thing, 0, may_begin=True, is_moved=False),))
+    said: list[dict[str, object]] = []
+    node_clear.clear(asking(wanted, PurePosixPath(disk.home))["clears"], said.append)  # type: ignore[arg-type]
+    assert said == [] and (folder / "outputs" / RUN / "fit.1" / "plot.png").exists()
+    assert not (folder / ".scripthut" / "remove01.gone").exists()
 
 
 def test_what_a_run_has_begun_to_use_stays(disk: Disk) -> None:

@@ -13,12 +13,14 @@ from scripthut.core.disk import Class, Done, Kind, Scanned, Stage, Thing, Told, 
 from scripthut.core.errors import Conflict, Unreachable
 from scripthut.core.jobs import Area, OutputLimits, RemoteFile
 from scripthut.engine.cycle import Cycle
+from scripthut.engine.disk import tend
 from scripthut.engine.lead import Lead
 from scripthut.engine.upkeep import Upkeep
 from scripthut.store import checkouts, disk, fetches, outputs, retention
 from scripthut.store.db import Database
 from scripthut.store.disk_models import DiskRemoval
 from scripthut.store.kept import Kept
+from scripthut.store.lease import Fenced
 from scripthut.store.models import Fetch, Output, Run, Task
 from scripthut.store.outputs import Found
 from scripthut.store.removal import remove_run
@@ -253,6 +255,32 @@ def test_a_run_that_begins_again_before_the_act_keeps_its_files(world: Room) -> 
     assert world.the_run(run_id).cleared_at is None
 
 
+def test_what_was_scanned_in_another_account_stays(world: Room) -> None:
+    run_id = world.ended()
+    world.scan(logs(run_id), logs("orphaned"))
+    world.order(*(one.id for one in world.shown()))
+    with world.database.writing() as session:
+        session.execute(update(DiskRemoval).values(home="/home/bob", is_moved=False))
+        moved = update(DiskRemoval).where(DiskRemoval.run == "orphaned")
+        session.execute(moved.values(is_moved=True))
+    world.turn()
+    assert [w for w in world.cluster.wanted if w.removals] == []
+    ends = {row.run: (row.is_gone, row.problem) for row in world.removals()}
+    why = "it was scanned in another account"
+    assert ends == {run_id: (False, why), "orphaned": (True, why)}
+    assert world.the_run(run_id).cleared_at is None
+
+
+def test_an_engine_that_does_not_lead_any_more_deletes_nothing(world: Room) -> None:
+    world.scan(logs("orphaned"))
+    world.order(world.shown()[0].id)
+    world.lead.release()
+    assert Lead(world.database, "another").renew()
+    with pytest.raises(Fenced):
+        tend(world.cycle.hands, parse({}), world.now)
+    assert [w for w in world.cluster.wanted if w.removals] == []
+
+
 def test_a_crash_between_the_act_and_its_record_repeats_the_order(world: Room) -> None:
     world.scan(logs("orphaned"))
     world.order(world.shown()[0].id)
@@ -308,7 +336,7 @@ def test_what_was_never_fetched_is_said_to_be_gone(world: Room) -> None:
     run_id = world.ended()
     with world.database.writing() as session:
         session.execute(
-            update(Task).values(collected_at=None, finished_at=world.now - timedelta(days=3))
+            update(Task).values(collected_at=None, ended_seen_at=world.now - timedelta(days=3))
         )
     world.scan(logs(run_id))
     world.order(world.shown()[0].id)
