@@ -1,11 +1,12 @@
 """The server's own settings."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import ByteSize, Field, model_validator
+from pydantic import AfterValidator, ByteSize, Field, model_validator
 
 from scripthut.config.part import Part
+from scripthut.config.proxies import peers
 from scripthut.core.jobs import OutputLimits
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -34,20 +35,27 @@ class Access(Part):
     cloudflared_app: str | None = None
 
 
+def _proxies(words: list[str]) -> list[str]:
+    peers(words)  # what is refused here would let no process of the server begin
+    return words
+
+
 class Settings(Part):
     """The server's own settings. Times in seconds."""
 
     poll_interval: int = Field(60, ge=5)  # the slowest pace at which a backend is asked
     server_host: str = "127.0.0.1"
     server_port: int = Field(8000, ge=0, le=65535)
-    workers: int = Field(2, ge=1)
-    threads: int = Field(8, ge=1)
+    workers: int = Field(2, ge=1, le=64)
+    threads: int = Field(8, ge=1, le=256)
     data_dir: Path = Path("~/.cache/scripthut")
     database_url: str | None = None  # None: SQLite in data_dir
     engine: bool = True  # False: web only; `scripthut engine` acts
     allowed_hosts: list[str] = []  # besides loopback; a Host header must be one of them
     site_url: str | None = None  # how people reach the pages, for links in messages
-    trusted_proxies: list[str] = []  # addresses whose X-Forwarded-* headers count
+    trusted_proxies: Annotated[
+        list[str], AfterValidator(_proxies)
+    ] = []  # addresses whose X-Forwarded-* headers count
     outputs: Outputs = Outputs()
     secret_names: list[str] = []  # of variables whose values are masked, besides ...TOKEN etc.
     sources_cache_dir: Path | None = None  # None: `sources` in data_dir

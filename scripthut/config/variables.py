@@ -42,7 +42,7 @@ def overrides(environment: Mapping[str, str]) -> dict[Loc, tuple[str, object]]:
             continue
         try:
             found[known[name]] = (name, _value(known[name], environment[name]))
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError):
             problems.append(f"{name}: {environment[name]!r} is not a value in YAML")
     if problems:
         raise Invalid("the environment", problems)

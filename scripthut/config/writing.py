@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -95,7 +95,17 @@ def put(file: Path, text: str, like: Path) -> None:
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Hold a file against other writers of ours. Who waited finds another one in its place."""
-    with file.open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    """Hold a file against other writers of ours. Who waited finds another one in its place.
+
+    Refused where it cannot be held: not every file system has locks.
+    """
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(file.open("rb"))
+            fcntl.flock(held, fcntl.LOCK_EX)
+        except OSError as error:
+            raise Refused(
+                f"{file} cannot be held against others who write it: {error.strerror}. It is as "
+                "it was: edit it on the server."
+            ) from error
         yield

@@ -5,8 +5,7 @@ must neither read nor act. docs: CONTRIBUTING.md, "The browser's doors".
 """
 
 import re
-from collections.abc import Callable, Iterable
-from ipaddress import ip_address, ip_network
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from werkzeug.exceptions import SecurityError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from scripthut.config import LOOPBACK, Live
+from scripthut.config.proxies import peers
 from scripthut.core.errors import HutError, Invalid
 from scripthut.ids import new_nonce
 
@@ -25,7 +25,6 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FORWARDED = ("FOR", "PROTO", "HOST", "PORT", "PREFIX")
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+/?|/?")
 SOURCE = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+/([A-Za-z0-9._~-]+/)*")
-UNIX_PEERS = frozenset({"", "unix", "unix:"})  # what servers call the peer of a unix socket
 
 CSP = "; ".join(
     (
@@ -153,7 +152,10 @@ class Proxied:
     def __init__(self, app: "WSGIApplication", trusted: Iterable[str]) -> None:
         self.direct = app
         self.behind = ProxyFix(app, x_for=1, x_proto=1, x_host=1, x_prefix=1)
-        self.is_trusted = _peers(trusted)
+        try:
+            self.is_trusted = peers(trusted)
+        except ValueError as error:
+            raise Invalid("settings.trusted_proxies", [str(error)]) from None
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -165,23 +167,3 @@ class Proxied:
         for name in FORWARDED:
             environ.pop(f"HTTP_X_FORWARDED_{name}", None)
         return self.direct(environ, start_response)
-
-
-def _peers(trusted: Iterable[str]) -> Callable[[str], bool]:
-    """Whether an address is one of the configured: addresses, networks, or the word `unix`."""
-    words = [word.strip() for word in trusted]
-    try:
-        networks = [ip_network(word, strict=False) for word in words if word != "unix"]
-    except ValueError as error:
-        raise Invalid("settings.trusted_proxies", [f"{error}; or write unix"]) from None
-
-    def is_one(address: str) -> bool:
-        if address in UNIX_PEERS:
-            return "unix" in words
-        try:
-            peer = ip_address(address)
-        except ValueError:
-            return False
-        return any(peer in network for network in networks)
-
-    return is_one

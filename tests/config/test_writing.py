@@ -1,6 +1,7 @@
 """A file is written anew whole or not at all, by one at a time, as what it was."""
 
 import os
+import resource
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -48,15 +49,15 @@ def test_of_two_editors_one_wins(file: Path) -> None:
 
     def save(n: int) -> str:
         try:
-            replace_text(file, f"a: {n}\n", known)
+            replace_text(file, f"a: {n}\n", known)  # none is what was there
         except HutError as error:
             return type(error).__name__
         return "written"
 
     with ThreadPoolExecutor(8) as pool:
-        said = list(pool.map(save, range(8)))
+        said = list(pool.map(save, range(2, 10)))
     assert sorted(said) == ["Conflict"] * 7 + ["written"]
-    assert file.read_text() == f"a: {said.index('written')}\n"
+    assert file.read_text() == f"a: {said.index('written') + 2}\n"
 
 
 def test_a_link_is_followed_and_stays_one(file: Path, tmp_path: Path) -> None:
@@ -79,3 +80,14 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
     assert why_not(tmp_path) == "is no file"
     with pytest.raises(Refused, match="is no file"):
         replace_text(tmp_path, "", "")
+
+
+def test_a_file_that_cannot_be_held_is_said(file: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))  # as with too many connections
+    try:
+        with pytest.raises(Refused, match="cannot be held"):
+            replace_text(file, "a: 2\n", digest("a: 1\n"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert file.read_text() == "a: 1\n"
