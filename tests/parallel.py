@@ -11,24 +11,35 @@ from fnmatch import fnmatchcase
 import pytest
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
-# The first row that fits a test's file gives it its group. Two groups have a cluster each, and
-# about as much to wait for.
+# The first row that fits a test, or its file, gives it its group. Three groups have a cluster each,
+# and about as much to wait for.
 GROUPS = (
     ("tests/stories/test_soak.py", "soak"),
     ("tests/stories/test_steps.py", "soak"),
+    ("tests/stories/test_arrays.py", "soak"),
     ("tests/stories/test_faults.py", "faults"),
     ("tests/backends/test_node.py", "login"),
-    ("tests/backends/*", "faults"),
+    ("tests/backends/*::*[Ss]lurm*", "faults"),
+    ("tests/backends/test_arrays.py", "faults"),
+    ("tests/backends/test_cluster.py", "faults"),
+    ("tests/backends/test_limits.py", "faults"),
+    ("tests/backends/test_survey.py", "faults"),
+    ("tests/backends/test_vocabulary.py", "faults"),
+    ("tests/backends/*", "small"),
     ("tests/stories/test_local.py", "local"),
     ("tests/stories/test_systemd.py", "local"),
     ("tests/stories/test_postgres.py", "local"),
     ("tests/stories/test_pbs.py", "login"),
+    ("tests/stories/test_second_factor.py", "login"),
     ("tests/stories/test_*browser.py", "browser"),
+    ("tests/stories/test_reach.py::test_on_slurm*", "slurm"),
+    ("tests/stories/test_reach.py", "sources"),
     ("tests/stories/test_sources.py", "sources"),
     ("tests/stories/test_upgrade.py", "sources"),
     ("tests/stories/test_long_logs.py", "sources"),
     ("tests/stories/*", "slurm"),
     ("tests/cluster/*", "slurm"),
+    ("tests/cli/test_doctor.py::test_a_machine_without*", "login"),
     ("tests/cli/test_doctor.py", "slurm"),
     ("tests/transports/*", "login"),
     ("tests/schedulers/test_*_commands.py", "login"),
@@ -40,7 +51,7 @@ GROUPS = (
 APART = "tests/simulation/test_histories.py::test_a_hundred_thousand_histories*"
 # More processes than processors: the first three have a cluster each and mostly wait for it.
 FIRST = (
-    *("soak", "faults", "slurm", "local", "browser", "sources", "login"),
+    *("soak", "faults", "slurm", "local", "browser", "small", "login", "sources"),
     *("tests/test_docs.py", "tests/cli/test_client_commands.py", "tests/test_examples.py"),
     *("tests/simulation/test_histories.py", "tests/web/test_views.py", "tests/test_package.py"),
 )
@@ -76,8 +87,11 @@ def group(nodeid: str) -> str:
 
     >>> group("tests/core/test_units.py::test_a"), group(f"{APART[:-1]}[3]") == f"{APART[:-1]}[3]"
     ('tests/core/test_units.py', True)
+    >>> [group(f"tests/backends/test_pbs.py::test_a[{kind}]") for kind in ("pbs", "slurm")]
+    ['small', 'faults']
     """
     if fnmatchcase(nodeid, APART):
         return nodeid
     file = nodeid.partition("::")[0]
-    return next((name for glob, name in GROUPS if fnmatchcase(file, glob)), file)
+    fits = (name for glob, name in GROUPS if fnmatchcase(file, glob) or fnmatchcase(nodeid, glob))
+    return next(fits, file)
