@@ -72,9 +72,16 @@ ROWS = (
     Row(
         "what a scheduler says back of a script is masked before it is noted",
         "scripthut/backends/asking.py",
-        "text = mask.mask(text, sorted(found, key=len, reverse=True))",
+        "text = mask.mask(text[:READ] + text[READ:][-READ:], self._secrets)",
         "pass",
         ("tests/backends/test_asking.py", "-k", "secrets"),
+    ),
+    Row(
+        "the words of a command are masked before they are joined and clipped",
+        "scripthut/backends/asking.py",
+        'words = mask.mask_argv(asked["argv"], self._ring.secret_names)',
+        'words = asked["argv"]',
+        ("tests/backends/test_asking.py", "-k", "words"),
     ),
     Row(
         "nothing is submitted on a paused backend",

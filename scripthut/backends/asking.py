@@ -7,6 +7,7 @@ scripts are in it, with their variables.
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import PurePosixPath
 from threading import Lock
 
@@ -164,7 +165,8 @@ class _Noted:
 
     def _part(self, asked: node.Record, end: node.Record | None) -> Part:
         is_aside = str(asked.get("key", "")).startswith(ASIDES)
-        command = mask.mask_assignments(commands.line(asked["argv"]), self._ring.secret_names)
+        words = mask.mask_argv(asked["argv"], self._ring.secret_names)
+        command = commands.line([mask.mask(word, self._secrets) for word in words])
         if end is None:
             return Part(command, None, "", is_aside)
         code = int(end.get("code", 0))
@@ -175,7 +177,11 @@ class _Noted:
         """A text as it may be kept: masked before it is clipped, or half a secret might stay."""
         if not text:
             return ""
-        names, text = self._ring.secret_names, text[:READ] + text[READ:][-READ:]
+        text = mask.mask(text[:READ] + text[READ:][-READ:], self._secrets)
+        return commands.clip(mask.mask_assignments(text, self._ring.secret_names))
+
+    @cached_property
+    def _secrets(self) -> Sequence[str]:
+        names = self._ring.secret_names
         found = {form for env in self._envs for form in mask.secrets(env, names)}
-        text = mask.mask(text, sorted(found, key=len, reverse=True))
-        return commands.clip(mask.mask_assignments(text, names))
+        return sorted(found, key=len, reverse=True)

@@ -12,9 +12,19 @@ SIGN = "***"
 LEAST = 6  # characters; a shorter value would be found in ordinary words
 EDGE = 4  # characters of a value at the edge of a piece that count as a part of it
 _NAME = re.compile(r"(?:TOKEN|SECRET|PASSWORD|PASSWD|KEY)S?$|CREDENTIAL", re.IGNORECASE)
-_GIVEN = re.compile(
-    r"(?P<name>\b[A-Za-z_][A-Za-z0-9_]{0,99})=(?:'[^'\n]*'|\"[^\"\n]*\"|[^\s;'\"]+)"
+_GIVEN = re.compile(r"\b(\w+)=")
+# A word of a shell's. Quotes may begin within it; one that is not closed goes on to the line's end.
+_WORD = re.compile(r"""(?:'[^'\n]*'?|"(?:\\.|[^"\\\n])*"?|\\.|[^\s;'"\\])+""")
+_ADDRESS = re.compile(r"(?<=://)[^\s/'\"]+@")
+_BEARER = re.compile(
+    r"(\bauthorization:[ \t]*(?:(?:basic|bearer|digest|negotiate|token)[ \t]+)?|\bbearer[ \t]+)"
+    r"[^\s'\"]+",
+    re.IGNORECASE,
 )
+_OPTION = re.compile(r"(?<![\w-])--?([A-Za-z][\w-]*)")
+_OPTION_VALUE = re.compile(_OPTION.pattern + r"[ \t]+(?=\S)")
+FAR = 1000  # characters before a value in which the quote may stand that is open there
+_QUOTED = {sign: re.compile(rf"[^{sign}\n]+") for sign in "'\""}
 
 
 def is_secret(name: str, names: Collection[str] = ()) -> bool:
@@ -85,16 +95,75 @@ def mask_piece(data: bytes, secrets: Iterable[str]) -> bytes:
 
 
 def mask_assignments(text: str, names: Collection[str] = ()) -> str:
-    """A text of a machine's, without the values that it gives to names of secrets.
+    """A text of a machine's, without what it gives to names of secrets, in any usual way.
 
     >>> mask_assignments("+ export HF_TOKEN=abc HOME=/root; MY_PASSWORD='x y'")
     '+ export HF_TOKEN=*** HOME=/root; MY_PASSWORD=***'
+    >>> mask_assignments("git clone https://ada:abc@host/x: login --token abc failed")
+    'git clone https://***@host/x: login --token *** failed'
     """
+    text = _ADDRESS.sub(_without_login, text)
+    text = _BEARER.sub(rf"\1{SIGN}", text)
+    text = _cut(text, _OPTION_VALUE, names)
+    return _cut(text, _GIVEN, names)
 
-    def masked(match: re.Match[str]) -> str:
-        return f"{match['name']}={SIGN}" if is_secret(match["name"], names) else match[0]
 
-    return _GIVEN.sub(masked, text)
+def mask_argv(argv: Iterable[str], names: Collection[str] = ()) -> list[str]:
+    """The words of a command without secrets, before they are joined.
+
+    What a word gives to a secret's name goes as far as the word: it may hold blanks and commas.
+
+    >>> mask_argv(["qsub", "-v", "A=1,HF_TOKEN=x y", "--token", "abc", "-"])
+    ['qsub', '-v', 'A=1,HF_TOKEN=***', '--token', '***', '-']
+    """
+    shown, is_next = [], False
+    for word in argv:
+        option = _OPTION.fullmatch(word)
+        shown.append(SIGN if is_next else _masked_word(word, names))
+        is_next = option is not None and _is_given(option, names)
+    return shown
+
+
+def _masked_word(word: str, names: Collection[str]) -> str:
+    for match in _GIVEN.finditer(word):
+        before = word[: match.start()]
+        if _is_given(match, names) and not re.search(r"[\s;'\"]", before):
+            return mask_assignments(before, names) + f"{match[0]}{SIGN}"
+    return mask_assignments(word, names)
+
+
+def _is_given(match: re.Match[str], names: Collection[str]) -> bool:
+    """Whether a name is a secret's: `--api-key` as `api_key`, and `-vHF_TOKEN` as what follows."""
+    name, at = match[1].replace("-", "_"), match.start(1)
+    return is_secret(name, names) or (match.string[at - 1 : at] == "-" and name[1:] in names)
+
+
+def _cut(text: str, pattern: re.Pattern[str], names: Collection[str]) -> str:
+    """A text without the values that follow the names which are secrets'."""
+    pieces, end = [], 0
+    for match in pattern.finditer(text):
+        if match.start() < end or not _is_given(match, names):
+            continue
+        if found := _value(text, match.end()):
+            pieces += [text[end : match.end()], SIGN]
+            end = found.end()
+    return "".join([*pieces, text[end:]])
+
+
+def _value(text: str, at: int) -> re.Match[str] | None:
+    """The value that begins there: within quotes that are open, all up to their end."""
+    before = text[max(0, at - FAR) : at].split()[-1]
+    for sign, rest in _QUOTED.items():
+        if before.count(sign) % 2:
+            return rest.match(text, at)
+    return _WORD.match(text, at)
+
+
+def _without_login(match: re.Match[str]) -> str:
+    """The one who logs in stays where no password is named, but for a web address: a token."""
+    before = match.string[max(0, match.start() - 8) : match.start()].lower()
+    is_secret_part = ":" in match[0] or before.endswith(("http://", "https://"))
+    return f"{SIGN}@" if is_secret_part else match[0]
 
 
 def without_secrets(spec: Mapping[str, object], names: Collection[str] = ()) -> dict[str, object]:

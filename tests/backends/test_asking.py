@@ -62,6 +62,16 @@ def test_a_job_script_and_its_secrets_are_in_no_memory(tmp_path, login: Node, ri
     assert command.parts[0].error == "x=***\nMY_KEY=***"
 
 
+def test_words_are_masked_before_they_are_joined_and_clipped(login: Node, ring: Ring) -> None:
+    given = f"--export=ALL,HF_TOKEN={SECRET} {'s' * 3000}tail"
+    asked = ["true", given, "-v", f"A=1,MY_KEY={SECRET}", "--token", SECRET, f"x{SECRET}22"]
+    request = {"commands": [{"key": "queue", "argv": asked, "timeout": 20}]}
+    login.ask(request, 30, [{"A_PASSWORD": f"{SECRET}22"}])
+    said = ring.news(is_looked_at=True)[0].parts[0].command
+    assert SECRET not in said and "tail" not in said
+    assert "HF_TOKEN=***" in said and "MY_KEY=***" in said and said.endswith("'x***'")
+
+
 def test_a_variable_that_the_settings_name_is_masked_too(login: Node, ring: Ring) -> None:
     ring.secret_names = frozenset({"PIN"})
     argv = ["sh", "-c", "echo PIN=1234 >&2; exit 1"]

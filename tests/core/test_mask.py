@@ -2,13 +2,23 @@
 
 import json
 from base64 import b64encode, urlsafe_b64encode
+from time import process_time
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripthut.core.mask import SIGN, is_secret, mask, mask_piece, secrets, without_secrets
+from scripthut.core.mask import (
+    SIGN,
+    is_secret,
+    mask,
+    mask_argv,
+    mask_assignments,
+    mask_piece,
+    secrets,
+    without_secrets,
+)
 
 VALUE = 'p&ss wörd/"+x'
 
@@ -95,3 +105,56 @@ def test_a_piece_of_a_log_keeps_its_length(noise: bytes, cut: int) -> None:
         masked = mask_piece(piece, ["hunter22-and-more"])
         assert len(masked) == len(piece)
         assert b"hunter" not in masked.replace(noise, b"")
+
+
+@pytest.mark.parametrize(
+    ("argv", "shown"),
+    [
+        (["sbatch", "--export=ALL,HF_TOKEN=hunter22", "x"], "sbatch --export=ALL,HF_TOKEN=*** x"),
+        (["sbatch", "--export=HF_TOKEN=hunter22,B=1"], "sbatch --export=HF_TOKEN=***"),
+        (["qsub", "-v", "A=1,HF_TOKEN=hunter 22"], "qsub -v A=1,HF_TOKEN=***"),
+        (["qsub", "-vPIN=hunter22"], "qsub -vPIN=***"),
+        (["x", "--password", "-hunter22", "y"], "x --password *** y"),
+        (["x", "--api-key=hunter 22", "y"], "x --api-key=*** y"),
+        (["git", "clone", "https://ada:hunter22@h/x"], "git clone https://***@h/x"),
+        (["curl", "-H", "Authorization: Bearer hunter22"], "curl -H Authorization: Bearer ***"),
+        (["sh", "-c", "cd x; HF_TOKEN='hunter 22' y"], "sh -c cd x; HF_TOKEN=*** y"),
+        (["squeue", "--format=%i,%T", "A=1"], "squeue --format=%i,%T A=1"),
+    ],
+)
+def test_the_words_of_a_command_are_shown_without_secrets(argv: list[str], shown: str) -> None:
+    assert " ".join(mask_argv(argv, ["PIN"])) == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "sbatch: --export=ALL,HF_TOKEN=hunter22 is bad",
+            "sbatch: --export=ALL,HF_TOKEN=*** is bad",
+        ),
+        ("sbatch '--export=A,HF_TOKEN=hunter22 b' x", "sbatch '--export=A,HF_TOKEN=***' x"),
+        ("HF_TOKEN='a'\"'\"'bhunter22' x", "HF_TOKEN=*** x"),
+        ("HF_TOKEN='hunter 22", "HF_TOKEN=***"),
+        ("HF_TOKEN=a\\ hunter22 x", "HF_TOKEN=*** x"),
+        (f"{'A' * 200}_TOKEN=hunter22", f"{'A' * 200}_TOKEN=***"),
+        ("fatal: https://ada:hunt@er22@h/x not found", "fatal: https://***@h/x not found"),
+        ("fatal: https://hunter22@h/x not found", "fatal: https://***@h/x not found"),
+        ("ssh://git@h/x, https://h/x@y", "ssh://git@h/x, https://h/x@y"),
+        ("authorization: Basic hunter22", "authorization: Basic ***"),
+        ("Authorization: hunter22", "Authorization: ***"),
+        ("bearer hunter22, x", "bearer *** x"),
+        ("x --token hunter22 y", "x --token *** y"),
+        ("x --password 'hunter 22' y", "x --password *** y"),
+        ("an invalid key: queue", "an invalid key: queue"),
+    ],
+)
+def test_what_a_machine_says_is_shown_without_secrets(said: str, shown: str) -> None:
+    assert mask_assignments(said) == shown
+
+
+@pytest.mark.parametrize("piece", ["A_KEY=", "a", "--key ", "'", "://", "A_KEY='", "x=,", "-a"])
+def test_a_long_text_is_masked_in_no_time(piece: str) -> None:
+    began = process_time()
+    mask_assignments(piece * 20_000)
+    assert process_time() - began < 5
