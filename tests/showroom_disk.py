@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from scripthut.core.disk import Done, Kind, Scanned, Stage, Thing, Way
 from scripthut.store import disk, disk_ends
 from scripthut.store.db import Database
+from scripthut.store.disk import Chosen
 
 GIB = 1024**3
 HOME = "/home/ada"
@@ -51,7 +52,9 @@ def fill(database: Database, runs: Sequence[str], now: datetime) -> None:
         disk.scanned(session, "scan0002", 0, going, now)
     numbers = iter(("remove01", "remove02", "remove03"))
     with database.writing() as session:
-        disk.ask_removal(session, "hpc", (4, 12, 13), lambda: next(numbers), now)
+        disk.ask_removal(
+            session, "hpc", Chosen("scan0001", (4, 12, 13)), lambda: next(numbers), now
+        )
     with database.writing() as session:
         disk_ends.went(session, "remove01", Done(Way.GOING, 9 * GIB), now)
         disk_ends.went(session, "remove02", Done(Way.GONE, 31 * GIB), now)

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("is_busy", sa.Boolean(), nullable=False),
         sa.Column("note", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_disk_things")),
+        sqlite_autoincrement=True,  # no id is used again
     )
     op.create_index(op.f("ix_disk_things_scan_id"), "disk_things", ["scan_id"])
     op.create_table(

@@ -107,7 +107,8 @@ def clean_command(  # noqa: PLR0913 - one for each option
     if not yes and not click.confirm(what, err=True):
         raise Refused("nothing was deleted")
     things = [one["id"] for one in plan["plan"]["delete"]]
-    client.post("disk/clean", {"backend": backend, "things": things, "allow_referenced": True})
+    named = {"backend": backend, "scan": plan["scan"], "things": things}
+    client.post("disk/clean", {**named, "allow_referenced": True})
     _wait(client, [backend], "cleaning", interval)
     ended = _ask(client, backend)["backends"][backend]["last_cleanup"]
     wanted = {one["path"] for one in plan["plan"]["delete"]}

@@ -40,6 +40,14 @@ class State:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """Things by their rows, of one look: an id alone may be another thing's after the next."""
+
+    scan_id: str
+    ids: Collection[int]
+
+
+@dataclass(frozen=True)
 class Ordered:
     """What came of an order to delete: those that will go, and why others stay."""
 
@@ -169,16 +177,21 @@ def state(session: Session, backend: str) -> State:
 
 
 def shown(
-    session: Session, backend: str, now: datetime, ids: Collection[int] | None = None
+    session: Session, backend: str, now: datetime, chosen: Chosen | None = None
 ) -> list[Shown]:
-    """What was found on a backend's disk, as it is now judged; `ids`: these rows alone."""
+    """What was found on a backend's disk, as it is now judged; `chosen`: these alone.
+
+    Conflict: they are another look's than the one that is shown.
+    """
     known = state(session, backend)
+    if chosen is not None and (known.last is None or known.last.id != chosen.scan_id):
+        raise Conflict(f"The disk of {backend} was scanned again since: choose from what is there.")
     if known.last is None:
         return []
     statement = select(DiskThing).where(DiskThing.scan_id == known.last.id)
     rows = list(session.scalars(statement.order_by(DiskThing.id)))
-    if ids is not None:
-        rows = [row for row in rows if row.id in ids]
+    if chosen is not None:
+        rows = [row for row in rows if row.id in chosen.ids]
     things = [thing_of(row) for row in rows]
     verdicts = [
         judge(thing, by, now) for thing, by in zip(things, users(session, things, now), strict=True)
@@ -197,15 +210,18 @@ def _place(row: DiskRemoval) -> tuple[str, str, bytes, str | None]:
 def ask_removal(
     session: Session,
     backend: str,
-    ids: Collection[int],
+    chosen: Chosen,
     new_id: Callable[[], str],
     now: datetime,
 ) -> Ordered:
-    """Order deletions, each judged anew in this transaction. Conflict: nothing was scanned yet."""
+    """Order deletions, each judged anew in this transaction.
+
+    Conflict: nothing was scanned yet, or it was scanned again since they were chosen.
+    """
     last = state(session, backend).last
     if last is None or last.home is None:
         raise Conflict(f"The disk of {backend} has not been scanned yet.")
-    found = shown(session, backend, now, ids)
+    found = shown(session, backend, now, chosen)
     if not found:
         raise NotFound("What was chosen is not there any more: scan again.")
     going: list[Shown] = []

@@ -41,6 +41,7 @@ class DiskThing(Base):
     touched_at: Mapped[datetime | None]
     is_busy: Mapped[bool]
     note: Mapped[str | None] = mapped_column(Text)
+    __table_args__ = ({"sqlite_autoincrement": True},)  # no id is used again
 
 
 class DiskRemoval(Base):

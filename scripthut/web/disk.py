@@ -1,12 +1,13 @@
 """The disks: what scripthut holds on each backend and on the server, and what of it may go."""
 
 import shutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 
 from scripthut.clock import utcnow
 from scripthut.config import AnyBackend
@@ -16,7 +17,7 @@ from scripthut.core.survey import Disk, Wish
 from scripthut.core.units import size
 from scripthut.ids import new_run_id
 from scripthut.store import backends, disk, disk_own, retention, surveys
-from scripthut.store.disk import Ordered, State
+from scripthut.store.disk import Chosen, Ordered, State
 from scripthut.store.lease import leader
 from scripthut.store.models import BackendRow
 from scripthut.store.outputs import shown_path
@@ -156,8 +157,8 @@ def scan(name: str) -> ResponseReturnValue:
 def ask(name: str) -> str:
     """Ask whether what was chosen is deleted: what goes, how much, and what stays."""
     parts(name)
-    ids = _ids(request.args.getlist("things"))
-    found = disk.shown(g.session, name, utcnow(), ids)
+    chosen = _chosen(request.args)
+    found = disk.shown(g.session, name, utcnow(), chosen)
     goes = [one for one in found if one.may_go]
     stays = [
         f"{title(one)}: {one.verdict.why or 'It goes already.'}" for one in found if not one.may_go
@@ -183,7 +184,7 @@ def ask(name: str) -> str:
         back=url_for("disk.index"),
         no="Keep it" if len(goes) == 1 else "Keep them",
         ends=True,
-        sent={"things": ",".join(str(one.id) for one in goes)},
+        sent={"scan": chosen.scan_id, "things": ",".join(str(one.id) for one in goes)},
         named=named | ({"What stays": stays} if stays else {}),
     )
     return asked(question)
@@ -192,7 +193,7 @@ def ask(name: str) -> str:
 @bp.post("/disk/<name>/delete")
 def delete(name: str) -> ResponseReturnValue:
     """Order the deletion of what was chosen, as far as it still may go."""
-    found = order_removal(name, _ids(request.form.getlist("things")))
+    found = order_removal(name, _chosen(request.form))
     if not htmx:
         return redirect(url_for("disk.index", backend=name), 303)
     stay = " ".join(f"{title(one)}: {why}" for one, why in found.staying)
@@ -214,11 +215,11 @@ def order_scan(name: str) -> bool:
         return disk.ask_scan(session, name, new_run_id(), utcnow())
 
 
-def order_removal(name: str, ids: Collection[int]) -> Ordered:
+def order_removal(name: str, chosen: Chosen) -> Ordered:
     """Order deletions; what may not go is judged in the same transaction."""
     parts(name)
     with database().writing() as session:
-        return disk.ask_removal(session, name, ids, new_run_id, utcnow())
+        return disk.ask_removal(session, name, chosen, new_run_id, utcnow())
 
 
 def title(one: Shown) -> str:
@@ -242,15 +243,15 @@ def _of_bytes(goes: Sequence[Shown]) -> str:
     return f"{least}{size(count)} in {some(files, 'file')} will be deleted."
 
 
-def _ids(given: Iterable[str]) -> list[int]:
+def _chosen(given: MultiDict[str, str]) -> Chosen:
     """The rows in a request, each once; Refused when there are none, or too many."""
-    words = dict.fromkeys(word for words in given for word in words.split(","))
+    words = dict.fromkeys(word for words in given.getlist("things") for word in words.split(","))
     found = [int(word) for word in words if word.isdecimal() and len(word) < 10]
     if not found:
         raise Refused("Nothing is chosen: mark something in the tables.")
     if len(found) > MOST:
         raise Refused(f"{len(found)} things are chosen, and at most {MOST} go at once.")
-    return found
+    return Chosen(given.get("scan", ""), found)
 
 
 def _look() -> Look:

@@ -11,6 +11,7 @@ from scripthut.clock import utcnow
 from scripthut.core.disk import Class, Shown
 from scripthut.core.errors import Invalid
 from scripthut.store import backends, disk, disk_own, retention, surveys
+from scripthut.store.disk import Chosen
 from scripthut.store.disk_models import DiskRemoval
 from scripthut.store.outputs import shown_path
 from scripthut.web.disk import order_removal, order_scan, parts
@@ -23,7 +24,7 @@ LARGEST = 100  # runs of the server's own side
 AT_ONCE = 200  # deletions that one transaction orders
 Item = TypeVar("Item", str, int)
 CHOICES = ("paths", "things", "all_orphaned")
-KNOWN = ("backend", *CHOICES, "allow_referenced", "dry_run")
+KNOWN = ("backend", "scan", *CHOICES, "allow_referenced", "dry_run")
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,14 @@ class Choice:
     """What a request means. `paths` and `things` None: not chosen by these."""
 
     paths: frozenset[str] | None
-    things: frozenset[int] | None
+    things: Chosen | None
     allowed: bool | frozenset[str]  # of what runs refer to: all, or these paths
     is_dry: bool
 
     def means(self, one: Shown) -> bool:
         """Whether something is chosen; all that is orphaned, where nothing is named."""
         if self.things is not None:
-            return one.id in self.things
+            return one.id in self.things.ids
         if self.paths is not None:
             return _path(one) in self.paths
         return one.verdict.whose is Class.ORPHANED
@@ -79,23 +80,32 @@ def scan() -> ResponseReturnValue:
 
 @bp.post("/disk/clean")
 def clean() -> ResponseReturnValue:
-    """Order deletions on `backend`: of `paths`, of `things`, or `all_orphaned`.
+    """Order deletions on `backend`: of `paths`, of a `scan`'s `things`, or `all_orphaned`.
 
     What runs of this server refer to goes when `allow_referenced` is true, or names its path.
     `dry_run` orders nothing, and says what would go.
     """
     given = asked_for()
     name, choice = _name(given), _choice(given)
-    found = disk.shown(g.session, name, utcnow())
+    last = disk.state(g.session, name).last
+    scan_id = last.id if last else ""
+    found = disk.shown(g.session, name, utcnow(), choice.things)
     chosen = [one for one in found if choice.means(one)]
     goes = [one for one in chosen if one.may_go and choice.allows(one)]
     stays = [{**_thing(one), "why": _why(one)} for one in chosen if one not in goes]
     if choice.is_dry:
         plan = {"delete": [_thing(one) for one in goes], "skip": stays}
-        return {"backend": name, "dry_run": True, "plan": plan, "bytes": _bytes(goes)}
+        return {
+            "backend": name,
+            "dry_run": True,
+            "scan": scan_id,
+            "plan": plan,
+            "bytes": _bytes(goes),
+        }
     ordered: list[Shown] = []
     for at in range(0, len(goes), AT_ONCE):
-        some = order_removal(name, [one.id for one in goes[at : at + AT_ONCE]])
+        ids = [one.id for one in goes[at : at + AT_ONCE]]
+        some = order_removal(name, Chosen(scan_id, ids))
         ordered += some.going
         stays += [{**_thing(one), "why": why} for one, why in some.staying]
     planned = {"delete": len(ordered), "skip": len(stays), "bytes": _bytes(ordered)}
@@ -116,7 +126,9 @@ def _choice(given: Mapping[str, object]) -> Choice:
     if sum(key in given for key in CHOICES) != 1:
         problems.append(f"name one of {', '.join(CHOICES)}: what is to go")
     paths = _listed(given, "paths", str, problems)
-    things = _listed(given, "things", int, problems)
+    ids, scan = _listed(given, "things", int, problems), given.get("scan")
+    if ("scan" in given) != ("things" in given) or not isinstance(scan, str | None):
+        problems.append("scan: is not the id of the scan whose things are named, and only then")
     if given.get("all_orphaned", True) is not True:
         problems.append("all_orphaned: is not true")
     allowed: bool | frozenset[str] | None
@@ -127,6 +139,7 @@ def _choice(given: Mapping[str, object]) -> Choice:
     is_dry = _flag(given, "dry_run", problems)
     if problems:
         raise Invalid("The request", problems)
+    things = None if ids is None else Chosen(str(scan), ids)
     return Choice(paths, things, allowed or False, is_dry)
 
 
@@ -167,6 +180,7 @@ def _backend(name: str) -> dict[str, object]:
     result = None
     if last is not None and last.ended_at is not None:
         result = {
+            "scan": last.id,
             "scanned_at": iso(last.ended_at),
             "note": last.note,
             "things": [_thing(one) for one in disk.shown(g.session, name, utcnow())],

@@ -78,8 +78,9 @@ class Room(World):
     def order(self, *ids: int) -> disk.Ordered:
         numbers = count()
         with self.database.writing() as session:
+            chosen = disk.Chosen("scan0001", ids)
             return disk.ask_removal(
-                session, "hpc", ids, lambda: f"remove{next(numbers):02d}", self.now
+                session, "hpc", chosen, lambda: f"remove{next(numbers):02d}", self.now
             )
 
     def removals(self) -> list[DiskRemoval]:

@@ -29,12 +29,12 @@ def other(now):
 def scan(hut):
     """What a scan has found; with `stage` it goes on."""
 
-    def scan(*things, stage=Stage.ENDED, note=None, total=None):
+    def scan(*things, stage=Stage.ENDED, note=None, total=None, scan_id="scan0001"):
         with hut.database.writing() as session:
-            disk.ask_scan(session, "cluster", "scan0001", hut.now)
+            disk.ask_scan(session, "cluster", scan_id, hut.now)
         said = Scanned(stage, 9, "/home/ada", total or len(things), tuple(things), note)
         with hut.database.writing() as session:
-            disk.scanned(session, "scan0001", 0, said, hut.now)
+            disk.scanned(session, scan_id, 0, said, hut.now)
 
     return scan
 
@@ -48,6 +48,11 @@ def ids(hut, *runs):
     with hut.database.reading() as session:
         found = disk.shown(session, "cluster", hut.now)
         return [str(one.id) for one in found if not runs or one.thing.run_id in runs]
+
+
+def order(client, *things, scan_id="scan0001"):
+    data = {"scan": scan_id, "things": ",".join(things)}
+    return client.post("/disk/cluster/delete", data=data, headers=OURS)
 
 
 def test_a_disk_that_was_never_scanned_says_what_to_do(client, hut):
@@ -101,14 +106,14 @@ def test_what_was_found_before_a_scan_was_cut_is_shown(client, hut, scan):
 def test_a_question_says_what_goes_how_much_and_what_stays(client, hut, scan):
     live = hut.run({"fit": "running"})
     scan(logs("nobodys2", hut.now), logs(live, hut.now))
-    page = client.get(f"/disk/cluster/ask?things={','.join(ids(hut))}").text
+    page = client.get(f"/disk/cluster/ask?scan=scan0001&things={','.join(ids(hut))}").text
     assert "Delete 1 thing on cluster?" in page and "2.9 KiB in 2 files will be deleted" in page
     assert "nobodys2 in study" in page and "Another server" in page
     assert f"{live} in study: A run that has not ended uses it." in page
     assert removals(hut) == []
     assert client.get("/disk/cluster/ask").status_code == 422
     active = ids(hut, live)[0]
-    assert client.get(f"/disk/cluster/ask?things={active}").status_code == 409
+    assert client.get(f"/disk/cluster/ask?scan=scan0001&things={active}").status_code == 409
 
 
 def test_what_became_active_after_the_question_stays(client, hut, scan):
@@ -119,15 +124,37 @@ def test_what_became_active_after_the_question_stays(client, hut, scan):
     hut.change(run, "fit", state="running")
     with hut.database.writing() as session:
         session.get(Run, run).ended_at = None
-    client.post("/disk/cluster/delete", data={"things": chosen}, headers=OURS)
+    order(client, chosen)
     assert [row.run for row in removals(hut)] == ["nobodys2"]
     page = client.get("/disk").text
     assert "deleting…" in page
 
 
+def test_a_question_that_was_left_open_deletes_nothing_of_a_later_scan(client, hut, scan):
+    scan(logs("nobodys2", hut.now))
+    (old,) = ids(hut)
+    assert 'name="scan" value="scan0001"' in client.get("/disk").text
+    asked = client.get(f"/disk/cluster/ask?scan=scan0001&things={old}").text
+    assert 'name="scan" value="scan0001"' in asked
+    order(client, old)
+    with hut.database.writing() as session:
+        disk_ends.went(session, removals(hut)[0].id, Done(Way.GONE, 1), hut.now)
+    scan(logs("precious", hut.now), scan_id="scan0002")
+    (new,) = ids(hut)
+    assert new != old
+    for given in (old, new):
+        assert order(client, given).status_code == 409
+        body = {"backend": "cluster", "scan": "scan0001", "things": [int(given)]}
+        assert client.post("/api/v1/disk/clean", json=body).status_code == 409
+    assert [row.run for row in removals(hut)] == ["nobodys2"]
+    (known,) = client.get("/api/v1/disk").json["backends"].values()
+    body = {"backend": "cluster", "scan": known["result"]["scan"], "things": [int(new)]}
+    assert client.post("/api/v1/disk/clean", json=body).json["planned"]["delete"] == 1
+
+
 def test_what_came_of_a_deletion_is_told(client, hut, scan):
     scan(logs("nobodys2", hut.now), logs("nobodys3", hut.now))
-    client.post("/disk/cluster/delete", data={"things": ",".join(ids(hut))}, headers=OURS)
+    order(client, *ids(hut))
     first, second = sorted(removals(hut), key=lambda row: row.run)
     with hut.database.writing() as session:
         disk_ends.went(session, first.id, Done(Way.GONE, 3000), hut.now)
@@ -152,7 +179,7 @@ def test_a_run_says_that_its_files_are_gone_and_keeps_what_is_here(client, hut, 
     here = keep("kept.txt", b"still here", run_id=run)
     keep("large.bin", note="is too large", run_id=run)
     scan(logs(run, hut.now))
-    client.post("/disk/cluster/delete", data={"things": ids(hut)[0]}, headers=OURS)
+    order(client, ids(hut)[0])
     with hut.database.writing() as session:
         disk_ends.went(session, removals(hut)[0].id, Done(Way.GONE, 1), hut.now)
     assert "deleted there" in client.get(f"/runs/{run}").text
@@ -215,9 +242,12 @@ def test_programs_scan_and_clean_like_people(client, hut, scan):
         {"path": [f"{LOGS}/study:nobodys2"]},
         {"paths": None},
         {"paths": [7]},
-        {"things": 1},
-        {"things": [True]},
-        {"things": ["1"]},
+        {"scan": "scan0001", "things": 1},
+        {"scan": "scan0001", "things": [True]},
+        {"scan": "scan0001", "things": ["1"]},
+        {"things": [1]},
+        {"scan": 1, "things": [1]},
+        {"scan": "scan0001", "all_orphaned": True},
         {"thing_ids": [1]},
         {"all_orphaned": True, "allow_referenced": "yes"},
         {"all_orphaned": True, "allow_referenced": [1]},
@@ -233,7 +263,10 @@ def test_a_request_to_delete_that_is_slightly_wrong_deletes_nothing(client, hut,
 def test_names_are_text(client, hut, scan):
     scan(logs("nobodys2", hut.now, b"<script>alert(1)</script>"))
     assert "<script>alert" not in client.get("/disk").text
-    assert "<script>alert" not in client.get(f"/disk/cluster/ask?things={ids(hut)[0]}").text
+    assert (
+        "<script>alert"
+        not in client.get(f"/disk/cluster/ask?scan=scan0001&things={ids(hut)[0]}").text
+    )
 
 
 def test_a_backend_that_is_silent_is_said_to_be_with_what_waits_for_it(client, hut, scan):
