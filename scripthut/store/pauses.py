@@ -64,6 +64,12 @@ def of(session: Session, kind: Kind, name: str) -> PauseRow | None:
     return session.get(PauseRow, (kind.value, name))
 
 
+def check_source(session: Session, name: str | None) -> None:
+    """Conflict while a source is paused: nothing of it begins. None: a run that has none."""
+    if name is not None and (row := of(session, Kind.SOURCE, name)) is not None:
+        raise Conflict(f"The source {name} {said(row)} Resume it first.")
+
+
 def every(session: Session, kind: Kind) -> Mapping[str, PauseRow]:
     """All pauses of a kind, by name."""
     rows = session.scalars(select(PauseRow).where(PauseRow.kind == kind.value))

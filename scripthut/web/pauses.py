@@ -25,7 +25,7 @@ WHERE = "/<any(backends, sources):kinds>/<name>"
 @bp.get(f"{WHERE}/ask/<any(pause, resume):what>")
 def ask(kinds: str, name: str, what: str) -> str:
     """Ask whether a backend or a source is paused, or goes on."""
-    kind = _check(kinds, name)
+    kind = _check(kinds, name) if what == "pause" else _check_resume(kinds, name)
     row = pauses.of(g.session, kind, name)
     held = pauses.held(g.session, kind, name)
     if what == "pause" and row is not None:
@@ -57,7 +57,7 @@ def pause(kinds: str, name: str) -> ResponseReturnValue:
 @bp.post(f"{WHERE}/resume")
 def resume(kinds: str, name: str) -> ResponseReturnValue:
     """Let things begin there again."""
-    kind = _check(kinds, name)
+    kind = _check_resume(kinds, name)
     _resume(kind, name)
     return _shown(kind, name, f"{name} goes on")
 
@@ -81,7 +81,7 @@ def api_pause(kinds: str, name: str) -> ResponseReturnValue:
 @bp.post("/api/v1/sources/<name>/resume", endpoint="resume_sources", defaults={"kinds": "sources"})
 def api_resume(kinds: str, name: str) -> ResponseReturnValue:
     """Let things begin there again."""
-    kind = _check(kinds, name)
+    kind = _check_resume(kinds, name)
     _resume(kind, name)
     return {"name": name, "paused": None}
 
@@ -97,9 +97,19 @@ def _check(kinds: str, name: str) -> Kind:
     kind = KINDS[kinds]
     if kind is Kind.SOURCE:
         part_of(name)
-    elif all(part.name != name for part in config().backends):
+    elif not _is_backend(name):
         raise NotFound(f"There is no backend {name} in the configuration.")
     return kind
+
+
+def _check_resume(kinds: str, name: str) -> Kind:
+    """What is paused can be resumed when the configuration does not have it any more, too."""
+    kind = KINDS[kinds]
+    return kind if pauses.of(g.session, kind, name) is not None else _check(kinds, name)
+
+
+def _is_backend(name: str) -> bool:
+    return any(part.name == name for part in config().backends)
 
 
 def _pause(kind: Kind, name: str, words: Words) -> None:
@@ -110,14 +120,14 @@ def _pause(kind: Kind, name: str, words: Words) -> None:
 def _resume(kind: Kind, name: str) -> None:
     with database().writing() as session:
         pauses.resume(session, kind, name)
-    if kind is Kind.BACKEND:
+    if kind is Kind.BACKEND and _is_backend(name):
         surveys.look(database(), name, Wish(facts=True), utcnow())  # so that it is due at once
 
 
 def _page(kind: Kind, name: str) -> str:
-    if kind is Kind.BACKEND:
-        return url_for("backends.show", name=name)
-    return url_for("sources.index")
+    if kind is Kind.SOURCE:
+        return url_for("sources.index")
+    return url_for("backends.show", name=name) if _is_backend(name) else url_for("backends.index")
 
 
 def _shown(kind: Kind, name: str, said: str) -> ResponseReturnValue:

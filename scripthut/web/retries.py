@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from scripthut.clock import utcnow
 from scripthut.core.errors import Refused
 from scripthut.ids import new_run_id
-from scripthut.store import create, reruns, retries, runs
+from scripthut.store import create, pauses, reruns, retries, runs
 from scripthut.web.extensions import database
 from scripthut.web.htmx import htmx
 from scripthut.web.questions import done, some
@@ -66,6 +66,7 @@ def again(
     key = create.request_key(request_key)
     with database().writing() as session:
         origin = runs.find_run(session, run_id)
+        pauses.check_source(session, origin.source)
         if given:
             return reruns.rerun_with(session, origin, new_id, given, utcnow(), key).id
         return reruns.rerun(session, origin, new_id, reruns.Mode(str(mode)), utcnow(), key).id

@@ -8,12 +8,11 @@ from flask import g
 
 from scripthut.clock import utcnow
 from scripthut.config import AnySource, GitSource, PathSource
-from scripthut.core.errors import Conflict, Invalid, NotFound
+from scripthut.core.errors import Invalid, NotFound
 from scripthut.core.refs import check_ref
 from scripthut.ids import new_run_id
 from scripthut.store import pauses, source_orders, sources
 from scripthut.store.create import KEY_LENGTH
-from scripthut.store.pauses import Kind
 from scripthut.store.source_models import SourceOrder
 from scripthut.store.source_orders import What
 from scripthut.web.extensions import config, database
@@ -51,13 +50,13 @@ def backends_of(part: AnySource) -> list[str]:
 
 def ask_sync(part: AnySource) -> str:
     """Ask that a source be looked at; the order's id. Conflict while it is paused."""
-    _check_pause(part)
+    pauses.check_source(g.session, part.name)
     return _write(SourceOrder(source=part.name, what=What.SYNC, params={}))
 
 
 def ask_start(part: AnySource, wish: Wish, what: What = What.RUN) -> str:
     """Ask for a run, or for how it would look; the order's id. Invalid; NotFound; Conflict."""
-    _check_pause(part)
+    pauses.check_source(g.session, part.name)
     problems: list[str] = []
     order = SourceOrder(
         source=part.name,
@@ -84,12 +83,6 @@ def await_end(order_id: str, seconds: float) -> SourceOrder:
             return order
         time.sleep(min(pause, max(0.0, until - time.monotonic())))
         pause = min(0.5, pause * 1.5)
-
-
-def _check_pause(part: AnySource) -> None:
-    row = pauses.of(g.session, Kind.SOURCE, part.name)
-    if row is not None:
-        raise Conflict(f"The source {part.name} {pauses.said(row)} Resume it first.")
 
 
 def _write(order: SourceOrder) -> str:

@@ -1,9 +1,11 @@
 """Pausing a backend or a source, from its page and by the API; and who says so then."""
 
 import pytest
+from sqlalchemy import update
 
 from scripthut.config import parse
 from scripthut.store import pauses, surveys
+from scripthut.store.models import Run
 from scripthut.store.pauses import Kind, Words
 
 JSON = {"Content-Type": "application/json"}
@@ -109,3 +111,34 @@ def test_of_a_paused_source_nothing_is_started_and_it_is_not_looked_at(client, h
 def test_what_somebody_said_is_shown_as_text(client, hut):
     client.post("/api/v1/backends/cluster/pause", json={"why": "<script>alert(1)</script>"})
     assert "<script>alert" not in client.get("/backends/cluster").text
+
+
+@pytest.mark.parametrize("asked", [{}, {"mode": "failed"}, {"params": {"N": 2}}])
+def test_of_a_paused_source_no_run_is_run_again(client, hut, asked):
+    hut.run({"a": "completed", "b": "failed"})
+    with hut.database.writing() as session:
+        session.execute(update(Run).values(source="study"))
+    pause(hut, Kind.SOURCE, "study")
+    answer = client.post("/api/v1/runs/abcdefgh/rerun", json=asked)
+    assert answer.status_code == 409
+    assert "The source study is paused since" in answer.json["error"]
+    assert "Resume it first" in answer.json["error"]
+    form = {"mode": "all"}
+    assert client.post("/runs/abcdefgh/rerun", data=form, headers=OURS).status_code == 409
+    client.post("/api/v1/sources/study/resume", json={})
+    assert client.post("/runs/abcdefgh/rerun", data=form, headers=OURS).status_code == 303
+
+
+@pytest.mark.parametrize(("kind", "kinds"), [(Kind.BACKEND, "backends"), (Kind.SOURCE, "sources")])
+def test_what_left_the_configuration_can_be_resumed(client, hut, kind, kinds):
+    pause(hut, kind, "former")
+    assert client.get(f"/{kinds}/former/ask/pause").status_code == 404
+    assert "Resume former?" in client.get(f"/{kinds}/former/ask/resume").text
+    answer = client.post(f"/{kinds}/former/resume", headers=OURS)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/{kinds}")
+    assert client.post(f"/api/v1/{kinds}/former/resume", json={}).status_code == 404
+    pause(hut, kind, "former")
+    assert client.post(f"/api/v1/{kinds}/former/resume", json={}).json["paused"] is None
+    with hut.database.reading() as session:
+        assert not pauses.every(session, kind)
+        assert surveys.due(session, hut.now) == set()
