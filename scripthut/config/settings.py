@@ -70,7 +70,7 @@ class Settings(Part):
         """Whether the pages may write the configuration's files.
 
         Who opens the pages of a server on loopback could open the files as well; of one behind a
-        proxy nobody knows.
+        proxy nobody knows. Unless it was said, a request that tells of a proxy may not, either.
         """
         if self.edit_in_browser is not None:
             return self.edit_in_browser

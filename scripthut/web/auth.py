@@ -14,7 +14,7 @@ from werkzeug.exceptions import SecurityError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from scripthut.config import LOOPBACK, Live
-from scripthut.config.proxies import peers
+from scripthut.config.proxies import UNIX_PEERS, peers
 from scripthut.core.errors import HutError, Invalid
 from scripthut.ids import new_nonce
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FORWARDED = ("FOR", "PROTO", "HOST", "PORT", "PREFIX")
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+/?|/?")
+OF_PROXIES = ("HTTP_X_FORWARDED", "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP")  # begin so
+DIRECT = "scripthut.came_directly"
 SOURCE = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+/([A-Za-z0-9._~-]+/)*")
 
 CSP = "; ".join(
@@ -146,6 +148,23 @@ def _same(one: str, other: str) -> bool:
     return bare(one) == bare(other)
 
 
+def came_directly(asked: Request) -> bool:
+    """Whether a program of this machine asked: nothing tells of a proxy, configured or not."""
+    return asked.environ.get(DIRECT) is True
+
+
+def _is_direct(environ: "WSGIEnvironment") -> bool:
+    """Whether a request as it arrived tells of no proxy.
+
+    A socket file is listened on for one; and no browser speaks HTTP/1.0, which nginx does.
+    """
+    return (
+        environ.get("REMOTE_ADDR", "") not in UNIX_PEERS
+        and environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
+        and not any(name.startswith(OF_PROXIES) for name in environ)
+    )
+
+
 class Proxied:
     """Believe X-Forwarded-* of the configured proxies alone; of anyone else they are dropped."""
 
@@ -160,6 +179,7 @@ class Proxied:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
+        environ[DIRECT] = _is_direct(environ)
         if self.is_trusted(environ.get("REMOTE_ADDR", "")):
             if PREFIX.fullmatch(environ.get("HTTP_X_FORWARDED_PREFIX", "")):
                 return self.behind(environ, start_response)

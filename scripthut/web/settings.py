@@ -13,6 +13,7 @@ from scripthut.config.editing import Checked, Desk, Opened
 from scripthut.config.live import FIXED
 from scripthut.config.writing import FORMER, why_not
 from scripthut.core.errors import Conflict, HutError, Invalid, NotFound, Refused
+from scripthut.web.auth import came_directly
 from scripthut.web.configuration import tell
 from scripthut.web.errors import STATUS
 from scripthut.web.extensions import config, live
@@ -23,9 +24,9 @@ COMMAND_LINE = "the command line"
 SECTIONS = ("backends", "sources", "env", "env_groups", "notifications", "settings")
 LINE = re.compile(r"\bline (\d+)")
 OFF = (
-    "The pages of this server write no configuration: a proxy or other hosts are configured, or "
-    "settings.edit_in_browser is false. `edit_in_browser: true` under settings, written by hand, "
-    "switches the editor on."
+    "The pages of this server write no configuration: a proxy or a socket file leads to them, "
+    "other hosts are configured, or settings.edit_in_browser is false. `edit_in_browser: true` "
+    "under settings, written by hand, switches the editor on."
 )
 
 
@@ -70,7 +71,7 @@ def index() -> ResponseReturnValue:
         is_old=problem is not None,
         files=_files(),
         notes=found.config.notes,
-        off=None if config().settings.may_edit_in_browser else OFF,
+        off=None if _may_edit() else OFF,
         saved=request.args.get("saved"),
         news=live().news,
         former=FORMER,
@@ -129,9 +130,15 @@ def save() -> ResponseReturnValue:
 
 def _desk() -> Desk:
     here = live()
-    if here.where is None or not config().settings.may_edit_in_browser:
+    if here.where is None or not _may_edit():
         raise Conflict(OFF)
     return Desk(here.where, here.environment, config(), tuple(config().settings.secret_names))
+
+
+def _may_edit() -> bool:
+    """Whether this request may: of itself one that no proxy led here."""
+    settings = config().settings
+    return settings.may_edit_in_browser and bool(settings.edit_in_browser or came_directly(request))
 
 
 def _file(name: str) -> File:

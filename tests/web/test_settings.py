@@ -198,6 +198,41 @@ def test_whether_it_may_be_edited_is_a_setting_and_said(file, said, is_open):
     app.extensions["database"].dispose()
 
 
+LED = (
+    {"HTTP_X_FORWARDED_FOR": "203.0.113.9"},
+    {"HTTP_X_FORWARDED_PROTO": "https"},
+    {"HTTP_X_FORWARDED_SERVER": "hut"},
+    {"HTTP_FORWARDED": "for=203.0.113.9"},
+    {"HTTP_VIA": "1.1 nginx"},
+    {"HTTP_X_REAL_IP": "203.0.113.9"},
+    {"SERVER_PROTOCOL": "HTTP/1.0"},
+    {"REMOTE_ADDR": ""},
+)
+
+
+@pytest.mark.parametrize("led", LED)
+@pytest.mark.parametrize("is_said", [False, True])
+def test_a_proxy_of_which_nobody_said_anything_leads_to_no_editor(client, file, live, led, is_said):
+    if is_said:
+        said = file.read_text().replace("settings:\n", "settings:\n  edit_in_browser: true\n")
+        file.write_text(said)
+        live.look(at_once=True)
+    form, before = opened(client, file), file.read_text()
+    page = client.get("/settings", environ_overrides=led).text
+    assert ("/settings/file?" in page) is is_said
+    assert ("switches the editor on" in page) is not is_said
+    asked = client.get("/settings/file", query_string={"file": str(file)}, environ_overrides=led)
+    assert asked.status_code == (200 if is_said else 409)
+    assert ("textarea" in asked.text) is is_said
+    new = {**form, "text": form["text"].replace("30", "45")}
+    for what, code in (("check", 200), ("save", 303)):
+        answer = client.post(
+            f"/settings/file/{what}", data=new, headers=OURS, environ_overrides=led
+        )
+        assert answer.status_code == (code if is_said else 409)
+    assert (file.read_text() != before) is is_said
+
+
 def test_it_does_not_shut_itself_by_accident(client, file):
     form = opened(client, file)
     hosts = form["text"].replace("settings:\n", "settings:\n  allowed_hosts: [hut.example.org]\n")
