@@ -47,7 +47,7 @@ def fill(database: Database, runs: Sequence[str], now: datetime) -> None:
         disk.ask_scan(session, "hpc", "scan0001", now)
         disk.ask_scan(session, "local", "scan0002", now)
         session.flush()
-        disk.scanned(session, "scan0001", 0, said, now - timedelta(hours=3))
+        disk.scanned(session, "scan0001", 0, said, now - timedelta(minutes=20))
         going = Scanned(Stage.GOING, 9, "/home/ada", 41, found[1:4])
         disk.scanned(session, "scan0002", 0, going, now)
     numbers = iter(("remove01", "remove02", "remove03"))

@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 IDLE = timedelta(days=1)  # what nobody here knows may be another server's: that long untouched
+IDLE_COMMIT = timedelta(days=7)  # of a commit's directory: its server may be down, its jobs not
+FRESH = timedelta(hours=1)  # that long after a look what it found may go
+UNSEEN = "Not all of it could be looked at: another server may be using it."
 NOT_OURS = "It is a server's own, or not of scripthut's making."
 LONGEST_JOB = timedelta(days=30)  # a job that began and has not said its end may still run
 
@@ -68,8 +71,15 @@ class Verdict:
     users: tuple[User, ...] = ()
 
 
-def judge(thing: Thing, users: Sequence[User], now: datetime) -> Verdict:
-    """Say whose something is, and whether it may go.
+def patience(kind: Kind, whose: Class) -> timedelta:
+    """For how long something must have been untouched, since another server may use it."""
+    if kind is Kind.RUN and whose is Class.REFERENCED:
+        return timedelta(0)  # a run's id is no other server's
+    return IDLE_COMMIT if kind is Kind.COMMIT and whose is Class.ORPHANED else IDLE
+
+
+def judge(thing: Thing, users: Sequence[User], seen_at: datetime) -> Verdict:
+    """Say whose something is, and whether it may go. `seen_at`: when the look at it began.
 
     >>> from datetime import UTC
     >>> now = datetime(2026, 1, 9, tzinfo=UTC)
@@ -82,17 +92,23 @@ def judge(thing: Thing, users: Sequence[User], now: datetime) -> Verdict:
         return Verdict(Class.UNKNOWN, thing.note or NOT_OURS, by)
     if any(one.is_active for one in by):
         return Verdict(Class.ACTIVE, "A run that has not ended uses it.", by)
-    touched = thing.touched_at
-    age = now - touched if touched is not None else IDLE
-    if by and thing.kind is Kind.RUN:
-        return Verdict(Class.REFERENCED, None, by)  # a run's id is no other server's
     whose = Class.REFERENCED if by else Class.ORPHANED
-    why = None
-    if age < IDLE:
-        why = "It was used within a day: another server may be using it."
-    elif thing.is_busy and age < LONGEST_JOB:
-        why = "A job of it has begun and not said that it ended."
-    return Verdict(whose, why, by)
+    return Verdict(whose, _in_use(thing, patience(thing.kind, whose), seen_at), by)
+
+
+def _in_use(thing: Thing, idle: timedelta, seen_at: datetime) -> str | None:
+    """Why another server may be using something; None: it does not."""
+    if not idle:
+        return None
+    if thing.touched_at is None or not thing.is_whole:
+        return thing.note or UNSEEN
+    age = seen_at - thing.touched_at
+    if age < idle:
+        within = "a day" if idle == IDLE else f"{idle.days} days"
+        return f"It was used within {within}: another server may be using it."
+    if thing.is_busy and age < LONGEST_JOB:
+        return "A job of it has begun and not said that it ended."
+    return None
 
 
 @dataclass(frozen=True)
@@ -183,6 +199,11 @@ class Shown:
     def may_go(self) -> bool:
         """Whether it can be chosen for deletion."""
         return self.verdict.why is None and not self.is_leaving
+
+    @property
+    def is_fresh_alone(self) -> bool:
+        """Whether it may go only soon after it was seen: another server may come to use it."""
+        return bool(patience(self.thing.kind, self.verdict.whose))
 
 
 ORDERS: Mapping[str, Callable[[Shown], tuple[int, object]]] = {

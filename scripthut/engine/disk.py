@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from scripthut.config import Config, GitSource
-from scripthut.core.disk import IDLE, Class, Done, Kind, Removal, Scan, Thing, Wanted, Way
+from scripthut.core.disk import Done, Kind, Removal, Scan, Thing, Wanted, Way, patience
 from scripthut.engine.base import Hands
 from scripthut.store import checkouts, disk, disk_ends
 from scripthut.store.db import Session
@@ -81,12 +81,11 @@ def _end(session: Session, row: DiskRemoval, why: str, now: datetime) -> None:
 def _removal(session: Session, row: DiskRemoval, now: datetime) -> Removal:
     """A deletion as the backend is told: whether it may begin is decided now."""
     verdict = disk.rejudged(session, row, now)
-    is_ours_alone = row.kind == Kind.RUN and verdict.whose is Class.REFERENCED
     thing = Thing(Kind(row.kind), row.root, row.name, row.run, row.mark, row.size)
     return Removal(
         id=row.id,
         thing=thing,
-        idle=0.0 if is_ours_alone else IDLE.total_seconds(),
+        idle=patience(Kind(row.kind), verdict.whose).total_seconds(),
         may_begin=disk.may_begin(verdict),
         is_moved=row.is_moved,
     )

@@ -1,6 +1,6 @@
 """What lies on backends' disks: looks that are asked for, what they found, and what is to go."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
 from scripthut.core.disk import (
+    FRESH,
     Class,
     Kind,
     Scanned,
@@ -193,14 +194,29 @@ def shown(
     if chosen is not None:
         rows = [row for row in rows if row.id in chosen.ids]
     things = [thing_of(row) for row in rows]
-    verdicts = [
-        judge(thing, by, now) for thing, by in zip(things, users(session, things, now), strict=True)
-    ]
+    seen_at = known.last.begun_at or now
+    by_thing = zip(things, users(session, things, now), strict=True)
+    verdicts = [judge(thing, by, seen_at) for thing, by in by_thing]
     leaving = {_place(row) for row in known.leaving}
     return [
         Shown(row.id, thing, verdict, thing.place in leaving)
         for row, thing, verdict in zip(rows, things, verdicts, strict=True)
     ]
+
+
+def is_old(scan: DiskScan, now: datetime) -> bool:
+    """Whether what a look found may be used otherwise by now."""
+    return scan.ended_at is not None and now - scan.ended_at > FRESH
+
+
+def check_fresh(session: Session, backend: str, goes: Iterable[Shown], now: datetime) -> None:
+    """Conflict when something is to go of which the last look says too little by now."""
+    last = state(session, backend).last
+    if last is not None and is_old(last, now) and any(one.is_fresh_alone for one in goes):
+        raise Conflict(
+            f"The disk of {backend} was scanned more than an hour ago, and what is no run of this "
+            "server may be in use by now: scan again."
+        )
 
 
 def _place(row: DiskRemoval) -> tuple[str, str, bytes, str | None]:
@@ -216,7 +232,7 @@ def ask_removal(
 ) -> Ordered:
     """Order deletions, each judged anew in this transaction.
 
-    Conflict: nothing was scanned yet, or it was scanned again since they were chosen.
+    Conflict: nothing was scanned yet, or too long ago, or again since they were chosen.
     """
     last = state(session, backend).last
     if last is None or last.home is None:
@@ -224,6 +240,7 @@ def ask_removal(
     found = shown(session, backend, now, chosen)
     if not found:
         raise NotFound("What was chosen is not there any more: scan again.")
+    check_fresh(session, backend, [one for one in found if one.may_go], now)
     going: list[Shown] = []
     staying: list[tuple[Shown, str]] = []
     for one in found:

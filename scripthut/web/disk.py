@@ -94,6 +94,7 @@ class Card:
     row: BackendRow | None
     disks: Sequence[Disk]
     state: State
+    is_old: bool  # the look that is shown: what it found may be in use by now
     counts: Mapping[Class, tuple[int, int]]  # of all things: how many, how many bytes
     tables: Sequence[Table]
     found: int  # so far, of a look that goes on
@@ -165,13 +166,14 @@ def ask(name: str) -> str:
     ]
     if not goes:
         raise Conflict(f"Nothing of this can be deleted on {name}. {' '.join(stays[:5])}")
+    disk.check_fresh(g.session, name, goes, utcnow())
     said = [_of_bytes(goes)]
     if any(one.thing.kind is Kind.RUN and one.verdict.users for one in goes):
         said.append("What the server keeps of these runs can still be looked at; the rest is gone.")
     if any(one.verdict.whose is Class.ORPHANED for one in goes):
         said.append(
             "Orphaned means that this server knows no run of it. Another server that shares the "
-            "account may: what was used within a day stays."
+            "account may: what was used within a day stays, and a commit's directory for 7 days."
         )
     said.append("This cannot be undone.")
     named = {"What goes": [f"{title(one)}, {_size(one)}" for one in goes]}
@@ -280,6 +282,7 @@ def _card(part: AnyBackend, look: Look) -> Card:
         rows.get(part.name),
         surveys.known(g.session, part.name).facts.disks,
         state,
+        state.last is not None and disk.is_old(state.last, now),
         counts,
         [table for kind in Kind if (table := _table(kind, wanted, look)).rows],
         disk.found(g.session, state.going.id) if state.going else 0,

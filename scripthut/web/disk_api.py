@@ -93,6 +93,7 @@ def clean() -> ResponseReturnValue:
     chosen = [one for one in found if choice.means(one)]
     goes = [one for one in chosen if one.may_go and choice.allows(one)]
     stays = [{**_thing(one), "why": _why(one)} for one in chosen if one not in goes]
+    disk.check_fresh(g.session, name, goes, utcnow())
     if choice.is_dry:
         plan = {"delete": [_thing(one) for one in goes], "skip": stays}
         return {

@@ -7,7 +7,7 @@ import pytest
 from scripthut.core.disk import Class, Kind, Shown, Thing, User, judge, ordered
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
-OLD, YOUNG = NOW - timedelta(days=2), NOW - timedelta(hours=2)
+OLDER, OLD, YOUNG = NOW - timedelta(days=8), NOW - timedelta(days=2), NOW - timedelta(hours=2)
 ENDED, LIVE = User("abcdefgh", "study", False), User("zyxwvuts", "study", True)
 
 
@@ -26,7 +26,15 @@ def thing(kind: Kind = Kind.RUN, touched: datetime | None = OLD, **more: object)
         pytest.param(thing(), [ENDED, LIVE], Class.ACTIVE, False, id="one of two goes on"),
         pytest.param(thing(), [], Class.ORPHANED, True, id="nobody knows it"),
         pytest.param(thing(touched=YOUNG), [], Class.ORPHANED, False, id="somebody writes it"),
-        pytest.param(thing(touched=None), [], Class.ORPHANED, True, id="no time is known"),
+        pytest.param(thing(touched=None), [], Class.ORPHANED, False, id="no time is known"),
+        pytest.param(thing(touched=None), [ENDED], Class.REFERENCED, True, id="none is needed"),
+        pytest.param(thing(is_whole=False), [], Class.ORPHANED, False, id="measuring was cut"),
+        pytest.param(
+            thing(Kind.COMMIT, OLDER), [], Class.ORPHANED, True, id="a commit nobody uses"
+        ),
+        pytest.param(
+            thing(Kind.COMMIT), [], Class.ORPHANED, False, id="its other server may be down"
+        ),
         pytest.param(thing(is_busy=True), [], Class.ORPHANED, False, id="its job may run"),
         pytest.param(
             thing(touched=NOW - timedelta(days=31), is_busy=True),

@@ -225,6 +225,13 @@ def test_only_what_may_go_is_ordered_and_the_rest_is_said(world: Room) -> None:
     assert world.cluster.wanted[-1].removals[0].idle == 86400
 
 
+def test_a_commit_that_nobody_knows_must_be_idle_for_a_week(world: Room) -> None:
+    world.scan(COMMIT)
+    world.order(world.shown()[0].id)
+    world.turn()
+    assert world.cluster.wanted[-1].removals[0].idle == 7 * 86400
+
+
 def test_nothing_goes_unscanned(world: Room) -> None:
     with pytest.raises(Conflict, match="not been scanned"):
         world.order(1)

@@ -29,12 +29,23 @@ def other(now):
 def scan(hut):
     """What a scan has found; with `stage` it goes on."""
 
-    def scan(*things, stage=Stage.ENDED, note=None, total=None, scan_id="scan0001"):
+    def scan(
+        *things,
+        stage=Stage.ENDED,
+        note=None,
+        total=None,
+        scan_id="scan0001",
+        took=None,
+        age=timedelta(0),
+    ):
         with hut.database.writing() as session:
             disk.ask_scan(session, "cluster", scan_id, hut.now)
         said = Scanned(stage, 9, "/home/ada", total or len(things), tuple(things), note)
         with hut.database.writing() as session:
-            disk.scanned(session, scan_id, 0, said, hut.now)
+            if took is not None:
+                begun = Scanned(Stage.GOING, 0, "/home/ada")
+                disk.scanned(session, scan_id, 0, begun, hut.now - age - took)
+            disk.scanned(session, scan_id, 0, said, hut.now - age)
 
     return scan
 
@@ -150,6 +161,32 @@ def test_a_question_that_was_left_open_deletes_nothing_of_a_later_scan(client, h
     (known,) = client.get("/api/v1/disk").json["backends"].values()
     body = {"backend": "cluster", "scan": known["result"]["scan"], "things": [int(new)]}
     assert client.post("/api/v1/disk/clean", json=body).json["planned"]["delete"] == 1
+
+
+def test_what_another_server_may_use_goes_only_soon_after_a_scan(client, hut, scan):
+    run = hut.run(["fit"])
+    hut.end(run)
+    scan(logs(run, hut.now), logs("nobodys2", hut.now), age=timedelta(minutes=61))
+    assert "Scan again before you delete" in client.get("/disk").text
+    (orphan,), (known,) = ids(hut, "nobodys2"), ids(hut, run)
+    answer = client.get(f"/disk/cluster/ask?scan=scan0001&things={orphan},{known}")
+    assert answer.status_code == 409 and "scan again" in answer.text
+    assert order(client, orphan, known).status_code == 409
+    for is_dry in (True, False):
+        body = {"backend": "cluster", "all_orphaned": True, "dry_run": is_dry}
+        assert client.post("/api/v1/disk/clean", json=body).status_code == 409
+    assert removals(hut) == []
+    order(client, known)  # a run's id is no other server's
+    assert [row.run for row in removals(hut)] == [run]
+
+
+def test_how_long_something_is_untouched_counts_from_the_scans_beginning(client, hut, scan):
+    ago = timedelta(hours=23, minutes=50)
+    scan(
+        logs("nobodys2", hut.now, touched_at=hut.now - ago - timedelta(minutes=30)),
+        took=timedelta(minutes=30),
+    )
+    assert "It was used within a day" in client.get("/disk").text
 
 
 def test_what_came_of_a_deletion_is_told(client, hut, scan):
