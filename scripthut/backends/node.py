@@ -24,6 +24,7 @@ from scripthut.backends import (
     node_fetch,
     node_files,
     node_find,
+    node_free,
     node_list,
     node_place,
     node_read,
@@ -67,7 +68,7 @@ for name, length in json.loads(source.readline().decode()):
 module.main()
 """
 _READERS = (node_files, node_fetch, node_list, node_find, node_read)
-_MAKERS = (node_place, node_drop, node_things, node_disk, node_clear)
+_MAKERS = (node_place, node_drop, node_things, node_disk, node_free, node_clear)
 _MODULES = (*_READERS, *_MAKERS, node_script)
 _MOST_MEMORY, _DIGITS = 2**50, 16
 MOST_SAID = 256 * MIB  # bytes of one command's output

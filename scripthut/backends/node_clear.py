@@ -1,9 +1,10 @@
 """On the login node: delete what was ordered, a bounded step at a time.
 
 Sent to the node, like its siblings: the standard library of Python 3.4 and later, alone. What goes
-is first moved, all at once, into a directory of its own beside it (`.scripthut/<order>.gone`): then
-nobody finds half of it, and a step that was cut off goes on there. Nothing is opened by a link, and
-what took the place of what was scanned stays.
+is first moved into a directory of its own beside it: then nobody finds half of it. That is
+`.scripthut/<order>.part` until all is in it and `<order>.gone` from then on, so that a step that
+was cut off is known by where it was: what was half moved is moved on, or back when it has to stay.
+Nothing is opened by a link, and what took the place of what was scanned stays.
 """
 
 import os
@@ -13,7 +14,8 @@ from contextlib import suppress
 
 from scripthut.backends.node_drop import GONE
 from scripthut.backends.node_files import Refusal, enter, words_of
-from scripthut.backends.node_place import Where, drop_mark, now_there, read_mark
+from scripthut.backends.node_free import free
+from scripthut.backends.node_place import Where, now_there, read_mark
 from scripthut.backends.node_things import (
     COMMIT,
     HIDDEN,
@@ -21,6 +23,7 @@ from scripthut.backends.node_things import (
     OUTPUTS,
     RUN,
     beside,
+    entry_of,
     has_open_claims,
     logs_of,
     mark_of,
@@ -39,6 +42,9 @@ HOLDS = 30.0  # seconds for which it is true that nothing here uses what is to g
 LATE = (
     7 * 24 * 3600.0
 )  # seconds that notes stay: a job that the scheduler takes late finds its claim
+QUIET = 3600.0  # seconds; a job that said no end, of a task that a person gave up, is over by then
+HALF = ".part"  # ends the name of what is not wholly moved yet
+IT, ITS_OUTPUTS, ITS_NOTES = "it", "outputs", "notes"  # names there
 CHANGED = "it is not what was scanned: scan again"
 
 
@@ -63,7 +69,7 @@ def clear(wishes: "list[Row]", say: "Callable[[Row], None]") -> None:
             continue
         except (Stays, Refusal) as why:
             record = {"way": "stays", "why": str(why)}
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a mark that cannot be read is the latter
             record = {"way": "stays", "why": words_of(error)}
         record["removal"] = wish["id"]
         say(record)
@@ -81,7 +87,7 @@ def step(wish: "Row", until: float) -> "Row":
     try:
         hidden = open_hidden(here, wish)
         try:
-            if not is_there(hidden, trash):
+            if not has_moved(hidden, trash, wish["moved"]):
                 if wish["moved"]:
                     return {"way": "gone", "why": None}
                 in_time(until)
@@ -118,43 +124,101 @@ def is_there(above: int, name: str) -> bool:
     return True
 
 
+def has_moved(hidden: int, trash: str, is_known: bool) -> bool:
+    """Whether something is there that was moved; an empty directory says nothing of that."""
+    if not is_known:
+        with suppress(OSError):
+            os.rmdir(trash, dir_fd=hidden)
+    return is_there(hidden, trash)
+
+
 def move(wish: "Row", here: int, hidden: int, trash: str, until: float) -> bool:
-    """Take a thing out of its place; False when it is not there. Stays, Late."""
-    parts = PARTS[wish["kind"]](wish, here, hidden)
-    if not parts:
-        return False
-    if not wish["may"]:
-        raise Stays("a run uses it now")
-    in_time(until)
-    os.mkdir(trash, 0o700, dir_fd=hidden)
-    there = enter(hidden, trash)
+    """Take a thing out of its place, or what is left there; False when it is not there.
+
+    Stays, OSError: all is where it was, as far as can be. Late.
+    """
+    half = wish["id"] + HALF
+    parts = []  # type: list[tuple[int, str, str]]
     try:
-        for above, name, new in parts:
-            with suppress(FileNotFoundError):
-                os.rename(name, new, src_dir_fd=above, dst_dir_fd=there)
-        if wish["kind"] == "commit":
-            forget(wish, here, there)
-    except Stays:
-        os.rmdir(trash, dir_fd=hidden)
+        parts = PARTS[wish["kind"]](wish, here, hidden)
+        if not parts and not is_there(hidden, half):
+            return False
+        if not wish["may"]:
+            raise Stays("a run uses it now")
+        in_time(until)
+        take(wish, parts, hidden, half)
+        os.rename(half, trash, src_dir_fd=hidden, dst_dir_fd=hidden)
+    except (OSError, Refusal, Stays) as error:
+        if not put_back(wish, here, hidden, half):
+            why = "%s; what was moved is in %s/%s" % (words_of(error), HIDDEN, half)
+            raise Stays(why) from error
         raise
     finally:
-        os.close(there)
         for above in {above for above, _, _ in parts} - {here, hidden}:
             os.close(above)
     return True
 
 
-def forget(wish: "Row", here: int, there: int) -> None:
-    """Take the mark of a commit's directory away; what was exchanged just now goes back."""
-    name = name_of(wish["name"])
-    found = os.stat("it", dir_fd=there, follow_symlinks=False)
-    if mark_of(found) != wish["mark"]:
-        os.rename("it", name, src_dir_fd=there, dst_dir_fd=here)
-        raise Stays(CHANGED)
-    where = Where({"root": wish["root"], "name": name, "archive": ""})
-    drop_mark(where)
+def take(wish: "Row", parts: "list[tuple[int, str, str]]", hidden: int, half: str) -> None:
+    """Move all parts of a thing that are in their places."""
+    with suppress(FileExistsError):
+        os.mkdir(half, 0o700, dir_fd=hidden)
+    there = enter(hidden, half)
+    try:
+        for above, name, new in parts:
+            with suppress(FileNotFoundError):
+                os.rename(name, new, src_dir_fd=above, dst_dir_fd=there)
+        if wish["kind"] == "commit":
+            forget(wish, there)
+    finally:
+        os.close(there)
+
+
+def put_back(wish: "Row", here: int, hidden: int, half: str) -> bool:
+    """Bring what was moved back, where nothing has come since; False when some of it is left."""
+    try:
+        there = enter(hidden, half)
+    except FileNotFoundError:
+        return True
+    try:
+        for name in os.listdir(there):
+            with suppress(OSError, Refusal):
+                put_one_back(wish, name, there, (here, hidden))
+    finally:
+        os.close(there)
     with suppress(OSError):
-        os.unlink(where.log)
+        os.rmdir(half, dir_fd=hidden)
+    return not is_there(hidden, half)
+
+
+def put_one_back(wish: "Row", name: str, there: int, places: "tuple[int, int]") -> None:
+    """Bring one part back to where it was."""
+    here, hidden = places
+    above, old = os.dup(here), name
+    try:
+        if name == IT and wish["kind"] != "run":
+            old = entry_of(wish["kind"], name_of(wish["name"]))
+        elif name == ITS_OUTPUTS:
+            os.close(above)
+            above, old = enter(here, OUTPUTS), wish["run"]
+        elif name == ITS_NOTES:
+            os.close(above)
+            above, old = os.dup(hidden), wish["run"]
+        if not is_there(above, old):
+            os.rename(name, old, src_dir_fd=there, dst_dir_fd=above)
+    finally:
+        os.close(above)
+
+
+def forget(wish: "Row", there: int) -> None:
+    """Take the mark of a commit's directory away, unless it is made anew. Stays: it is another."""
+    with suppress(FileNotFoundError):
+        if mark_of(os.stat(IT, dir_fd=there, follow_symlinks=False)) != wish["mark"]:
+            raise Stays(CHANGED)
+    where = Where({"root": wish["root"], "name": name_of(wish["name"]), "archive": ""})
+    if read_mark(where) is None:  # which drops one that counts no more
+        with suppress(OSError):
+            os.unlink(where.log)
 
 
 def commit(wish: "Row", here: int, _hidden: int) -> "list[tuple[int, str, str]]":
@@ -175,19 +239,19 @@ def commit(wish: "Row", here: int, _hidden: int) -> "list[tuple[int, str, str]]"
     if known is not None:
         newest = max(newest, os.stat(where.mark).st_mtime)
     untouched(now_there(where) - newest, wish["idle"])
-    return [(here, name, "it")]
+    return [(here, name, IT)]
 
 
 def leftover(wish: "Row", here: int, hidden: int) -> "list[tuple[int, str, str]]":
     """What an interruption left, or an archive, that nobody has touched lately."""
-    name = name_of(wish["name"])
-    if not LEFT.match(name) or "/" in name:
+    name = entry_of("leftover", name_of(wish["name"]))
+    if not LEFT.match(name):
         raise Stays("its name is not that of a leftover")
     found = same(here, name, wish["mark"])
     if found is None:
         return []
     untouched(now_in(hidden) - found.st_mtime, wish["idle"])
-    return [(here, name, "it")]
+    return [(here, name, IT)]
 
 
 def run(wish: "Row", here: int, hidden: int) -> "list[tuple[int, str, str]]":
@@ -207,15 +271,16 @@ def run(wish: "Row", here: int, hidden: int) -> "list[tuple[int, str, str]]":
             os.close(outputs)
             raise Stays(CHANGED)
         else:
-            parts.append((outputs, run_id, "outputs"))
+            parts.append((outputs, run_id, ITS_OUTPUTS))
             newest.append(found.st_mtime)
     with suppress(FileNotFoundError):
         notes = os.stat(run_id, dir_fd=hidden, follow_symlinks=False)
         newest.append(notes.st_mtime)
-        if wish["idle"] and has_open_claims(hidden, run_id) and now - notes.st_mtime < wish["job"]:
+        quiet = wish["job"] if wish["idle"] else QUIET
+        if now - max(newest) < quiet and has_open_claims(hidden, run_id):
             raise Stays("a job of it has begun and not said that it ended")
         if now - notes.st_mtime > LATE:
-            parts.append((hidden, run_id, "notes"))
+            parts.append((hidden, run_id, ITS_NOTES))
     untouched(now - max(newest, default=0.0), wish["idle"])
     return parts
 
@@ -250,104 +315,3 @@ def untouched(age: float, idle: float) -> None:
     """Go on with what nobody has used lately. Stays."""
     if age < idle:
         raise Stays("it was used lately, perhaps by another server")
-
-
-def free(hidden: int, trash: str, until: float) -> "Row":
-    """Delete what is out of its place, until the time is up."""
-    there = enter(hidden, trash)
-    try:
-        work = Freeing(there, until)
-        work.run()
-    finally:
-        os.close(there)
-    if not work.is_done:
-        return {"way": "going", "freed": work.freed, "why": None}
-    why = work.problem
-    if why is None:
-        os.rmdir(trash, dir_fd=hidden)
-    else:
-        why = "some of it cannot be deleted and is in %s: %s" % (trash, why)
-    return {"way": "gone", "freed": work.freed, "why": why}
-
-
-class Freeing:
-    """Empties a directory, however deep: what is in it is brought to its top first."""
-
-    def __init__(self, top: int, until: float) -> None:
-        self.top, self.until = top, until
-        self.freed = 0
-        self.problem = None  # type: str | None
-        self.is_done = True
-
-    def run(self) -> None:
-        """Delete until nothing is left, or the time is up."""
-        todo = os.listdir(self.top)
-        while todo and self.is_done:
-            if time.monotonic() > self.until:
-                self.is_done = False
-                return
-            self.one(todo.pop(), todo)
-
-    def one(self, name: str, todo: "list[str]") -> None:
-        """Delete an entry of the top; directories in it become entries of the top."""
-        try:
-            found = os.stat(name, dir_fd=self.top, follow_symlinks=False)
-            if not stat.S_ISDIR(found.st_mode):
-                self.unlink(self.top, name, found)
-                return
-            here = self.open(name)
-            try:
-                self.empty(here, todo)
-            finally:
-                os.close(here)
-            if self.is_done:
-                os.rmdir(name, dir_fd=self.top)
-        except (OSError, Refusal) as error:
-            self.problem = self.problem or words_of(error)
-
-    def empty(self, here: int, todo: "list[str]") -> None:
-        """Take everything out of a directory."""
-        for name in os.listdir(here):
-            if time.monotonic() > self.until:
-                self.is_done = False
-                return
-            try:
-                found = os.stat(name, dir_fd=here, follow_symlinks=False)
-                if stat.S_ISDIR(found.st_mode):
-                    new = "d%d-%d" % (found.st_dev, found.st_ino)
-                    self.lift(here, name, new)
-                    todo.append(new)
-                else:
-                    self.unlink(here, name, found)
-            except OSError as error:
-                self.problem = self.problem or words_of(error)
-
-    def lift(self, here: int, name: str, new: str) -> None:
-        """Bring a directory to the top; one that is closed to its owner is opened first."""
-        try:
-            os.rename(name, new, src_dir_fd=here, dst_dir_fd=self.top)
-        except PermissionError:
-            self.unlock(here, name)
-            os.rename(name, new, src_dir_fd=here, dst_dir_fd=self.top)
-
-    def unlink(self, here: int, name: str, found: os.stat_result) -> None:
-        """Delete one name; bytes that another name holds are not freed."""
-        os.unlink(name, dir_fd=here)
-        if found.st_nlink <= 1:
-            self.freed += found.st_blocks * 512
-
-    def open(self, name: str) -> int:
-        """Open a directory of the top so that everything can be taken out of it."""
-        if os.stat(name, dir_fd=self.top, follow_symlinks=False).st_mode & 0o700 != 0o700:
-            self.unlock(self.top, name)
-        return enter(self.top, name)
-
-    def unlock(self, above: int, name: str) -> None:
-        """Let the owner into a directory, which is not reached by a link."""
-        if not hasattr(os, "O_PATH"):
-            return
-        found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=above)
-        try:
-            os.chmod("/proc/self/fd/%d" % found, 0o700)
-        finally:
-            os.close(found)

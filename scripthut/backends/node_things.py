@@ -48,7 +48,7 @@ def everything(home: str, cache: str, roots: "list[str]") -> "list[Row]":
             os.close(here)
     names = [name for name in sorted(listed(cache)) if name not in ("logs", OWN)]
     others = [thing("other", cache, name) for name in names]
-    return commits + logs.runs + left + logs.others + others
+    return commits + logs.runs + left + logs.left + logs.others + others
 
 
 def thing(kind: str, root: str, name: str, run_id: "str | None" = None) -> "Row":
@@ -93,6 +93,7 @@ class Logs:
     def __init__(self, root: str) -> None:
         self.root = root
         self.runs = []  # type: list[Row]
+        self.left = []  # type: list[Row]
         self.others = []  # type: list[Row]
 
     def folder(self, here: int, path: str, depth: int = 0) -> None:
@@ -111,21 +112,26 @@ class Logs:
                 continue
             try:
                 if name in (OUTPUTS, HIDDEN):
-                    found |= self.runs_in(inner, below, name == OUTPUTS)
+                    found |= self.runs_in(inner, path, name)
                 elif depth < DEEP:
                     self.folder(inner, below, depth + 1)
             finally:
                 os.close(inner)
         self.runs.extend(thing("run", self.root, path, run_id) for run_id in sorted(found))
 
-    def runs_in(self, inner: int, below: str, has_outputs: bool) -> "set[str]":
-        """The runs that have a directory for outputs, or for notes; the rest is a stranger's."""
+    def runs_in(self, inner: int, path: str, place: str) -> "set[str]":
+        """The runs that have a directory for outputs, or for notes; the rest is a stranger's.
+
+        Beside the notes there may be what a deletion that was cut off has left.
+        """
         found = set()  # type: set[str]
         for name in sorted(listed(inner)):
-            if RUN.match(name) and is_run(inner, name, has_outputs):
+            if RUN.match(name) and is_run(inner, name, place == OUTPUTS):
                 found.add(name)
-            elif has_outputs or not LEFT.match(name):
-                self.others.append(thing("other", self.root, os.path.join(below, name)))
+            elif place == HIDDEN and LEFT.match(name):
+                self.left.append(thing("leftover", self.root, os.path.join(path, name)))
+            else:
+                self.others.append(thing("other", self.root, os.path.join(path, place, name)))
         return found
 
 
@@ -220,11 +226,12 @@ def of_entry(row: "Row", count: Sum) -> "Row":
     told = {}  # type: Row
     above = beside(row["kind"], row["root"], row["name"])
     try:
-        found = os.stat(row["name"], dir_fd=above, follow_symlinks=False)
+        name = entry_of(row["kind"], row["name"])
+        found = os.stat(name, dir_fd=above, follow_symlinks=False)
         count.take(found)
         told["mark"] = mark_of(found)
         if stat.S_ISDIR(found.st_mode):
-            count.descend(above, row["name"], 0)
+            count.descend(above, name, 0)
         elif not stat.S_ISREG(found.st_mode):
             told["note"] = "It is a symbolic link: not followed."
     finally:
@@ -265,9 +272,13 @@ def of_run(row: "Row", count: Sum) -> "Row":
 def beside(kind: str, root: str, name: str) -> int:
     """Open the directory in which a thing stands, below its trusted root; Refusal for a link.
 
-    Of a run it is the folder of its logs, of a leftover the hidden place of its root.
+    Of a run it is the folder of its logs, of a leftover the hidden place of its folder.
     """
-    below = name.split("/") if kind == "run" else [HIDDEN] if kind == "leftover" else []
+    below = name.split("/") if kind in ("run", "leftover") else []
+    if kind == "leftover":
+        below[-1] = HIDDEN
+    if ".." in below:
+        raise Refusal("its name leads out of its place")
     here = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     for part in below:
         above = here
@@ -276,6 +287,11 @@ def beside(kind: str, root: str, name: str) -> int:
         finally:
             os.close(above)
     return here
+
+
+def entry_of(kind: str, name: str) -> str:
+    """The name of a directory or file in what `beside` opens."""
+    return name.split("/")[-1] if kind == "leftover" else name
 
 
 def logs_of(here: int, run_id: str) -> "list[str]":

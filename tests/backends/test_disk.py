@@ -3,15 +3,17 @@
 # ruff: noqa: PTH110, PTH118
 
 import os
+import shutil
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pytest
 
-from scripthut.backends import node_clear
+from scripthut.backends import node_clear, node_things
 from scripthut.backends.disk import asking
 from scripthut.backends.local import LocalBackend
 from scripthut.core.disk import Done, Kind, Removal, Scan, Stage, Thing, Wanted, Way
@@ -76,12 +78,13 @@ class Disk:
         (thing,) = [t for t in self.things if t.kind is kind and name in (None, t.run_id)]
         return thing
 
-    def drop(self, thing: Thing, idle: float = DAY, **how: bool) -> Done:
+    def drop(
+        self, thing: Thing, idle: float = DAY, order: str = "remove01", may_begin: bool = True
+    ) -> Done:
         """Delete to the end."""
-        how = {"may_begin": True, "is_moved": False} | how
-        removal = Removal("remove01", thing, idle, **how)
+        removal = Removal(order, thing, idle, may_begin, is_moved=False)
         while True:
-            done = self.backend.disk(Wanted(removals=(removal,))).removals["remove01"]
+            done = self.backend.disk(Wanted(removals=(removal,))).removals[order]
             if done.way is not Way.GOING:
                 return done
             removal = replace(removal, is_moved=True)
@@ -287,6 +290,134 @@ def test_what_a_run_has_begun_to_use_stays(disk: Disk) -> None:
     disk.scan()
     done = disk.drop(disk.one(Kind.RUN), idle=0, may_begin=False)
     assert done == Done(Way.STAYS, 0, "a run uses it now")
+
+
+def test_a_job_that_was_given_up_and_runs_on_keeps_its_runs_files(disk: Disk) -> None:
+    folder = disk.logs()
+    (folder / ".scripthut" / RUN / f"{RUN}.0.1.exit").unlink()
+    disk.scan()
+    (folder / f"scripthut_{RUN}_fit.1.out").write_text("a line more")
+    done = disk.drop(disk.one(Kind.RUN), idle=0)
+    assert done.way is Way.STAYS and "not said that it ended" in str(done.why)
+    aged(folder, 2 * 3600)
+    assert disk.drop(disk.one(Kind.RUN), idle=0).way is Way.GONE
+
+
+@pytest.mark.parametrize("end", ["part", "gone"])
+def test_a_deletion_that_was_cut_off_before_it_moved_anything_begins_anew(
+    disk: Disk, end: str
+) -> None:
+    folder, place = disk.logs(), disk.commit()
+    disk.scan()
+    for hidden in (folder / ".scripthut", place.parent / ".scripthut"):
+        (hidden / f"remove01.{end}").mkdir()
+    for kind in (Kind.RUN, Kind.COMMIT):
+        assert disk.drop(disk.one(kind), idle=0).way is Way.GONE
+    assert not (folder / "outputs" / RUN).exists() and not place.exists()
+    assert not list(folder.glob("scripthut_*"))
+    assert list((place.parent / ".scripthut").iterdir()) == []
+
+
+def cut_off(disk: Disk) -> tuple[Path, Path]:
+    """A deletion that ended after it had moved some of a run: its folder, and what was moved."""
+    folder = disk.logs()
+    disk.scan()
+    half = folder / ".scripthut" / "remove01.part"
+    half.mkdir()
+    (folder / f"scripthut_{RUN}_fit.1.out").rename(half / f"scripthut_{RUN}_fit.1.out")
+    return folder, half
+
+
+def test_a_deletion_that_was_cut_off_in_the_middle_moves_the_rest(disk: Disk) -> None:
+    folder, half = cut_off(disk)
+    assert disk.drop(disk.one(Kind.RUN), idle=0).way is Way.GONE
+    assert not half.exists() and not list(folder.glob("scripthut_*"))
+    assert not (folder / "outputs" / RUN).exists()
+
+
+def test_what_was_half_moved_comes_back_when_a_run_has_begun_to_use_it(disk: Disk) -> None:
+    folder, half = cut_off(disk)
+    done = disk.drop(disk.one(Kind.RUN), idle=0, may_begin=False)
+    assert done == Done(Way.STAYS, 0, "a run uses it now")
+    assert not half.exists()
+    assert (folder / f"scripthut_{RUN}_fit.1.out").read_bytes() == b"o" * 5000
+
+
+def test_what_comes_back_covers_nothing_that_is_new(disk: Disk) -> None:
+    folder, half = cut_off(disk)
+    new = folder / f"scripthut_{RUN}_fit.1.out"
+    new.write_text("the next attempt")
+    done = disk.drop(disk.one(Kind.RUN), idle=0, may_begin=False)
+    assert done.way is Way.STAYS and ".scripthut/remove01.part" in str(done.why)
+    assert new.read_text() == "the next attempt"
+    aged(half, 2 * DAY)
+    disk.scan()
+    left = disk.one(Kind.LEFTOVER)
+    assert left.name == b"study/remove01.part" and (left.size or 0) >= 5000
+    assert disk.drop(left, order="remove02").way is Way.GONE
+    assert not half.exists() and new.exists()
+
+
+def test_a_mark_goes_with_a_directory_that_was_moved_before_a_crash(disk: Disk) -> None:
+    place = disk.commit()
+    disk.scan()
+    hidden = place.parent / ".scripthut"
+    (hidden / "remove01.part").mkdir()
+    place.rename(hidden / "remove01.part" / "it")
+    assert disk.drop(disk.one(Kind.COMMIT)).way is Way.GONE
+    assert list(hidden.iterdir()) == []
+
+
+def test_a_directory_that_is_made_anew_keeps_its_mark(disk: Disk) -> None:
+    place = disk.commit()
+    disk.scan()
+    hidden = place.parent / ".scripthut"
+    (hidden / "remove01.part").mkdir()
+    place.rename(hidden / "remove01.part" / "it")
+    (hidden / f"{SHA}.state").write_text("")  # a maker's lock
+    assert disk.drop(disk.one(Kind.COMMIT)).way is Way.GONE
+    assert [p.name for p in hidden.iterdir()] == [f"{SHA}.state"]
+
+
+def test_what_cannot_be_moved_whole_is_not_moved_at_all(disk: Disk) -> None:
+    folder = disk.logs(age=8 * DAY)
+    disk.scan()
+    half = folder / ".scripthut" / "remove01.part"
+    write(half / "outputs" / "x", b"")  # which no directory can be renamed to
+    done = disk.drop(disk.one(Kind.RUN), idle=0)
+    assert done.way is Way.STAYS and "not empty" in str(done.why)
+    assert len(list(folder.glob("scripthut_*"))) == 2
+    assert (folder / "outputs" / RUN / "fit.1" / "plot.png").exists()
+    assert (folder / ".scripthut" / RUN).exists()
+    assert [p.name for p in half.iterdir()] == ["outputs"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it becomes another user")
+def test_outputs_that_are_closed_leave_a_runs_logs_where_they_are(disk: Disk) -> None:
+    """A directory that its owner may not write to cannot be moved to another one."""
+    folder = disk.logs()
+    disk.scan()
+    wanted = Wanted(
+        removals=(Removal("remove01", disk.one(Kind.RUN), 0, may_begin=True, is_moved=False),)
+    )
+    (request,) = asking(wanted, PurePosixPath(disk.home))["clears"]  # type: ignore[misc]
+    said: list[dict[str, object]] = []
+    with TemporaryDirectory() as public:
+        logs = Path(public) / "logs"
+        shutil.move(disk.cache / "logs", logs)
+        folder = logs / "study"
+        (folder / "outputs" / RUN).chmod(0o555)
+        for place in [Path(public), *Path(public).rglob("*")]:
+            os.chown(place, 65534, 65534, follow_symlinks=False)
+        mark = node_things.mark_of((folder / "outputs" / RUN).stat())
+        os.seteuid(65534)
+        try:
+            node_clear.clear([{**request, "root": str(logs), "mark": mark}], said.append)
+        finally:
+            os.seteuid(0)
+        assert [(one["way"], one["why"]) for one in said] == [("stays", "Permission denied")]
+        assert len(list(folder.glob("scripthut_*"))) == 2
+        assert [p.name for p in (folder / ".scripthut").iterdir()] == [RUN]
 
 
 def test_a_deep_and_closed_tree_goes(disk: Disk) -> None:

@@ -22,10 +22,7 @@ from scripthut.backends import (
     node,
     node_fetch,
     node_files,
-    node_find,
     node_list,
-    node_place,
-    node_read,
     node_script,
 )
 from scripthut.backends.asking import Node, Ring
@@ -88,9 +85,7 @@ def out(tmp_path: Path) -> Path:
     return place
 
 
-@pytest.mark.parametrize(
-    "module", [node_files, node_fetch, node_read, node_find, node_list, node_place, node_script]
-)
+@pytest.mark.parametrize("module", node._MODULES)
 def test_the_script_is_python_of_2014(module: object) -> None:
     source = getsource(module)  # type: ignore[arg-type]
     tree = ast.parse(source, feature_version=(3, 4))
