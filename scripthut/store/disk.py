@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from scripthut.core.disk import (
@@ -22,6 +22,7 @@ from scripthut.core.errors import Conflict, NotFound
 from scripthut.store import checkouts
 from scripthut.store.disk_models import DiskRemoval, DiskScan, DiskThing
 from scripthut.store.disk_users import users
+from scripthut.store.models import Run
 
 PAUSE = timedelta(seconds=2)  # between two questions about a look that goes on
 WAIT = timedelta(seconds=5)  # while another server looks
@@ -269,14 +270,20 @@ def ask_removal(
 
 
 def _leave(session: Session, backend: str, thing: Thing, now: datetime) -> str | None:
-    """Let no run begin in a directory of a commit that is to go; why it stays."""
+    """Let no run begin in a directory of a commit that is to go; why it stays.
+
+    Nor one of another backend, which may be another way to the same file system.
+    """
     if thing.kind is not Kind.COMMIT:
         return None
-    for row in checkouts.at(session, backend, thing.name.decode("utf-8", "replace")):
+    name = thing.name.decode("utf-8", "replace")
+    for row in checkouts.at(session, backend, name):
         if row.stage not in (checkouts.Stage.READY, checkouts.Stage.FAILED) or (
             row.stage == checkouts.Stage.READY and not checkouts.leave(session, row.id, now)
         ):
             return "A run uses it, or is about to."
+    is_there = (Run.folder == f"{thing.root}/{name}") & Run.git_sha.is_not(None)
+    session.execute(update(Run).where(is_there).values(folder=None, checkout_id=None))
     return None
 
 

@@ -379,6 +379,22 @@ def test_a_run_whose_commit_goes_gets_a_new_directory_when_it_is_tried_again(wor
     assert world.the_run(run_id).cleared_at is None  # its logs are elsewhere
 
 
+def test_a_run_of_another_backend_with_the_same_home_gets_a_new_directory_too(world: Room) -> None:
+    run_id, by_hand = world.ended(), world.ended()
+    commit_of(world, run_id)
+    with world.database.writing() as session:
+        session.execute(update(Checkout).values(backend="another way there"))
+        its = update(Run).where(Run.id == run_id)
+        session.execute(its.values(backend="another way there"))
+        own = update(Run).where(Run.id == by_hand)
+        session.execute(own.values(folder=f"{COMMIT.root}/{SHA}"))
+    world.scan(COMMIT)
+    world.order(world.shown()[0].id)
+    run = world.the_run(run_id)
+    assert (run.folder, run.checkout_id) == (None, None)
+    assert world.the_run(by_hand).folder  # nobody makes that anew
+
+
 def test_a_commit_that_stays_is_used_as_before(world: Room) -> None:
     run_id = world.ended()
     commit_of(world, run_id)
