@@ -21,7 +21,7 @@ from scripthut.core.disk import (
 from scripthut.core.errors import Conflict, NotFound
 from scripthut.store import checkouts
 from scripthut.store.disk_models import DiskRemoval, DiskScan, DiskThing
-from scripthut.store.disk_users import users
+from scripthut.store.disk_users import users, within
 from scripthut.store.models import Run
 
 PAUSE = timedelta(seconds=2)  # between two questions about a look that goes on
@@ -285,6 +285,18 @@ def _leave(session: Session, backend: str, thing: Thing, now: datetime) -> str |
     is_there = (Run.folder == f"{thing.root}/{name}") & Run.git_sha.is_not(None)
     session.execute(update(Run).where(is_there).values(folder=None, checkout_id=None))
     return None
+
+
+def check_stays(session: Session, run_id: str) -> None:
+    """Conflict while what a run left on its backend is on its way out: it cannot go on from it."""
+    log_dir = session.scalar(select(Run.log_dir).where(Run.id == run_id))
+    for row in session.scalars(select(DiskRemoval).where(DiskRemoval.ended_at.is_(None))):
+        name = row.name.decode("utf-8", "replace")
+        if row.run == run_id or (row.kind == Kind.COMMIT and within(log_dir, name)):
+            raise Conflict(
+                f"The files of the run {run_id} on {row.backend} are being deleted: wait until "
+                "that is over."
+            )
 
 
 def rejudged(session: Session, removal: DiskRemoval, now: datetime) -> Verdict:

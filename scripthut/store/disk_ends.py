@@ -61,16 +61,18 @@ def _gone(session: Session, row: DiskRemoval, now: datetime) -> None:
 def clear(session: Session, run_id: str, now: datetime) -> None:
     """Say of a run that what it left on its backend was deleted; what the server keeps stays.
 
-    A run of which a task has not ended is left as it is: it has begun again since.
+    Where a task has not ended, the run has begun again since: what that attempt writes is there.
     """
     run = session.get(Run, run_id, with_for_update=True)
-    open_ = select(Task.id).where(Task.run_id == run_id, Task.state.in_(OPEN)).limit(1)
-    if run is None or session.scalar(open_) is not None:
+    if run is None:
         return
-    run.cleared_at = now
+    open_ = select(Task.id).where(Task.run_id == run_id, Task.state.in_(OPEN))
+    if session.scalar(open_.limit(1)) is None:
+        run.cleared_at = now
     version = next_version(session, run_id)
     tasks = select(Task.id).where(Task.run_id == run_id)
-    gone = select(Output.id).where(Output.task_id.in_(tasks), Output.sha256.is_(None))
+    is_anew = open_.where(Task.id == Output.task_id, Task.attempt == Output.attempt).exists()
+    gone = select(Output.id).where(Output.task_id.in_(tasks), Output.sha256.is_(None), ~is_anew)
     plain = {"synchronize_session": False}
     for table in (Fetch, PieceWish):
         session.execute(delete(table).where(table.output_id.in_(gone)).execution_options(**plain))
@@ -79,7 +81,10 @@ def clear(session: Session, run_id: str, now: datetime) -> None:
     session.execute(lost.execution_options(**plain))
     why = f"What it left on {run.backend} was deleted there before it was fetched."
     left = update(Task).where(
-        Task.run_id == run_id, Task.job_id.is_not(None), Task.collected_at.is_(None)
+        Task.run_id == run_id,
+        Task.state.not_in(OPEN),
+        Task.job_id.is_not(None),
+        Task.collected_at.is_(None),
     )
     session.execute(left.values(collected_at=now, outputs_problem=why).execution_options(**plain))
     changed = update(Task).where(Task.run_id == run_id).values(version=version)

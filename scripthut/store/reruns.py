@@ -19,6 +19,7 @@ from scripthut.core.workflow.document import LABEL, parse
 from scripthut.core.workflow.params import Param, declared
 from scripthut.core.workflow.rules import Layer
 from scripthut.store.create import NewRun, Source, Workspace, create_run, insert_run
+from scripthut.store.disk import check_stays
 from scripthut.store.importing import check_begun_here
 from scripthut.store.models import EventRow, Log, MetricsRow, Output, Run, Task
 from scripthut.store.tasks import move_pending
@@ -116,6 +117,8 @@ def chosen(session: Session, origin: Run, mode: Mode) -> tuple[list[Task], dict[
     _check(session, origin)
     every = session.scalars(select(Task).where(Task.run_id == origin.id).order_by(Task.n)).all()
     kept = _completed(every) if mode is Mode.FAILED else {}
+    if kept:
+        check_stays(session, origin.id)
     tasks = [task for task in every if task.maker is None or task.maker in kept]
     if mode is Mode.FAILED and len(kept) == len(tasks):
         raise Conflict(f"All tasks of the run {origin.id} completed: run it again as a whole.")

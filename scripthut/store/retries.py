@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from scripthut.core.errors import Conflict
 from scripthut.core.retrying import MOST
 from scripthut.core.states import BROKEN, Event, State
+from scripthut.store.disk import check_stays
 from scripthut.store.importing import check_begun_here
 from scripthut.store.index import on_backend
 from scripthut.store.models import Run, Task
@@ -83,6 +84,7 @@ def broken(session: Session, run_id: str, task: Task | None = None) -> Sequence[
     Conflict or Refused says why not.
     """
     check_begun_here(session, run_id)
+    check_stays(session, run_id)
     if task is not None and task.state not in AGAIN:
         raise Conflict(
             f"The task {task.key} is {task.state}: only one that failed, was cancelled or is lost "

@@ -12,11 +12,21 @@ from scripthut.config import Live, parse
 from scripthut.core.disk import Class, Done, Kind, Scanned, Stage, Thing, Told, Wanted, Way
 from scripthut.core.errors import Conflict, Unreachable
 from scripthut.core.jobs import Area, OutputLimits, RemoteFile
+from scripthut.core.states import State
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.disk import tend
 from scripthut.engine.lead import Lead
 from scripthut.engine.upkeep import Upkeep
-from scripthut.store import checkouts, disk, fetches, outputs, retention
+from scripthut.store import (
+    checkouts,
+    disk,
+    disk_ends,
+    fetches,
+    outputs,
+    reruns,
+    retention,
+    retries,
+)
 from scripthut.store.db import Database
 from scripthut.store.disk_models import DiskRemoval
 from scripthut.store.kept import Kept
@@ -338,6 +348,49 @@ def test_what_was_deleted_is_not_said_to_be_there(world: Room) -> None:
         kept = session.scalars(select(Output).where(Output.path == "kept.png")).one()
     assert kept.note == "was deleted on hpc, and was removed from the server: it was old"
     assert not outputs.is_within_reach(kept)
+
+
+def test_a_run_whose_files_are_being_deleted_does_not_go_on_from_them(world: Room) -> None:
+    run_id = world.run({"a": [], "b": []})
+    world.turn()
+    with world.database.writing() as session:
+        ended = update(Task).values(collected_at=world.now)
+        session.execute(ended.where(Task.key == "a").values(state=State.COMPLETED))
+        session.execute(ended.where(Task.key == "b").values(state=State.FAILED))
+        session.execute(update(Run).values(ended_at=world.now))
+    world.scan(logs(run_id))
+    world.cluster.ways = [Done(Way.GOING, 1), Done(Way.GOING, 1), Done(Way.GONE, 1)]
+    world.order(world.shown()[0].id)
+    for _ in range(2):  # ordered; begun
+        with world.database.writing() as session:
+            run = session.get_one(Run, run_id)
+            with pytest.raises(Conflict, match="are being deleted"):
+                retries.retry_failed(session, run, world.now)
+            with pytest.raises(Conflict, match="are being deleted"):
+                reruns.chosen(session, run, reruns.Mode.FAILED)
+            assert reruns.chosen(session, run, reruns.Mode.ALL)  # it needs nothing of them
+        world.turn()
+    world.turn(times=2)
+    with world.database.writing() as session:
+        assert retries.retry_failed(session, session.get_one(Run, run_id), world.now) == 1
+
+
+def test_a_run_that_began_again_while_its_files_went_knows_what_is_gone(world: Room) -> None:
+    run_id = world.ended()
+    with world.database.writing() as session:
+        task = session.scalars(select(Task)).one()
+        for attempt, raw in ((1, b"large.bin"), (2, b"new.bin")):
+            task.attempt = attempt
+            found = [Found(RemoteFile("", Area.OUTPUT, raw, 9, 1, None), None, None, None)]
+            outputs.record(session, task, found, keep_vanished=True)
+            session.flush()
+        task.state, task.collected_at = State.RUNNING, None
+    with world.database.writing() as session:
+        disk_ends.clear(session, run_id, world.now)
+    with world.database.reading() as session:
+        notes = {row.path: row.note for row in session.scalars(select(Output))}
+    assert notes == {"large.bin": "was deleted on hpc", "new.bin": None}
+    assert world.task("a").collected_at is None and world.the_run(run_id).cleared_at is None
 
 
 def test_what_was_never_fetched_is_said_to_be_gone(world: Room) -> None:
