@@ -148,6 +148,7 @@ class Cycle:
         self._record(seen, spent, " ".join(notices) or None, now)
         self._refresher.run()
         has_come = self._fetcher.run(now)
+        did += self._upkeep.tend(self.hands, now) if self._upkeep else 0  # last: a disk may hang
         looked_at = any(w.is_looked_at for w in seen.watched.values())
         stirs = seen.moved or decided or started or looked_at or did or has_come
         return Report(True, bool(stirs), seconds)

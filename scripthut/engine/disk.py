@@ -9,42 +9,108 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from scripthut.config import Config, GitSource
-from scripthut.core.disk import Done, Kind, Removal, Scan, Thing, Wanted, Way, patience
+from scripthut.core.disk import (
+    Done,
+    Kind,
+    Removal,
+    Scan,
+    Scanned,
+    Stage,
+    Thing,
+    Told,
+    Wanted,
+    Way,
+    patience,
+)
+from scripthut.core.errors import Refused, Unreachable
 from scripthut.engine.base import Hands
+from scripthut.engine.tries import MOST, Tries
 from scripthut.store import checkouts, disk, disk_ends
 from scripthut.store.db import Session
 from scripthut.store.disk_models import DiskRemoval, DiskScan
 
 log = logging.getLogger(__name__)
 AT_ONCE = 20  # deletions in one command
+SILENT = f"no answer came {MOST} times"
 STRANGE = "it was scanned in another account"
 
 
-def tend(hands: Hands, config: Config, now: datetime) -> int:
-    """Bring what is asked of a backend's disk one step further, in one command; how many things."""
+def tend(hands: Hands, config: Config, tries: Tries, now: datetime) -> int:
+    """Bring what is asked of a backend's disk one step further, in one command; how many things.
+
+    What hangs there is put off, and given up in the end: it holds up nothing else.
+    """
     name = hands.backend.name
     with hands.reading() as session:
-        scan, rows = disk.to_ask(session, name, now), disk.to_remove(session, name)[:AT_ONCE]
+        scan, rows = disk.to_ask(session, name, now), disk.to_remove(session, name)
         roots = tuple(dict.fromkeys([*_roots(config, name), *checkouts.roots(session, name)]))
-    if scan is None and not rows:
+    asked = [one.id for one in (scan, *rows) if one is not None]
+    picked = tries.pick(asked, now, AT_ONCE)
+    scan = scan if scan is not None and scan.id in picked else None
+    rows = [row for row in rows if row.id in picked]
+    if not picked:
         return 0
     home = str(hands.backend.home())
     removals = _removals(hands, rows, home, now)
     if scan is None and not removals:
         return len(rows)
-    told = hands.backend.disk(Wanted(_scan(scan, roots, now), removals))
+    try:
+        told = hands.backend.disk(Wanted(_scan(scan, roots, now), removals))
+    except (Unreachable, Refused) as error:
+        log.warning("disk does not answer backend=%s: %s", name, error)
+        told = Told()
     if scan is not None and told.scan is not None:
         with hands.writing() as session:
             disk.scanned(session, scan.id, scan.offset, told.scan, now)
+        tries.over(scan.id)
+    _write(hands, rows, told, tries, now)
+    if told.scan is None and not told.removals:
+        _put_off(hands, scan, [row for row in rows if row.home == home], tries, now)
+    return len(rows) + (scan is not None)
+
+
+def _write(
+    hands: Hands, rows: Iterable[DiskRemoval], told: Told, tries: Tries, now: datetime
+) -> None:
+    """Write down how far deletions are."""
     for row in rows:
         if row.id in told.removals:
             done = told.removals[row.id]
             with hands.writing() as session:
                 disk_ends.went(session, row.id, done, now)
+            tries.over(row.id)
             if done.way is not Way.GOING:
                 what = done.why or done.way.value
-                log.info("disk %s backend=%s kind=%s name=%r", what, name, row.kind, row.name)
-    return len(rows) + (scan is not None)
+                log.info(
+                    "disk %s backend=%s kind=%s name=%r", what, row.backend, row.kind, row.name
+                )
+
+
+def _put_off(
+    hands: Hands, scan: DiskScan | None, rows: Iterable[DiskRemoval], tries: Tries, now: datetime
+) -> None:
+    """Ask later about what was not answered; give up what was not for the last time."""
+    if scan is not None and tries.failed(scan.id, now):
+        lost = Scanned(Stage.LOST, scan.offset, note=SILENT)
+        with hands.writing() as session:
+            disk.scanned(session, scan.id, scan.offset, lost, now)
+        tries.over(scan.id)
+    for row in rows:
+        if tries.failed(row.id, now):
+            with hands.writing() as session:
+                _give_up(session, row, now)
+            tries.over(row.id)
+
+
+def _give_up(session: Session, row: DiskRemoval, now: datetime) -> None:
+    """End a deletion of which nobody knows how far it is.
+
+    Of a commit's directory nothing is taken for known: whoever needs it asks whether it is there.
+    """
+    if row.kind == Kind.COMMIT:
+        for one in checkouts.at(session, row.backend, row.name.decode("utf-8", "replace")):
+            checkouts.forget(session, row.backend, one.root, one.name)
+    _end(session, row, f"{SILENT}; it may be half done: scan again", now)
 
 
 def _roots(config: Config, backend: str) -> Iterator[str]:

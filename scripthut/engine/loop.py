@@ -134,7 +134,8 @@ class Engine:
             looked_at = watches.backends(session, now) | surveyed.due
             looked_at |= fetches.backends(session, now)
             ordered |= surveys.with_orders(session, now) | self._sourcing.asked(session)
-            ordered |= wishes.backends(session, now) | disk.due(session, now)
+            ordered |= wishes.backends(session, now)
+            ordered |= disk.due(session, now, self._upkeep.tries.resting(now))
             called = logins.wanted(session)
             alive = tasks.alive(session, now) if self._fleet.is_leaving else None
         for name in looked_at | ordered | called:

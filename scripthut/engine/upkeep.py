@@ -15,6 +15,7 @@ from scripthut.engine.disk import tend
 from scripthut.engine.placing import place
 from scripthut.engine.retiring import hold, retire
 from scripthut.engine.serving import Kitchen, Material, refuse, serve
+from scripthut.engine.tries import Tries
 from scripthut.store import source_orders, sources
 from scripthut.store.create import Source
 from scripthut.store.source_models import SourceOrder
@@ -33,6 +34,7 @@ class Upkeep:
     homes: dict[str, PurePosixPath] = field(default_factory=dict)  # of those that have answered
     retired: dict[str, datetime] = field(default_factory=dict)  # when old directories last went
     held: dict[str, datetime] = field(default_factory=dict)  # when those in use were last held
+    tries: Tries = field(default_factory=Tries)  # of disks that do not answer
 
     @property
     def caps(self) -> Mapping[str, int]:
@@ -47,11 +49,10 @@ class Upkeep:
         if name not in self.held or self.held[name] < now - RETIRE:
             hold(hands, now)  # of a backend or a source that leaves, too: jobs are still there
             self.held[name] = now
-        tended = tend(hands, config, now)
         if not config.sources:
-            return tended
+            return 0
         if all(one.name != name for one in config.backends):
-            return tended  # it leaves, and nothing more begins there
+            return 0  # it leaves, and nothing more begins there
         parts = [p for p in config.sources if isinstance(p, PathSource) and p.backend == name]
         with hands.reading() as session:
             orders = source_orders.to_do(session, [part.name for part in parts])
@@ -59,13 +60,17 @@ class Upkeep:
             own = [order for order in orders if order.source == part.name]
             if own:
                 self._look(hands, part, own, now)
-        done = place(hands, config, now) + len(orders) + tended
+        done = place(hands, config, now) + len(orders)
         if name not in self.retired or self.retired[name] < now - RETIRE:
             retire(hands, config, now)
             self.retired[name] = now
         if done or name not in self.homes:
             self.homes[name] = hands.backend.home()
         return done
+
+    def tend(self, hands: Hands, now: datetime) -> int:
+        """Do what is asked of a backend's disk, once it has answered; how many things."""
+        return tend(hands, self.live.config, self.tries, now)
 
     def _look(
         self, hands: Hands, part: PathSource, orders: list[SourceOrder], now: datetime

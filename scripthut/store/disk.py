@@ -70,10 +70,13 @@ def ask_scan(session: Session, backend: str, scan_id: str, now: datetime) -> boo
     return True
 
 
-def due(session: Session, now: datetime) -> set[str]:
-    """The backends of which something is to be asked, or to be deleted."""
+def due(session: Session, now: datetime, resting: Collection[str] = ()) -> set[str]:
+    """The backends of which something is to be asked, or to be deleted; `resting`: not these."""
     scans = select(DiskScan.backend).where(DiskScan.ended_at.is_(None), DiskScan.ask_at <= now)
     removals = select(DiskRemoval.backend).where(DiskRemoval.ended_at.is_(None))
+    if resting:
+        scans = scans.where(DiskScan.id.not_in(resting))
+        removals = removals.where(DiskRemoval.id.not_in(resting))
     return {*session.scalars(scans.distinct()), *session.scalars(removals.distinct())}
 
 

@@ -16,6 +16,7 @@ from scripthut.core.states import State
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.disk import tend
 from scripthut.engine.lead import Lead
+from scripthut.engine.tries import MOST, Tries
 from scripthut.engine.upkeep import Upkeep
 from scripthut.store import (
     checkouts,
@@ -51,18 +52,24 @@ class Disks(FakeCluster):
     ways: list[Done] = field(default_factory=list)
     wanted: list[Wanted] = field(default_factory=list)
     loses: bool = False  # the answer, after the act
+    late: bool = False  # no deletion begins in time
+    hangs: str | None = None  # over what has this name, or is that look
 
     def disk(self, wanted: Wanted) -> Told:
         if self.is_broken:
             raise Unreachable("hpc does not answer")
         self.wanted.append(wanted)
-        if self.loses:
+        names = [one.thing.name.decode() for one in wanted.removals]
+        names += [wanted.scan.id] if wanted.scan else []
+        if self.loses or self.hangs in names:
             raise Unreachable("the connection was cut")
         scan = None
         if wanted.scan is not None:
             stage = self.stages.pop(0) if self.stages else Stage.ENDED
             things = self.things if stage is Stage.ENDED else ()
             scan = Scanned(stage, 10, "/home/ada", len(self.things), things)
+        if self.late:
+            return Told(scan)
         done = [self.ways.pop(0) if self.ways else Done(Way.GONE, 5) for _ in wanted.removals]
         return Told(scan, dict(zip([one.id for one in wanted.removals], done, strict=True)))
 
@@ -74,6 +81,7 @@ class Room(World):
     """A world with a disk."""
 
     cluster: Disks
+    upkeep: Upkeep
 
     def scan(self, *things: Thing) -> None:
         self.cluster.things = things
@@ -117,7 +125,9 @@ def world(database: Database, tmp_path: Path) -> Room:
     upkeep = Upkeep(Live.of(config), lambda _: cluster)
     hands = lead.hands(cluster, Kept(tmp_path / "kept"), OutputLimits())
     cycle = Cycle(hands, "slurm", 100, upkeep, clock=lambda: cluster.now.timestamp())
-    return Room(database, cluster, cycle, lead)
+    room = Room(database, cluster, cycle, lead)
+    room.upkeep = upkeep
+    return room
 
 
 def logs(run_id: str, **more: object) -> Thing:
@@ -295,8 +305,54 @@ def test_an_engine_that_does_not_lead_any_more_deletes_nothing(world: Room) -> N
     world.lead.release()
     assert Lead(world.database, "another").renew()
     with pytest.raises(Fenced):
-        tend(world.cycle.hands, parse({}), world.now)
+        tend(world.cycle.hands, parse({}), Tries(), world.now)
     assert [w for w in world.cluster.wanted if w.removals] == []
+
+
+def test_a_deletion_that_hangs_holds_nothing_up_and_is_given_up(world: Room) -> None:
+    run_id = world.ended()
+    commit_of(world, run_id)
+    world.scan(COMMIT, logs("orphaned"))
+    world.order(*(one.id for one in world.shown()))
+    world.cluster.hangs = SHA
+    live = world.run({"b": []})
+    world.turn()
+    assert world.states(live) == {"b": "submitted"} and world.backend().message is None
+    with world.database.reading() as session:
+        assert disk.due(session, world.now) == {"hpc"}
+        resting = world.upkeep.tries.resting(world.now)
+        assert disk.due(session, world.now, resting) == set()  # no cycle comes for them alone
+    world.turn(seconds=60, times=30)
+    asked = [[one.thing.kind for one in w.removals] for w in world.cluster.wanted if w.removals]
+    assert sorted(map(len, asked)) == [1] * MOST + [2]  # each by itself, after the first time
+    by_kind = {row.kind: row for row in world.removals()}
+    assert by_kind["run"].is_gone
+    assert not by_kind["commit"].is_gone and "no answer came" in str(by_kind["commit"].problem)
+    with world.database.reading() as session:
+        assert checkouts.at(session, "hpc", SHA) == []  # it may be there, or not
+    assert world.upkeep.tries == Tries()
+
+
+def test_a_step_in_which_nothing_begins_is_put_off(world: Room) -> None:
+    world.scan(logs("orphaned"))
+    world.order(world.shown()[0].id)
+    world.cluster.late = True
+    world.turn(times=5)
+    assert len([w for w in world.cluster.wanted if w.removals]) == 1
+    world.cluster.late = False
+    world.turn(seconds=60)
+    assert world.removals()[0].is_gone
+
+
+def test_a_look_that_hangs_is_given_up(world: Room) -> None:
+    world.cluster.hangs = "scan0001"
+    world.scan(logs("orphaned"))
+    world.turn(seconds=60, times=30)
+    with world.database.reading() as session:
+        state = disk.state(session, "hpc")
+    assert state.going is None and state.last is not None
+    assert "no answer came" in str(state.last.note)
+    assert len(world.cluster.wanted) == MOST
 
 
 def test_a_crash_between_the_act_and_its_record_repeats_the_order(world: Room) -> None:
