@@ -20,7 +20,8 @@ MERGE = "tag:yaml.org,2002:merge"
 # What YAML's reader says with a word of the text behind it, which may be a secret.
 _QUOTING = re.compile(
     "found undefined (?:alias|tag handle)|found duplicate anchor|duplicate tag handle|"
-    "could not determine a constructor for the tag"
+    "could not determine a constructor for the tag|"
+    "failed to convert base64 data"
 )
 
 _TOO_DEEP = f"there are more than {DEEPEST} parts within each other"

@@ -1,16 +1,15 @@
 """A configuration as it is shown: every value, where it comes from, and no secret."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from scripthut.config import later
+from scripthut.config.hiding import hidden
 from scripthut.config.layers import Resolved
 from scripthut.config.words import Loc, place
 from scripthut.core.mask import SIGN, is_secret
 
 DEFAULT = "default"
-PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]+(?=@)")
 
 
 @dataclass(frozen=True)
@@ -43,13 +42,13 @@ def values(found: Resolved) -> list[Value]:
 
 def masked(loc: Loc, value: object, names: frozenset[str]) -> object:
     """A value as it may be shown."""
-    if not isinstance(value, str):
-        return value
+    if value is None or isinstance(value, bool | list | Mapping):
+        return value  # lists and mappings: with nothing in them
     is_named = any(is_secret(str(word), names) for word in loc if isinstance(word, str))
     is_path = str(loc[-1]).endswith(("_path", "deploy_key", "_keys_file"))
     if is_named and not is_path and loc[-1] != "secret_names":
         return SIGN
-    return PASSWORD.sub(rf"\1:{SIGN}", value)
+    return hidden(value, names) if isinstance(value, str) else value
 
 
 def _origin(found: Resolved, loc: Loc) -> str:

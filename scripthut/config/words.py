@@ -6,6 +6,9 @@ from typing import get_args
 
 from pydantic import BaseModel
 
+from scripthut.config.hiding import hidden
+from scripthut.core.mask import is_secret
+
 Loc = tuple[int | str, ...]
 
 KINDS = (
@@ -71,8 +74,7 @@ def say(error: Mapping[str, object], root: type[BaseModel] | None = None) -> str
     loc = loc if isinstance(loc, tuple) else ()
     if kind == "extra_forbidden":
         return GONE.get(loc) or "is not a known key" + _nearest(loc, root)
-    given = error.get("input")
-    words = {"given": repr(given) if isinstance(given, str) else str(given)}
+    words = {"given": _given(error.get("input"), loc)}
     context = error.get("ctx")
     words |= {str(k): str(v) for k, v in context.items()} if isinstance(context, dict) else {}
     if kind in SENTENCES:
@@ -80,6 +82,13 @@ def say(error: Mapping[str, object], root: type[BaseModel] | None = None) -> str
         return SENTENCES[kind].format_map(words | {"kinds": ", ".join(kinds)})
     message = str(error["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:] if kind != "value_error" else message
+
+
+def _given(value: object, loc: Loc) -> str:
+    """What stands at a place, as it may be said."""
+    if any(is_secret(word) for word in loc if isinstance(word, str)):
+        return "what stands there"
+    return repr(hidden(value)) if isinstance(value, str) else hidden(str(value))
 
 
 def _nearest(loc: Loc, root: type[BaseModel] | None) -> str:

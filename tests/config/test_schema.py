@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scripthut.config import Where, resolve, schema, shown
+from scripthut.config import Where, parse, resolve, schema, shown
+from scripthut.core.errors import Invalid
 
 
 def test_the_schema_refuses_keys_that_nobody_knows_and_knows_those_of_later_versions() -> None:
@@ -66,3 +67,25 @@ def test_every_value_says_where_it_comes_from(
     assert values["settings.allowed_hosts[1]"].origin == "SCRIPTHUT_SETTINGS_ALLOWED_HOSTS"
     assert values["settings.poll_interval"].origin == "default"
     assert values["stacks[0].name"].origin == f"{file}:9"
+
+
+def test_secrets_that_are_numbers_or_within_a_value_are_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "scripthut.yaml"
+    file.write_text(
+        "pricing: {api_key: 1234567}\n"
+        "env: [{init: 'export HF_TOKEN=hunter22 A=b'}]\n"
+        "settings: {database_url: 'postgresql://h/d?user=u&password=hunter22'}\n"
+        "sources: [{name: a, type: git, url: 'https://ghp_hunter22@github.com/a/b'}]\n"
+    )
+    found = {one.place: one.value for one in shown.values(resolve(Where(file), {}))}
+    assert "hunter" not in repr(found) and "1234567" not in repr(found)
+    assert found["env[0].init"] == "export HF_TOKEN=*** A=b"
+    assert found["sources[0].url"] == "https://***@github.com/a/b"
+    assert found["settings.poll_interval"] == 60
+
+
+def test_no_secret_is_said_of_a_wrong_value() -> None:
+    auth = {"cf_access_token": ["hunter22"]}
+    with pytest.raises(Invalid, match="what stands there is not text") as invalid:
+        parse({"settings": {"cli_auth": auth, "workers": "https://ghp_hunter22@h"}})
+    assert "hunter22" not in str(invalid.value)

@@ -100,3 +100,66 @@ def test_a_text_that_is_not_yaml_is_not_shown() -> None:
 
 def test_names_of_the_running_settings_count_too() -> None:
     assert "77" not in veil("env: [{set: {MY_PIN: '77'}}]", "a.yaml", ["MY_PIN"]).text
+
+
+@pytest.mark.parametrize(
+    ("former", "edited"),
+    [
+        ("set:\n  HF_TOKEN: abc,def456\n", "set: {HF_TOKEN: WORD}\n"),
+        ("set:\n  HF_TOKEN: abc, 456\n", "set: {HF_TOKEN: WORD}\n"),
+        ("set:\n  HF_TOKEN: ab}456\n", "set: {HF_TOKEN: WORD}\n"),
+        ("set:\n  HF_TOKEN: |\n   x: def456\n   y\n", "set:\n      HF_TOKEN: WORD\n"),
+        ("set:\n  HF_TOKEN: |\n    def456 # x\n", "set:\n      HF_TOKEN: WORD\n      X: 1\n"),
+    ],
+)
+def test_a_secret_that_would_say_something_else_is_not_put_back(former: str, edited: str) -> None:
+    before = veil(former, "a.yaml")
+    assert "456" not in before.text
+    with pytest.raises(Refused, match=r"line \d: the value of set.HF_TOKEN.*value itself") as said:
+        unveil(edited.replace("WORD", "kept-secret-1"), "a.yaml", before)
+    assert "456" not in str(said.value) and said.value.__cause__ is None
+
+
+COMMENTS = """\
+# database_url: postgresql://u:hunter22@h/d
+# HF_TOKEN: hunter22, or "hunter33"
+settings:  # a comment stays
+  # export HF_TOKEN='hunter22'
+  database_url: postgresql://h/d?user=u&password=hunter22  # MY_KEY = hunter44
+  # MY_PIN: hunter55
+  secret_names: [MY_PIN]
+sources:
+  - {name: a, type: git, url: "https://ghp_hunter22@github.com/a/b"}
+  - {name: b, type: git, url: "ssh://git@forge/a"}
+env:
+  - init: |  # PASSWORD: hunter66
+      export HF_TOKEN=hunter22
+  - init: |
+      # no comment of ours
+      export HF_TOKEN=$(cat ~/.token)
+  - set: {X: "a # b", Y: 'c
+      # d: e'}  # last_secret=hunter77"""
+
+
+def test_secrets_in_comments_commands_and_addresses_are_not_shown_and_stay() -> None:
+    before = veil(COMMENTS, "a.yaml")
+    assert "hunter" not in before.text
+    for kept in ("# HF_TOKEN: kept", "# a comment stays", "ssh://git@forge/a", "$(cat ~/.token)"):
+        assert kept in before.text
+    assert unveil(before.text, "a.yaml", before) == COMMENTS
+    more = before.text.replace("settings:", "x-a: 1\nsettings:")
+    assert unveil(more, "a.yaml", before) == COMMENTS.replace("settings:", "x-a: 1\nsettings:")
+
+
+@pytest.mark.parametrize(
+    "moved", ["a: WORD", "# note: WORD", "# HF_TOKEN: WORD 1", "a: 'b # WORD'"]
+)
+def test_a_comment_s_secret_stays_in_its_comment(moved: str) -> None:
+    before = veil("# HF_TOKEN: hunter22\na: b\n", "a.yaml")
+    with pytest.raises(Refused, match="stands for the value of a comment"):
+        unveil(f"{moved}\n".replace("WORD", "kept-secret-1"), "a.yaml", before)
+
+
+def test_names_that_are_none_hide_nothing() -> None:
+    text = "settings: {secret_names: [[a], PIN]}\nenv: [{set: {PIN: '77'}}]\n"
+    assert "77" not in veil(text, "a.yaml").text
