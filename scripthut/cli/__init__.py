@@ -54,7 +54,7 @@ COMMANDS: Mapping[str, str] = {
     "import": "importing:import_command",
     "init": "init:init_command",
     "metrics": "looking:metrics_command",
-    "outputs": "taking:outputs_group",
+    "outputs": "looking:outputs_group",  # taking's, with what looking adds to it
     "preview": "preview:preview_command",
     "report": "taking:report_command",
     "restore": "backup:restore_command",

@@ -26,7 +26,7 @@ def index() -> ResponseReturnValue:
     found = [(one, look.shown(one.rows)) for one in _looked_at(just)]
     names = [part.name for part in config().backends]
     asked = {"just": just, "look": look, "names": names, "phases": tuple(PHASES)}
-    return render_template(name, queues=found, now=utcnow(), **asked)
+    return render_template(name, queues=found, **asked)
 
 
 @bp.post("/queue/<backend>/<path:job_id>/cancel")

@@ -76,3 +76,4 @@ def test_a_command_imports_what_it_needs_and_no_server() -> None:
 
 def test_every_command_is_where_the_table_says() -> None:
     assert {name: found(name).name for name in COMMANDS} == {name: name for name in COMMANDS}
+    assert found("outputs open").name == "open"  # of another module than its group
