@@ -9,6 +9,11 @@
   };
   addEventListener("resize", () => { for (const part of $$("hut-html")) reach(part); });
 
+  // On a phone the navigation goes on to the side: the page that is open is in sight there.
+  const entry = document.querySelector(".top nav [aria-current]");
+  const bar = entry?.parentElement;
+  if (bar && bar.scrollWidth > bar.clientWidth) bar.scrollLeft = entry.offsetLeft - bar.offsetLeft - (bar.clientWidth - entry.offsetWidth) / 2;
+
   // HTML that a user wrote never stands in a page or fragment as markup: it comes as text.
   customElements.define("hut-html", class extends HTMLElement {
     static observedAttributes = ["data-html"];

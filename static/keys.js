@@ -47,10 +47,14 @@
     before = event.key;
   });
 
-  // A task that a key opened is to be seen in the table, and is where the next key goes on.
+  // A task that a key opened is to be seen in the table, and is where the next key goes on. Once: whoever
+  // then scrolls away stays there while the page refreshes.
+  const open = () => $$(ROWS).find((row) => row.ariaCurrent === "true");
+  let shown = open()?.pathname;
   document.addEventListener("htmx:after:swap", () => {
-    const row = $$(ROWS).find((row) => row.ariaCurrent === "true");
-    if (document.activeElement === document.body) row?.scrollIntoView({ block: "nearest" });
+    const row = open();
+    if (row && row.pathname !== shown && document.activeElement === document.body) row.scrollIntoView({ block: "nearest" });
+    shown = row?.pathname;
   });
   document.addEventListener("click", (event) => {
     const opens = event.target.closest("[data-opens]");

@@ -49,7 +49,17 @@ UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
 OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\r\n])")
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+CODE = re.compile(r"`([^`\n]+)`")
 CUT_ESCAPE = re.compile(rb"\x1b[^A-Za-z\x07]{0,64}$")
+
+
+def code_pieces(text: str) -> list[str]:
+    """A sentence in pieces, of which every second stood in backticks; an odd one is a sign.
+
+    >>> code_pieces("ask for more with `memory`")
+    ['ask for more with ', 'memory', '']
+    """
+    return CODE.split(text)
 
 
 def init_app(app: Flask) -> None:
@@ -57,7 +67,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters |= {"size": size, "duration": duration, "iso": iso, "words": words}
     app.jinja_env.filters |= {"percent": percent, "hours": hours, "used": used}
     app.jinja_env.filters["path"] = shown_path
-    app.jinja_env.filters["signs"] = signs
+    app.jinja_env.filters |= {"signs": signs, "code_pieces": code_pieces}
     folder = Path(app.static_folder or "")
     marks = {
         path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest()[:8]

@@ -252,6 +252,43 @@ def test_nothing_is_wider_than_a_phone(page, hut, path):
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
+@pytest.mark.parametrize("width", [360, 390])
+@pytest.mark.parametrize("path", ["/", "/queue", "/disk", "/settings"])
+def test_a_phone_shows_where_in_the_navigation_one_is(page, path, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(path)
+    entry = page.locator(".top nav [aria-current]").bounding_box()
+    nav, tools = page.locator(".top nav").bounding_box(), page.locator(".tools").bounding_box()
+    assert nav["x"] - 1 <= entry["x"]
+    assert entry["x"] + entry["width"] <= nav["x"] + nav["width"] + 1
+    assert nav["x"] + nav["width"] <= tools["x"] and tools["x"] + tools["width"] <= width
+    expect(page.get_by_role("button", name="Go to")).to_be_visible()
+
+
+def test_a_refresh_leaves_a_reader_where_he_scrolled_to(page, hut):
+    """The open task's row was scrolled to again with each."""
+    tasks = {f"t{n:02}": "completed" for n in range(40)} | {"last": "running"}
+    hut.run(tasks)
+    page.set_viewport_size({"width": 1400, "height": 600})
+    page.goto("/runs/abcdefgh/tasks/last")
+    hut.change("abcdefgh", "last", state="completed")
+    expect(row(page, "last").locator(".state")).to_have_text("completed", timeout=SOON)
+    assert page.evaluate("scrollY") == 0
+    assert page.locator("#sort-state").bounding_box()["height"] >= 24
+
+
+def test_the_weekdays_stay_beside_the_map_of_the_year(page, hut):
+    hut.run({"a": "completed"})
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto("/")
+    card = page.locator("section:has(> .year-map)").bounding_box()
+    for name in ("Mon", "Wed", "Fri"):
+        box = page.locator(".year text", has_text=name).bounding_box()
+        assert card["x"] <= box["x"] and box["width"] > 10
+        map_ = page.locator(".year-map .scrolls").bounding_box()
+        assert box["x"] + box["width"] <= map_["x"]
+
+
 def test_colours_follow_the_system(page, hut):
     hut.run({"a": "running"})
     page.goto("/")

@@ -394,3 +394,12 @@ def test_a_running_task_has_that_command_to_copy(client, hut):
     hut.run({"a": "running", "b": "completed"})
     assert 'data-copy="#shell"' in client.get(TASK).text
     assert 'data-copy="#shell"' not in client.get("/runs/abcdefgh/tasks/b").text
+
+
+def test_a_reason_shows_names_of_settings_as_code(client, hut):
+    hut.run({"a": "failed"})
+    hut.change("abcdefgh", "a", reason="Ran out: ask for more with `memory` <b>")
+    for page in (TASK, "/runs/abcdefgh", "/runs/abcdefgh/report"):
+        text = client.get(page).text
+        assert "with <code>memory</code> &lt;b&gt;" in text, page
+        assert "`memory`" not in text, page
