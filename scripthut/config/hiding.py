@@ -3,13 +3,13 @@
 import re
 from collections.abc import Collection
 
-from scripthut.core.mask import SIGN, is_secret
+from scripthut.core.mask import SIGN, is_secret, mask_assignments
 
+# The last `@` ends a password, and a slash may stand in one of a database.
 PASSWORD = re.compile(r"(?<=://)([^/@\s:]{0,200}):[^\s]{1,1000}(?=@)")
-USER = re.compile(r"(\bhttps?://)[^/@\s:]{1,1000}(?=@)")  # a token, alone before a host
-_GIVEN = re.compile(r"\b(?P<name>[A-Za-z_][A-Za-z0-9_]{0,99})=")
-_VALUE = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|[^\s;'\"]+")
-_ELSEWHERE = re.compile(r"\"?\$[({A-Za-z_]")  # what a shell puts there is no secret of the text
+# What a shell puts there, `$(cat file)` or `$NAME`, is no secret of the text.
+_ELSEWHERE = re.compile(r"(?<=\w)(?==\"?\$(?:\(|(?:[A-Za-z_]\w{0,99}|\{\w{1,99}\})(?:[\"\s;]|$)))")
+_KEPT = "\ue000"  # stands before the sign of what is given, so that it is not taken for it
 _SAID = re.compile(r"\b(?P<name>[A-Za-z_][A-Za-z0-9_]{0,99})['\"]?[ \t]{0,20}[:=][ \t]{0,20}(?=\S)")
 
 
@@ -17,22 +17,12 @@ def hidden(text: str, names: Collection[str] = ()) -> str:
     """A value without the secrets within it.
 
     >>> hidden("postgresql://hut:a@b@db/x?user=u&password=c"), hidden("https://ghp_x@host/a")
-    ('postgresql://hut:***@db/x?user=u&password=***', 'https://***@host/a')
+    ('postgresql://***@db/x?user=u&password=***', 'https://***@host/a')
     >>> hidden("export HF_TOKEN=abc A=b; MY_KEY=$(cat key)")
     'export HF_TOKEN=*** A=b; MY_KEY=$(cat key)'
     """
-    parts: list[str] = []
-    at = 0
-    for given in _GIVEN.finditer(text):
-        value = _VALUE.match(text, given.end())
-        is_within = given.start() < at or value is None
-        if is_within or not is_secret(given["name"], names):
-            continue
-        if value is not None and not _ELSEWHERE.match(value[0]):
-            parts += [text[at : given.end()], SIGN]
-            at = value.end()
-    text = "".join([*parts, text[at:]])
-    return USER.sub(rf"\1{SIGN}", PASSWORD.sub(rf"\1:{SIGN}", text))
+    text = _ELSEWHERE.sub(_KEPT, PASSWORD.sub(rf"\1:{SIGN}", text))
+    return mask_assignments(text, names).replace(_KEPT, "")
 
 
 def secret_from(comment: str, names: Collection[str] = ()) -> int | None:

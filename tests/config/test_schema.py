@@ -52,7 +52,7 @@ def values(tmp_path: Path) -> dict[str, shown.Value]:
 def test_no_secret_is_shown(values: dict[str, shown.Value]) -> None:
     assert "hush" not in repr(values)
     assert values["backends[0].env[0].set.PLAIN"].value == "seen"
-    assert values["sources[0].url"].value == "https://ada:***@git.example/s.git"
+    assert values["sources[0].url"].value == "https://***@git.example/s.git"
     assert values["sources[0].deploy_key"].value == "/keys/deploy"
     assert values["backends[0].ssh.key_path"].value == "/keys/id"
     assert values["settings.cli_auth.cf_client_id"].value == "me"

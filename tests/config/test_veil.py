@@ -134,6 +134,9 @@ sources:
 env:
   - init: |  # PASSWORD: hunter66
       export HF_TOKEN=hunter22
+  - init: >-
+      curl -H 'Authorization: Bearer hunter22' --data a=b
+  - init: login --token hunter22
   - init: |
       # no comment of ours
       export HF_TOKEN=$(cat ~/.token)
