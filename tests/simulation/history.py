@@ -285,6 +285,11 @@ class Histories:
                     self.wrong.append(f"task {row.task_id} was judged twice: {row.old}->{row.new}")
 
 
-def quiet() -> None:
+@contextmanager
+def quiet() -> Iterator[None]:
     """Say nothing of what goes wrong on purpose, a hundred times a second."""
-    logging.getLogger("scripthut").setLevel(logging.CRITICAL)
+    log = logging.getLogger("scripthut")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    yield
+    log.setLevel(before)

@@ -33,17 +33,17 @@ def measured() -> tuple[int, int, int]:
 
 @pytest.mark.slow
 def test_a_day_of_polling_takes_no_more_memory_or_files_than_an_hour(tmp_path: Path) -> None:
-    quiet()
     database = Database(address(tmp_path))
     Base.metadata.create_all(database.engine)
     histories = Histories(Plan(1, shapes=(3, 1)), database, Kept(tmp_path / "kept"))
     histories.cluster.__class__ = Endless
     looks = int(24 * HOUR / PAUSE)
     before = (0, 0, 0)
-    for look in range(looks):
-        assert histories.turn(PAUSE)
-        if look == int(looks * WARM):
-            before = measured()
+    with quiet():
+        for look in range(looks):
+            assert histories.turn(PAUSE)
+            if look == int(looks * WARM):
+                before = measured()
     files, threads, objects = measured()
     assert {task.state for task in histories.tasks()} == {State.RUNNING, State.PENDING}
     assert (files, threads) == before[:2]

@@ -50,13 +50,13 @@ class Stage:
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A database in memory: what is proved here is no matter of disks."""
-    quiet()
     data = tmp_path_factory.mktemp("data")
     database = Database(address(data) if is_postgres() else "sqlite:///:memory:")
     Base.metadata.create_all(database.engine)
     usual = gc.get_threshold()
     gc.set_threshold(100_000, 50, 100)  # a tenth of the time, with nothing to be found
-    yield Stage(database, Kept(Path(tmp_path_factory.mktemp("kept"))))
+    with quiet():
+        yield Stage(database, Kept(Path(tmp_path_factory.mktemp("kept"))))
     gc.set_threshold(*usual)
     database.dispose()
 
