@@ -47,10 +47,10 @@
     before = event.key;
   });
 
-  // A task that a key opened is to be seen in the table, and is where the next key goes on. Once: whoever
+  // A task that was opened is to be seen in the table, and is where the next key goes on. Once: whoever
   // then scrolls away stays there while the page refreshes.
   const open = () => $$(ROWS).find((row) => row.ariaCurrent === "true");
-  let shown = open()?.pathname;
+  let shown;
   document.addEventListener("htmx:after:swap", () => {
     const row = open();
     if (row && row.pathname !== shown && document.activeElement === document.body) row.scrollIntoView({ block: "nearest" });

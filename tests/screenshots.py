@@ -55,7 +55,7 @@ PAGES = {
     "backend-log": "/backends/hpc/log",
     "disk": "/disk",
     "disk-one": "/disk?backend=hpc&by=-modified&choose=orphaned",
-    "disk-question": f"/disk/hpc/ask?things={showroom.DISK}",
+    "disk-question": f"/disk/hpc/ask?scan=scan0001&things={showroom.DISK}",
     "settings": "/settings",
     "settings-file": "/settings/file",
     "pause": "/backends/hpc/ask/pause",

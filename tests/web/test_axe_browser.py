@@ -50,6 +50,8 @@ def test_no_page_has_a_violation(window: Page, name: str) -> None:
     assert answer.status == (404 if name == "not-found" else 200)
     window.wait_for_function("!document.querySelector('#summary:empty, .panel-body > [hx-get]')")
     window.evaluate(AXE)
+    # An open task's row was scrolled to: what the head half covers then is no smaller for it.
+    window.evaluate("scrollTo(0, 0)")
     found = {}
     for width in WIDTHS:
         window.set_viewport_size({"width": width, "height": 900})

@@ -271,6 +271,8 @@ def test_a_refresh_leaves_a_reader_where_he_scrolled_to(page, hut):
     hut.run(tasks)
     page.set_viewport_size({"width": 1400, "height": 600})
     page.goto("/runs/abcdefgh/tasks/last")
+    page.wait_for_function("scrollY > 0")
+    page.evaluate("scrollTo(0, 0)")
     hut.change("abcdefgh", "last", state="completed")
     expect(row(page, "last").locator(".state")).to_have_text("completed", timeout=SOON)
     assert page.evaluate("scrollY") == 0
