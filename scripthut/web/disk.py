@@ -115,22 +115,26 @@ class Card:
 @bp.get("/disk")
 def index() -> str:
     """Show the disks of all backends, or of one, and the server's own."""
-    look, just = _look(), request.args.get("backend") or None
-    cards = [_card(part, look) for part in parts(just)]
-    own = None if just else _own()
-    return render_template(
-        "disk/index.html", cards=cards, look=look, just=just, own=own, leader=leader(g.session)
-    )
+    return _page(request.args.get("backend") or None)
 
 
 @bp.get("/disk/<name>")
 def show(name: str) -> ResponseReturnValue:
     """Show one backend's part of the page."""
     if not htmx:
-        return redirect(url_for("disk.index", backend=name))
+        return _page(name)
     (part,) = parts(name)
     look = _look()
     return render_template("disk/_card.html", card=_card(part, look), look=look)
+
+
+def _page(just: str | None) -> str:
+    look = _look()
+    cards = [_card(part, look) for part in parts(just)]
+    own = None if just else _own()
+    return render_template(
+        "disk/index.html", cards=cards, look=look, just=just, own=own, leader=leader(g.session)
+    )
 
 
 @bp.get("/disk/<name>/status")
