@@ -1,6 +1,6 @@
 # Everything a person does here, by name. `make` alone lists it.
 PORT ?= 8000
-WORKERS ?= 5
+WORKERS ?= 6
 SIDE_BY_SIDE = -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 # Which tests PostgreSQL gets: those whose outcome can differ; with WHOLE=1 all that have a database.
 ON_POSTGRES := $(if $(WHOLE),not soak,not soak and not browser and not slurm and not sshd and not nginx)
