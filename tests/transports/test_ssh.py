@@ -216,7 +216,7 @@ class TestConnection:
         for n in range(30):
             by_proxy.run(["echo", str(n)])
         assert psutil.Process().num_fds() <= before
-        assert threading.active_count() <= threads
+        until(lambda: threading.active_count() <= threads)
         by_proxy.close()
         until(lambda: psutil.Process().num_fds() < before)
 
