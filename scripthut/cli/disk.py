@@ -164,7 +164,8 @@ def _say(name: str, one: dict[str, Any]) -> None:
         return
     if result["note"]:
         out.print(Text(result["note"], "yellow"))
-    table = Table("Kind", "Class", "Size", "Modified", "Runs", "Path", box=None, pad_edge=False)
+    table = Table("Kind", "Class", "Size", "Modified", "Runs", box=None, pad_edge=False)
+    table.add_column("Path", overflow="fold")  # whoever wants to delete one needs the whole of it
     for thing in sorted(result["things"], key=lambda t: -(t["size"] or 0)):
         whose = Text(thing["class"], COLOURS.get(thing["class"], ""))
         runs = ", ".join(thing["runs"][:2]) + (" …" if len(thing["runs"]) > 2 else "")

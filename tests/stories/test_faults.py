@@ -127,7 +127,7 @@ def test_noise_of_the_login_shell_does_no_harm(server: Server, slurm: Cluster) -
     assert server.await_end(run_id) == "failed"
     assert server.states(run_id) == {"a": "completed", "b": "failed"}
     agree(server, slurm, run_id)
-    assert len(jobs_of(slurm, run_id)) == 2
+    until(lambda: len(jobs_of(slurm, run_id)) == 2, 60, "all jobs in the accounting")
 
 
 def test_a_requeued_job_is_followed_and_a_preempted_one_told(
@@ -213,7 +213,7 @@ def test_a_limit_on_submitted_jobs_makes_tasks_wait_and_none_fail(tmp_path: Path
         until(lambda: "Waits" in str(server.get(f"/runs/{run_id}")), 30, "a task that waits")
         assert server.await_end(run_id) == "completed"
         agree(server, slurm, run_id)
-        assert len(jobs_of(slurm, run_id)) == 5
+        until(lambda: len(jobs_of(slurm, run_id)) == 5, 60, "all jobs in the accounting")
 
 
 def test_what_can_never_start_waits_with_a_warning_until_it_is_cancelled(
@@ -234,7 +234,7 @@ def test_what_can_never_start_waits_with_a_warning_until_it_is_cancelled(
     server.post(f"/runs/{run_id}/cancel")
     assert server.await_end(run_id) == "cancelled"
     agree(server, slurm, run_id)
-    assert len(jobs_of(slurm, run_id)) == 2
+    until(lambda: len(jobs_of(slurm, run_id)) == 2, 60, "all jobs in the accounting")
 
 
 @pytest.mark.soak
@@ -248,7 +248,7 @@ def test_a_submission_cut_in_the_middle_submits_the_rest_a_minute_later(
     slurm.fault("slow-after", "sbatch", "off")
     assert server.await_end(run_id, 240) == "completed"
     agree(server, slurm, run_id)
-    assert len(jobs_of(slurm, run_id)) == 4
+    until(lambda: len(jobs_of(slurm, run_id)) == 4, 60, "all jobs in the accounting")
 
 
 @pytest.mark.soak
