@@ -302,7 +302,9 @@ def _table(kind: Kind, found: Sequence[Shown], look: Look) -> Table:
 
 def _own() -> dict[str, object]:
     """The server's own side: its disk, its database, and what it keeps by run."""
-    whole = shutil.disk_usage(config().data_dir)
+    # With the database elsewhere, it is made when the first file is kept.
+    place = config().data_dir
+    whole = shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists()))
     limits = config().settings.outputs
     return {
         "free": whole.free,
