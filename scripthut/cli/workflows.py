@@ -150,7 +150,18 @@ def _one(
         raise Refused("say which workflow: its NAME and --source, or --file for a document here")
     if source and not is_checked:
         return {"source": source, "path": name}  # what another commit holds is seen there
-    everything = _all(client, source)
+    found = _named(_all(client, source), name)
+    if found is None:  # it was pushed a moment ago, or the server began a moment ago
+        seen = _looked_at(client, source)
+        everything = _all(client, source)
+        found = _named(everything, name)
+        if found is None:
+            known = ", ".join(one["path"] for one in everything[:20]) or "none"
+            raise NotFound(". ".join([f"there is no workflow {name}: known are {known}", *seen]))
+    return found
+
+
+def _named(everything: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
     for is_it in (_is_path, _is_name, _is_stem):
         found = [one for one in everything if is_it(one, name)]
         if len(found) == 1:
@@ -158,8 +169,17 @@ def _one(
         if found:
             places = ", ".join(f"{one['source']}: {one['path']}" for one in found)
             raise Refused(f"{name} is several workflows: name one by path and --source ({places})")
-    known = ", ".join(one["path"] for one in everything[:20]) or "none"
-    raise NotFound(f"there is no workflow {name}: known are {known}")
+    return None
+
+
+def _looked_at(client: Client, source: str | None) -> list[str]:
+    """Have a source looked at, or all; what is wrong with those that cannot be."""
+    said = client.post(f"sources/{word(source)}/sync" if source else "sources/sync", {})
+    if "order" in said:
+        served(client, said)
+        said = client.get(f"sources/{word(source)}" if source else "sources")
+    looked_at = [said] if source else said["sources"]
+    return [f"{one['name']} cannot be read: {one['error']}" for one in looked_at if one["error"]]
 
 
 def _is_path(one: dict[str, Any], name: str) -> bool:

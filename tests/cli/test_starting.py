@@ -84,6 +84,31 @@ def test_a_workflow_that_is_not_there_names_those_that_are(place: Path, site: Si
     assert hut(place, site, "workflow", "run").returncode == 1
 
 
+def test_a_workflow_that_is_new_is_looked_for(place: Path, site: Site) -> None:
+    late = place / "study/.hut/workflows/late.json"
+    late.write_text(json.dumps(FIT))
+    try:
+        done = hut(place, site, "workflow", "view", "late", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["path"] == ".hut/workflows/late.json"
+    finally:
+        late.unlink()
+
+
+def test_a_source_that_cannot_be_read_is_named_beside_the_workflow_that_is_sought(
+    place: Path, site: Site
+) -> None:
+    study = place / "study"
+    study.rename(place / "moved")
+    try:
+        done = hut(place, site, "workflow", "view", "later", "--source", "study")
+        assert done.returncode == 1
+        assert "study cannot be read: " in done.stderr
+        assert str(study) in done.stderr
+    finally:
+        (place / "moved").rename(study)
+
+
 def test_a_document_here_is_checked_and_run(place: Path, site: Site) -> None:
     (place / "here.yaml").write_text("tasks:\n  - id: a\n    command: echo hi\n")
     checked = hut(place, site, "workflow", "view", "--file", "here.yaml")
