@@ -3,7 +3,7 @@
 from scripthut.cli import logs
 from scripthut.cli.configuration import settle
 from scripthut.cli.server import application
-from scripthut.store.migrate import upgrade
+from scripthut.store.keeping.migrate import upgrade
 
 logs.set_up()
 live = settle(None)

@@ -33,7 +33,7 @@ from scripthut.schedulers.slurm import Slurm
 from scripthut.schedulers.slurm_text import FIELD, RECORD
 from scripthut.store import outputs
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.models import Task
 from scripthut.store.outputs import Found
 from scripthut.transports.ssh import SSH

@@ -22,7 +22,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from scripthut.config import parse
-from scripthut.store.migrate import upgrade
+from scripthut.store.keeping.migrate import upgrade
 from scripthut.web import create_app
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -114,7 +114,7 @@ ROWS = (
     ),
     Row(
         "a login that was taken up is under way, and nobody is asked to begin it again",
-        "scripthut/store/logins.py",
+        "scripthut/store/machines/logins.py",
         ".values(wanted_until=0.0, until=database_time() + UNDER_WAY)",
         ".values(wanted_until=0.0)",
         ("tests/store/test_logins.py", "-k", "under_way"),
@@ -128,14 +128,14 @@ ROWS = (
     ),
     Row(
         "a backup that is damaged is not restored",
-        "scripthut/store/restore.py",
+        "scripthut/store/keeping/restore.py",
         "    if wrong:",
         "    if not names:",
         ("tests/store/test_backup.py", "-k", "not_whole"),
     ),
     Row(
         "an answer to a login is read by the one who asked alone",
-        "scripthut/store/logins.py",
+        "scripthut/store/machines/logins.py",
         "sealed = sealing.seal(key, json.dumps(list(answers)).encode())",
         "sealed = json.dumps(list(answers)).encode()",
         ("tests/store/test_logins.py", "-k", "answered"),
@@ -241,7 +241,7 @@ ROWS = (
     ),
     Row(
         "one request makes one run",
-        "scripthut/store/create.py",
+        "scripthut/store/making/create.py",
         "    if found is not None:\n        return found\n    try:",
         "    run.request_key = None\n    try:",
         ("tests/store/test_create.py", "-k", "comes_again and not postgres"),
@@ -333,14 +333,14 @@ ROWS = (
     ),
     Row(
         "no cell of a CSV is a formula",
-        "scripthut/web/metrics.py",
+        "scripthut/web/runs/metrics.py",
         "value.startswith(FORMULAS)",
         "value.startswith(())",
         ("tests/web/test_metrics.py", "-k", "formula"),
     ),
     Row(
         "a diagram's frame has an origin of its own, and nothing to fetch",
-        "scripthut/web/diagrams.py",
+        "scripthut/web/outputs/diagrams.py",
         '"sandbox allow-scripts",',
         '"sandbox allow-scripts allow-same-origin",',
         ("tests/web/test_diagrams.py", "-k", "two_scripts"),

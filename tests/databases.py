@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from scripthut.store.migrate import upgrade
+from scripthut.store.keeping.migrate import upgrade
 
 TEMPLATE = "template_hut"
 _numbers = count()

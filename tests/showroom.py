@@ -19,8 +19,8 @@ from scripthut.core.markdown.render import render
 from scripthut.core.states import State
 from scripthut.store import outputs, usage
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
-from scripthut.store.migrate import upgrade
+from scripthut.store.files.kept import Kept
+from scripthut.store.keeping.migrate import upgrade
 from scripthut.store.models import BackendRow, EventRow, Lease, Output, Run, Task
 from scripthut.store.outputs import Found
 from scripthut.web import create_app

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from scripthut.core.disk import Done, Kind, Scanned, Stage, Thing, Way
-from scripthut.store import disk, disk_ends
 from scripthut.store.db import Database
-from scripthut.store.disk import Chosen
+from scripthut.store.machines import disk, disk_ends
+from scripthut.store.machines.disk import Chosen
 
 GIB = 1024**3
 HOME = "/home/ada"

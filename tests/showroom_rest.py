@@ -27,11 +27,12 @@ from scripthut.core.survey import (
 )
 from scripthut.core.tokens import token
 from scripthut.core.workflow.workflows import Workflow
-from scripthut.store import commands, health, logins, metrics, pauses, sealing, sources, surveys
+from scripthut.store import metrics, sources
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
+from scripthut.store.machines import commands, health, logins, pauses, sealing, surveys
+from scripthut.store.machines.pauses import Kind, Words
 from scripthut.store.models import Run, Task
-from scripthut.store.pauses import Kind, Words
 from scripthut.store.sources import Look
 
 GIB, TIB = 1024**3, 1024**4

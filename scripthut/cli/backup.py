@@ -12,8 +12,8 @@ from scripthut.cli.show import print_json
 from scripthut.clock import utcnow
 from scripthut.config import environment, resolve
 from scripthut.core import units
-from scripthut.store.backup import Manifest, back_up
-from scripthut.store.restore import restore
+from scripthut.store.keeping.backup import Manifest, back_up
+from scripthut.store.keeping.restore import restore
 
 
 @click.command("backup")

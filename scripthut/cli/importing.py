@@ -23,11 +23,12 @@ from scripthut.core.tokens import token
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.collect import collect
 from scripthut.engine.jobs import job_of
-from scripthut.store import importing, outputs, tasks
+from scripthut.store import outputs, tasks
 from scripthut.store.db import Database
-from scripthut.store.importing import Place
-from scripthut.store.kept import Kept
-from scripthut.store.migrate import upgrade
+from scripthut.store.files.kept import Kept
+from scripthut.store.keeping.migrate import upgrade
+from scripthut.store.making import importing
+from scripthut.store.making.importing import Place
 
 ROUNDS = 50  # of collecting one run's files, each of some seconds
 AT_ONCE = 500  # tasks that are looked at together

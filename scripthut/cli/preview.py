@@ -31,11 +31,12 @@ from scripthut.engine.collect import collect
 from scripthut.engine.fetching import Fetcher
 from scripthut.engine.thumbnails import Studio
 from scripthut.ids import new_run_id
-from scripthut.store import lease, runs, tasks, wishes
-from scripthut.store.create import NewRun, create_run
+from scripthut.store import lease, runs, tasks
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
-from scripthut.store.migrate import upgrade
+from scripthut.store.files import wishes
+from scripthut.store.files.kept import Kept
+from scripthut.store.keeping.migrate import upgrade
+from scripthut.store.making.create import NewRun, create_run
 from scripthut.web import create_app
 
 TASK = "preview"

@@ -21,7 +21,7 @@ from scripthut.cli import daemon
 from scripthut.config import LOOPBACK, Config, Live, Settings
 from scripthut.core.errors import Conflict, HutError, Refused
 from scripthut.engine.loop import Engine
-from scripthut.store.migrate import upgrade
+from scripthut.store.keeping.migrate import upgrade
 from scripthut.web import create_app
 
 SOCKET_MASK = 0o007  # a socket file is for its owner and its group, the proxy's

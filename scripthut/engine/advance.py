@@ -15,9 +15,10 @@ from scripthut.core.workflow.rules import Layer
 from scripthut.engine.base import Hands
 from scripthut.engine.graphs import Graphs
 from scripthut.engine.jobs import singly
-from scripthut.store import checkouts, env, retries
 from scripthut.store import tasks as store
 from scripthut.store.db import Session
+from scripthut.store.machines import checkouts
+from scripthut.store.making import env, retries
 from scripthut.store.models import Run, Task
 from scripthut.store.orders import UNSUBMITTED
 

@@ -9,9 +9,9 @@ from contextlib import suppress
 from scripthut.core.errors import Conflict
 from scripthut.core.jobs import Question
 from scripthut.engine.lead import Lead
-from scripthut.store import logins
 from scripthut.store.db import DatabaseDown
-from scripthut.store.sealing import Box
+from scripthut.store.machines import logins
+from scripthut.store.machines.sealing import Box
 
 log = logging.getLogger(__name__)
 LOOK = 0.3  # seconds between two looks for an answer

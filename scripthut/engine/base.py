@@ -8,7 +8,7 @@ from datetime import datetime
 from scripthut.backends.base import Backend
 from scripthut.core.jobs import Job, OutputLimits
 from scripthut.store.db import Session
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from scripthut.core.jobs import Area, Observation, Token
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.gathering import PATIENCE, Gathered, gather
 from scripthut.engine.trouble import GONE, after, is_worth_waiting, problem_of
-from scripthut.store import metrics, outputs, pictures
+from scripthut.store import metrics, outputs
 from scripthut.store.db import Session
-from scripthut.store.kept import NoRoom
+from scripthut.store.files import pictures
+from scripthut.store.files.kept import NoRoom
+from scripthut.store.files.pictures import is_raster
 from scripthut.store.models import Task
 from scripthut.store.outputs import Found, Known
-from scripthut.store.pictures import is_raster
 from scripthut.store.versions import next_version, summary_changed
 
 LATE = timedelta(seconds=5)  # a job's children may write a little longer than the job

@@ -22,10 +22,11 @@ from scripthut.engine.refresh import Refresher
 from scripthut.engine.submit import submit
 from scripthut.engine.survey import survey
 from scripthut.engine.upkeep import Upkeep
-from scripthut.store import health, pauses, tasks, versions
+from scripthut.store import tasks, versions
 from scripthut.store.db import DatabaseDown, Session
 from scripthut.store.lease import Fenced
-from scripthut.store.pauses import Kind
+from scripthut.store.machines import health, pauses
+from scripthut.store.machines.pauses import Kind
 
 Writing: TypeAlias = Callable[[], AbstractContextManager[Session]]
 

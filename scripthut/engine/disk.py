@@ -25,9 +25,9 @@ from scripthut.core.disk import (
 from scripthut.core.errors import Refused, Unreachable
 from scripthut.engine.base import Hands
 from scripthut.engine.tries import MOST, Tries
-from scripthut.store import checkouts, disk, disk_ends
 from scripthut.store.db import Session
-from scripthut.store.disk_models import DiskRemoval, DiskScan
+from scripthut.store.machines import checkouts, disk, disk_ends
+from scripthut.store.models import DiskRemoval, DiskScan
 
 log = logging.getLogger(__name__)
 AT_ONCE = 20  # deletions in one command

@@ -8,10 +8,11 @@ from scripthut.core.jobs import Got
 from scripthut.engine.base import Hands
 from scripthut.engine.pieces import masked, piece
 from scripthut.engine.rendering import rendered
-from scripthut.store import fetches, tasks, watches, wishes
-from scripthut.store.fetches import Fetching
-from scripthut.store.kept import NoRoom
-from scripthut.store.parts import Parts
+from scripthut.store import tasks, watches
+from scripthut.store.files import fetches, wishes
+from scripthut.store.files.fetches import Fetching
+from scripthut.store.files.kept import NoRoom
+from scripthut.store.files.parts import Parts
 
 log = logging.getLogger(__name__)
 MIB = 1024 * 1024

@@ -16,7 +16,7 @@ from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
 from scripthut.engine.pace import Pace
 from scripthut.engine.upkeep import Upkeep
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 
 log = logging.getLogger(__name__)
 

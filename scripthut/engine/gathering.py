@@ -16,7 +16,7 @@ from scripthut.engine.base import Hands, Watched
 from scripthut.engine.measure import Reading, measure
 from scripthut.engine.rendering import rendered
 from scripthut.store import outputs
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.outputs import Found, KeptLog, Known, Place
 
 SECONDS = 10.0  # spent in one cycle on keeping files; what is left comes with the next

@@ -13,7 +13,7 @@ from scripthut.core.workflow.document import parse_text
 from scripthut.engine.base import Hands
 from scripthut.engine.jobs import absolute, directory
 from scripthut.engine.outcome import outcome
-from scripthut.store import generators
+from scripthut.store.making import generators
 from scripthut.store.models import Task
 from scripthut.store.tasks import learn, move
 

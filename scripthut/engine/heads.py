@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from scripthut.core.files.heads import EXTRA, Head, has_head, kept, key
 from scripthut.engine.workshop import Workshop
 from scripthut.store import outputs
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.outputs import Found
 
 MOST = 256 * 1024 * 1024  # bytes of a file

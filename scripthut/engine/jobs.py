@@ -9,7 +9,7 @@ from scripthut.core import paths, tokens
 from scripthut.core.errors import BROKEN
 from scripthut.core.jobs import Job, Resources
 from scripthut.core.workflow.spec import TaskSpec
-from scripthut.store import env
+from scripthut.store.making import env
 from scripthut.store.models import Task
 
 log = logging.getLogger(__name__)

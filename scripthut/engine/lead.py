@@ -11,7 +11,7 @@ from scripthut.core.jobs import OutputLimits
 from scripthut.engine.base import Hands
 from scripthut.store import lease
 from scripthut.store.db import Database, DatabaseDown, Session
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 
 log = logging.getLogger(__name__)
 RENEW = 1.0  # seconds

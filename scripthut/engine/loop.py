@@ -26,21 +26,11 @@ from scripthut.engine.retention import Keeper, Rules
 from scripthut.engine.sourcing import Sourcing
 from scripthut.engine.thumbnails import Studio
 from scripthut.engine.upkeep import Upkeep
-from scripthut.store import (
-    commands,
-    disk,
-    fetches,
-    frames,
-    logins,
-    messages,
-    source_orders,
-    surveys,
-    tasks,
-    watches,
-    wishes,
-)
+from scripthut.store import messages, source_orders, tasks, watches
 from scripthut.store.db import Database, DatabaseDown
-from scripthut.store.kept import Kept
+from scripthut.store.files import fetches, frames, wishes
+from scripthut.store.files.kept import Kept
+from scripthut.store.machines import commands, disk, logins, surveys
 
 log = logging.getLogger(__name__)
 TICK = 0.5  # seconds between two looks at the database for something to do

@@ -11,7 +11,7 @@ from scripthut.core.measures.metrics import Metrics
 from scripthut.engine.base import Hands
 from scripthut.engine.workshop import WORKSHOP
 from scripthut.store import metrics, outputs
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.outputs import Found
 
 TEXT = 1024 * 1024  # bytes of a document that are read, as many as are shown

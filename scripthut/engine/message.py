@@ -8,7 +8,7 @@ from scripthut.core.happenings import Message, Picture
 from scripthut.core.markdown.report import Place, alone
 from scripthut.store import messages, outputs, runs
 from scripthut.store.db import Session
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.messages import Due
 from scripthut.store.models import Output
 from scripthut.store.outputs import Section

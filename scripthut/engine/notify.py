@@ -17,7 +17,7 @@ from scripthut.engine.message import Writer
 from scripthut.messengers import Messenger, build
 from scripthut.store import messages
 from scripthut.store.db import Session
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.messages import Due
 
 log = logging.getLogger(__name__)

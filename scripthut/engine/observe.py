@@ -16,9 +16,11 @@ from scripthut.engine import pieces
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.jobs import job_of, singly
 from scripthut.engine.outcome import outcome
-from scripthut.store import surveys, watches, wishes
 from scripthut.store import tasks as store
+from scripthut.store import watches
 from scripthut.store.db import Session
+from scripthut.store.files import wishes
+from scripthut.store.machines import surveys
 from scripthut.store.models import Task, WatchRow
 
 log = logging.getLogger(__name__)

@@ -9,10 +9,10 @@ from scripthut.core.jobs import Area, Got, Piece
 from scripthut.core.mask import mask_piece, secrets
 from scripthut.engine.base import Hands
 from scripthut.engine.jobs import job_of
-from scripthut.store import wishes
-from scripthut.store.kept import NoRoom
+from scripthut.store.files import wishes
+from scripthut.store.files.kept import NoRoom
+from scripthut.store.files.wishes import Wished
 from scripthut.store.models import Output, Task
-from scripthut.store.wishes import Wished
 
 
 def piece(file: Output, task: Task, home: PurePosixPath, start: int, length: int) -> Piece:

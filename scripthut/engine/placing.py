@@ -15,12 +15,12 @@ from scripthut.core.states import Event
 from scripthut.core.workflow.graph import ready
 from scripthut.engine.base import Hands
 from scripthut.sources.repository import git_source
-from scripthut.store import checkouts, tasks
-from scripthut.store.checkouts import Stage
-from scripthut.store.create import Workspace
+from scripthut.store import tasks
 from scripthut.store.db import Session
-from scripthut.store.models import Run
-from scripthut.store.source_models import Checkout
+from scripthut.store.machines import checkouts
+from scripthut.store.machines.checkouts import Stage
+from scripthut.store.making.create import Workspace
+from scripthut.store.models import Checkout, Run
 
 Doing = Callable[[], AbstractContextManager[Session]]
 """A reading or a writing transaction."""

@@ -11,7 +11,7 @@ from scripthut.core.errors import HutError
 from scripthut.core.mask import mask, secrets
 from scripthut.engine.jobs import job_of
 from scripthut.engine.placing import wanted
-from scripthut.store.create import NewRun, as_tasks
+from scripthut.store.making.create import NewRun, as_tasks
 from scripthut.store.models import Task
 
 RUN_ID = "preview0"  # in paths and names, where a run's own id will stand

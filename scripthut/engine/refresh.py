@@ -10,9 +10,9 @@ from scripthut.engine import heads
 from scripthut.engine.base import Hands
 from scripthut.engine.rendering import rendered
 from scripthut.store import outputs
-from scripthut.store import rendered as store
-from scripthut.store.kept import NoRoom
-from scripthut.store.rendered import Original
+from scripthut.store.files import rendered as store
+from scripthut.store.files.kept import NoRoom
+from scripthut.store.files.rendered import Original
 
 SECONDS = 1.0  # of a cycle: orders wait for as long
 AT_ONCE = 200  # rows in one look

@@ -10,7 +10,7 @@ from scripthut.core.markdown.policy import key, without_signs
 from scripthut.core.units import size
 from scripthut.engine.workshop import WORKSHOP, Workshop
 from scripthut.store import outputs
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 
 TEXT = 1024 * 1024  # bytes of a document that are shown
 

@@ -13,11 +13,12 @@ from scripthut.engine.placing import fail
 from scripthut.engine.serving import Kitchen, Material, refuse, serve
 from scripthut.sources.clone import Commit
 from scripthut.sources.repository import MOST, Repository, label_of
-from scripthut.store import checkouts, source_orders, sources
-from scripthut.store.checkouts import Stage
-from scripthut.store.create import Source, Workspace
+from scripthut.store import source_orders, sources
 from scripthut.store.db import Session
-from scripthut.store.source_models import Checkout, SourceOrder
+from scripthut.store.machines import checkouts
+from scripthut.store.machines.checkouts import Stage
+from scripthut.store.making.create import Source, Workspace
+from scripthut.store.models import Checkout, SourceOrder
 from scripthut.store.source_orders import What
 from scripthut.store.sources import Look
 

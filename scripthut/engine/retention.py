@@ -10,9 +10,9 @@ from scripthut.core.errors import Conflict
 from scripthut.core.files import heads
 from scripthut.core.measures import figures
 from scripthut.core.units import size
-from scripthut.store import retention
 from scripthut.store.db import Session
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
+from scripthut.store.keeping import retention
 from scripthut.store.lease import Fenced
 
 YOUNG = timedelta(hours=1)  # bytes without a row that are no older may be getting one

@@ -8,7 +8,8 @@ from scripthut.config import Config, GitSource
 from scripthut.core.folders import Folder, surplus
 from scripthut.engine.base import Hands
 from scripthut.engine.jobs import absolute
-from scripthut.store import checkouts, tasks
+from scripthut.store import tasks
+from scripthut.store.machines import checkouts
 
 log = logging.getLogger(__name__)
 IDLE = timedelta(days=1)  # another server may use a directory whose mark was touched since

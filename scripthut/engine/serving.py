@@ -15,9 +15,9 @@ from scripthut.core.workflow import document
 from scripthut.core.workflow.workflows import OVERLAY, find, overlay, run_name, stacks, text_of
 from scripthut.engine.preview import preview
 from scripthut.store import source_orders
-from scripthut.store.create import NewRun, Source, Workspace, create_run
 from scripthut.store.db import Session
-from scripthut.store.source_models import SourceOrder
+from scripthut.store.making.create import NewRun, Source, Workspace, create_run
+from scripthut.store.models import SourceOrder
 from scripthut.store.source_orders import What
 
 log = logging.getLogger(__name__)

@@ -14,11 +14,12 @@ from scripthut.engine.lead import Lead
 from scripthut.engine.repositories import look_after
 from scripthut.engine.serving import Kitchen, refuse
 from scripthut.engine.upkeep import Upkeep
-from scripthut.store import checkouts, pauses, source_orders, sources
+from scripthut.store import source_orders, sources
 from scripthut.store.db import Database, DatabaseDown, Session
 from scripthut.store.lease import Fenced
-from scripthut.store.pauses import Kind
-from scripthut.store.source_models import SourceOrder
+from scripthut.store.machines import checkouts, pauses
+from scripthut.store.machines.pauses import Kind
+from scripthut.store.models import SourceOrder
 from scripthut.store.source_orders import What
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from datetime import datetime
 from scripthut.core.queue import Queue
 from scripthut.core.survey import Surveyed
 from scripthut.engine.base import Hands
-from scripthut.store import surveys
+from scripthut.store.machines import surveys
 
 log = logging.getLogger(__name__)
 

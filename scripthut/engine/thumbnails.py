@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from scripthut.engine.workshop import Workshop
-from scripthut.store import pictures
 from scripthut.store.db import Session
-from scripthut.store.kept import Kept, NoRoom
+from scripthut.store.files import pictures
+from scripthut.store.files.kept import Kept, NoRoom
+from scripthut.store.files.pictures import Made
 from scripthut.store.lease import Fenced
-from scripthut.store.pictures import Made
 
 SECONDS = 2.0  # of one turn
 AT_ONCE = 20  # thumbnails that are written in one transaction

@@ -17,8 +17,8 @@ from scripthut.engine.retiring import hold, retire
 from scripthut.engine.serving import Kitchen, Material, refuse, serve
 from scripthut.engine.tries import Tries
 from scripthut.store import source_orders, sources
-from scripthut.store.create import Source
-from scripthut.store.source_models import SourceOrder
+from scripthut.store.making.create import Source
+from scripthut.store.models import SourceOrder
 from scripthut.store.source_orders import What
 from scripthut.store.sources import Look
 

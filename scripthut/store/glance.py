@@ -6,11 +6,11 @@ from datetime import datetime
 from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session
 
-from scripthut.store import backends, runs
-from scripthut.store.backend_models import PauseRow
+from scripthut.store import runs
 from scripthut.store.lease import ENGINE, database_time
-from scripthut.store.models import BackendRow, Lease, Run, WatchRow
-from scripthut.store.pauses import Kind
+from scripthut.store.machines import backends
+from scripthut.store.machines.pauses import Kind
+from scripthut.store.models import BackendRow, Lease, PauseRow, Run, WatchRow
 
 
 @dataclass(frozen=True)

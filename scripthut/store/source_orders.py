@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, defer
 
 from scripthut.core.errors import NotFound
-from scripthut.store.source_models import SourceOrder
+from scripthut.store.models import SourceOrder
 
 KEEP = timedelta(hours=1)  # how long what came of an order can be read
 

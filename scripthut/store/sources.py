@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from scripthut.core.errors import NotFound
 from scripthut.core.workflow.workflows import Workflow, find
-from scripthut.store.source_models import SourceRow, WorkflowRow
+from scripthut.store.models import SourceRow, WorkflowRow
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from scripthut.core.costs import Hours, used
 from scripthut.core.retrying import costliest
 from scripthut.core.states import OPEN, State
 from scripthut.core.workflow.spec import TaskSpec
-from scripthut.store import reruns, retries
+from scripthut.store.making import reruns, retries
+from scripthut.store.making.reruns import Mode
 from scripthut.store.models import Run, Task
-from scripthut.store.reruns import Mode
 
 WAITING = (State.PENDING, State.SUBMITTING, State.SUBMITTED, State.QUEUED, State.RETRYING)
 

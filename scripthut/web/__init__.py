@@ -8,89 +8,45 @@ from scripthut.config import Config, Live
 from scripthut.ids import new_nonce
 from scripthut.places import STATIC, TEMPLATES
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
-from scripthut.store.recent import Recent
+from scripthut.store.files.kept import Kept
+from scripthut.store.files.recent import Recent
 from scripthut.web import (
     api,
-    attempts,
     auth,
-    backends,
-    commands,
-    compare,
     configuration,
-    diagrams,
-    disk,
-    disk_api,
-    environments,
     errors,
-    fetching,
     filters,
-    gallery,
-    logins,
-    look,
     messages,
-    metrics,
     news,
-    outputs,
     overview,
     palette,
     pauses,
     probes,
     questions,
-    queue,
-    retention,
-    retries,
-    runs,
-    sandbox,
-    selection,
     settings,
-    sources,
-    sources_api,
-    takeaway,
-    tasks,
-    views,
-    vouching,
 )
+from scripthut.web.backends import commands, disk, disk_api, logins, queue
+from scripthut.web.backends import page as backends
 from scripthut.web.htmx import htmx
 from scripthut.web.numbers import Asked, Number
+from scripthut.web.outputs import diagrams, fetching, sandbox, views
+from scripthut.web.outputs import page as outputs
+from scripthut.web.runs import compare, gallery, look, metrics, retention, selection
+from scripthut.web.runs import page as runs
+from scripthut.web.sources import api as sources_api
+from scripthut.web.sources import page as sources
+from scripthut.web.takeaway import page as takeaway
+from scripthut.web.tasks import attempts, environments, retries, vouching
+from scripthut.web.tasks import panel as tasks
 
 PATIENCE = 5.0  # seconds that a request waits for another writer; the engine has more
 PARTS = (
-    palette,
-    news,
-    overview,
-    runs,
-    tasks,
-    retries,
-    questions,
-    vouching,
-    outputs,
-    views,
-    fetching,
-    attempts,
-    retention,
-    selection,
-    sandbox,
-    diagrams,
-    takeaway,
-    metrics,
-    environments,
-    gallery,
-    compare,
-    backends,
-    commands,
-    pauses,
-    disk,
-    disk_api,
-    logins,
-    queue,
-    configuration,
-    settings,
-    messages,
-    sources,
-    api,
-    sources_api,
-    probes,
+    *(overview, news, palette, questions, pauses, messages, configuration, settings, probes, api),
+    *(runs, compare, gallery, metrics, retention, selection, takeaway),
+    *(tasks, attempts, environments, retries, vouching),
+    *(outputs, views, fetching, sandbox, diagrams),
+    *(backends, commands, disk, disk_api, logins, queue),
+    *(sources, sources_api),
 )
 LARGEST = 64 * 1024 * 1024  # bytes of a request's body
 A_DAY = 86400  # seconds; the addresses of static files carry their content's hash

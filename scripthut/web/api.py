@@ -14,24 +14,25 @@ from scripthut.core.errors import Refused
 from scripthut.core.jobs import Chunk
 from scripthut.core.workflow import schema
 from scripthut.ids import new_run_id
-from scripthut.store import backends, collected, orders, pauses, runs, usage, watches
-from scripthut.store.about import about
-from scripthut.store.create import create_run
+from scripthut.store import collected, orders, runs, usage, watches
+from scripthut.store.keeping.removal import remove_run
 from scripthut.store.lease import leader
+from scripthut.store.machines import backends, pauses
+from scripthut.store.machines.pauses import Kind
+from scripthut.store.making.about import about
+from scripthut.store.making.create import create_run
 from scripthut.store.models import BackendRow, Task
 from scripthut.store.outputs import long_log
-from scripthut.store.pauses import Kind
-from scripthut.store.removal import remove_run
 from scripthut.store.runs import RunRow, TaskRow, Which
 from scripthut.web import aliases, arrivals, configuration
 from scripthut.web.costs import as_json, cost
 from scripthut.web.extensions import config, database, kept, live
 from scripthut.web.filters import plain, whole
-from scripthut.web.outputs import outputs_json, run_outputs_json, summary_json
+from scripthut.web.outputs.page import outputs_json, run_outputs_json, summary_json
 from scripthut.web.pauses import pause_json
-from scripthut.web.retries import again
 from scripthut.web.starts import asked_for, new_run
-from scripthut.web.tasks import events_json, shown_spec, why_json
+from scripthut.web.tasks.panel import events_json, shown_spec, why_json
+from scripthut.web.tasks.retries import again
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
 

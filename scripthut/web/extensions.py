@@ -4,8 +4,8 @@ from flask import current_app
 
 from scripthut.config import Config, Live
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
-from scripthut.store.recent import Recent
+from scripthut.store.files.kept import Kept
+from scripthut.store.files.recent import Recent
 
 
 def config() -> Config:

@@ -13,7 +13,7 @@ from scripthut.core.states import RunState, State
 from scripthut.store import runs, search, usage
 from scripthut.store.lease import leader
 from scripthut.store.runs import RunRow
-from scripthut.web import backends
+from scripthut.web.backends import page as backends
 from scripthut.web.costs import total
 from scripthut.web.extensions import config
 

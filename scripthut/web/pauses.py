@@ -6,13 +6,13 @@ from flask.typing import ResponseReturnValue
 from scripthut.clock import utcnow
 from scripthut.core.errors import Conflict, NotFound, Refused
 from scripthut.core.survey import Wish
-from scripthut.store import pauses, surveys
-from scripthut.store.backend_models import PauseRow
-from scripthut.store.pauses import Held, Kind, Words
+from scripthut.store.machines import pauses, surveys
+from scripthut.store.machines.pauses import Held, Kind, Words
+from scripthut.store.models import PauseRow
 from scripthut.web.extensions import config, database
 from scripthut.web.htmx import htmx
 from scripthut.web.questions import Question, asked, done, some
-from scripthut.web.source_orders import part_of
+from scripthut.web.sources.orders import part_of
 
 bp = Blueprint("pauses", __name__)
 

@@ -12,9 +12,11 @@ from scripthut.core.errors import Conflict
 from scripthut.core.units import clock, size
 from scripthut.core.workflow.params import Param
 from scripthut.ids import new_nonce
-from scripthut.store import queue, retention, runs, stakes, usage
+from scripthut.store import runs, stakes, usage
+from scripthut.store.keeping import retention
+from scripthut.store.machines import queue
+from scripthut.store.making.reruns import Mode, params_of
 from scripthut.store.models import Run, Task
-from scripthut.store.reruns import Mode, params_of
 from scripthut.store.stakes import Loss, Spending
 from scripthut.web.costs import cost
 from scripthut.web.filters import used

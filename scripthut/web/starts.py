@@ -10,7 +10,7 @@ from scripthut.core.errors import Invalid, Refused
 from scripthut.core.workflow import document
 from scripthut.core.workflow.document import Document
 from scripthut.core.workflow.notation import half_characters
-from scripthut.store.create import NewRun, request_key
+from scripthut.store.making.create import NewRun, request_key
 from scripthut.web.extensions import config
 
 NAME_LENGTH = 200

@@ -8,7 +8,7 @@ from scripthut.core.jobs import OutputLimits
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from tests.engine.cluster import FakeCluster
 from tests.engine.world import World
 

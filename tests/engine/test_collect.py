@@ -31,7 +31,7 @@ from scripthut.engine.collect import collect
 from scripthut.engine.refresh import Refresher
 from scripthut.store import outputs
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.models import Log, Output, Run, Task
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)

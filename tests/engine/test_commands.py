@@ -9,9 +9,8 @@ from sqlalchemy import event, select
 from scripthut.config import Config
 from scripthut.core.commands import Command
 from scripthut.engine.loop import Engine
-from scripthut.store import commands, surveys
-from scripthut.store.backend_models import CommandRow
-from scripthut.store.models import Base
+from scripthut.store.machines import commands, surveys
+from scripthut.store.models import Base, CommandRow
 from tests.engine.cluster import FakeCluster
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

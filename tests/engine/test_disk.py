@@ -18,24 +18,17 @@ from scripthut.engine.disk import tend
 from scripthut.engine.lead import Lead
 from scripthut.engine.tries import MOST, Tries
 from scripthut.engine.upkeep import Upkeep
-from scripthut.store import (
-    checkouts,
-    disk,
-    disk_ends,
-    fetches,
-    outputs,
-    reruns,
-    retention,
-    retries,
-)
+from scripthut.store import outputs
 from scripthut.store.db import Database
-from scripthut.store.disk_models import DiskRemoval
-from scripthut.store.kept import Kept
+from scripthut.store.files import fetches
+from scripthut.store.files.kept import Kept
+from scripthut.store.keeping import retention
+from scripthut.store.keeping.removal import remove_run
 from scripthut.store.lease import Fenced
-from scripthut.store.models import Fetch, Output, Run, Task
+from scripthut.store.machines import checkouts, disk, disk_ends
+from scripthut.store.making import reruns, retries
+from scripthut.store.models import Checkout, DiskRemoval, Fetch, Output, Run, Task
 from scripthut.store.outputs import Found
-from scripthut.store.removal import remove_run
-from scripthut.store.source_models import Checkout
 from tests.engine.cluster import START, FakeCluster
 from tests.engine.world import World
 

@@ -13,7 +13,8 @@ from scripthut.core.jobs import Unreadable
 from scripthut.engine import generate
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
-from scripthut.store import env, lease, orders, retries, runs
+from scripthut.store import lease, orders, runs
+from scripthut.store.making import env, retries
 from scripthut.store.models import EventRow, Lease
 from scripthut.store.tasks import nodes
 from tests.engine.world import World
@@ -264,7 +265,7 @@ def test_generators_of_generators_end_somewhere(world: World) -> None:
 
 
 def test_a_run_does_not_grow_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripthut.store.generators.MOST", 3)
+    monkeypatch.setattr("scripthut.store.making.generators.MOST", 3)
     write(world, task("a"), task("b"), task("c"))
     made(world)
     assert "more than 3 tasks" in (world.task("make").reason or "")

@@ -18,7 +18,7 @@ from scripthut.core.workflow.document import parse
 from scripthut.engine import loop
 from scripthut.engine.loop import Engine
 from scripthut.store import lease
-from scripthut.store.create import NewRun, create_run
+from scripthut.store.making.create import NewRun, create_run
 from scripthut.store.models import Base, Lease, Task
 from tests.databases import places
 from tests.engine.cluster import FakeCluster

@@ -15,7 +15,7 @@ from scripthut.core.markdown.render import render
 from scripthut.engine.message import Writer
 from scripthut.engine.notify import Notifier
 from scripthut.store import messages, outputs
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.outputs import Found
 from tests.engine.world import World
 

@@ -1,8 +1,9 @@
 """A paused backend gets nothing new; what it has goes on, and can be cancelled."""
 
-from scripthut.store import orders, pauses
+from scripthut.store import orders
+from scripthut.store.machines import pauses
+from scripthut.store.machines.pauses import Kind, Words
 from scripthut.store.models import Run
-from scripthut.store.pauses import Kind, Words
 from tests.engine.world import World
 
 

@@ -18,13 +18,14 @@ from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
 from scripthut.engine.placing import fail
 from scripthut.engine.upkeep import Upkeep
-from scripthut.store import checkouts, orders, retries
-from scripthut.store.checkouts import Stage
-from scripthut.store.create import NewRun, Source, Workspace, create_run
+from scripthut.store import orders
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
-from scripthut.store.models import Run, Task
-from scripthut.store.source_models import Checkout
+from scripthut.store.files.kept import Kept
+from scripthut.store.machines import checkouts
+from scripthut.store.machines.checkouts import Stage
+from scripthut.store.making import retries
+from scripthut.store.making.create import NewRun, Source, Workspace, create_run
+from scripthut.store.models import Checkout, Run, Task
 from tests.engine.cluster import FakeCluster
 from tests.engine.world import World
 

@@ -11,7 +11,8 @@ from scripthut.core.jobs import ExitNote, Phase, Sighting
 from scripthut.core.judge import RETURNS, WORD
 from scripthut.core.retrying import again
 from scripthut.core.workflow.spec import TaskSpec
-from scripthut.store import orders, retries, runs
+from scripthut.store import orders, runs
+from scripthut.store.making import retries
 from scripthut.store.models import EventRow
 from tests.engine.world import World
 

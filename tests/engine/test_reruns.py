@@ -7,9 +7,10 @@ from sqlalchemy import select
 
 from scripthut.core.errors import Conflict
 from scripthut.core.jobs import Area
-from scripthut.store import about, env, reruns, runs
+from scripthut.store import runs
+from scripthut.store.making import about, env, reruns
+from scripthut.store.making.reruns import Mode
 from scripthut.store.models import Log, Output, Task
-from scripthut.store.reruns import Mode
 from tests.engine.world import World
 
 DOCUMENT = {

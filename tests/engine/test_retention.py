@@ -12,9 +12,11 @@ from scripthut.core.jobs import Area, RemoteFile
 from scripthut.core.measures import figures
 from scripthut.core.states import State
 from scripthut.engine.retention import Keeper, Rules
-from scripthut.store import fetches, outputs, pictures, retention
+from scripthut.store import outputs
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
+from scripthut.store.files import fetches, pictures
+from scripthut.store.files.kept import Kept
+from scripthut.store.keeping import retention
 from scripthut.store.models import Output, Picture, Run, Task
 from scripthut.store.outputs import Found, KeptLog
 from tests.store.plans import steps

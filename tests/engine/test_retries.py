@@ -3,7 +3,9 @@
 import pytest
 
 from scripthut.core.errors import Conflict
-from scripthut.store import orders, retention, retries
+from scripthut.store import orders
+from scripthut.store.keeping import retention
+from scripthut.store.making import retries
 from scripthut.store.models import Run
 from tests.engine.world import World
 

@@ -12,8 +12,7 @@ from scripthut.core.errors import Refused
 from scripthut.engine.loop import Engine
 from scripthut.sources.repository import Repository as SourceCopy
 from scripthut.store import source_orders, sources
-from scripthut.store.models import Base
-from scripthut.store.source_models import SourceOrder
+from scripthut.store.models import Base, SourceOrder
 from scripthut.store.source_orders import What
 from tests.databases import places
 from tests.engine.cluster import FakeCluster

@@ -3,7 +3,7 @@
 from scripthut.core.jobs import Phase
 from scripthut.core.queue import Listed, Queue
 from scripthut.core.survey import Facts, Wish
-from scripthut.store import surveys
+from scripthut.store.machines import surveys
 from tests.engine.world import World
 
 

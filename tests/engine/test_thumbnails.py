@@ -14,9 +14,9 @@ from sqlalchemy import select
 from scripthut.core.jobs import Area
 from scripthut.engine.thumbnails import Studio
 from scripthut.engine.workshop import WALL
-from scripthut.store import pictures
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
+from scripthut.store.files import pictures
+from scripthut.store.files.kept import Kept
 from scripthut.store.models import Picture
 from tests.engine import test_collect
 from tests.engine.test_collect import NOW, Bench

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from scripthut.core.errors import Conflict
 from scripthut.core.states import State
-from scripthut.store import vouching
+from scripthut.store.making import vouching
 from scripthut.store.models import EventRow, Usage
 from tests.engine.world import World
 

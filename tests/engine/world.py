@@ -9,8 +9,8 @@ from scripthut.core.states import State
 from scripthut.core.workflow.document import parse
 from scripthut.engine.cycle import Cycle, Report
 from scripthut.engine.lead import Lead
-from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database
+from scripthut.store.making.create import NewRun, create_run
 from scripthut.store.models import BackendRow, Run, Task
 from tests.engine.cluster import START, FakeCluster
 

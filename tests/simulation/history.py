@@ -22,13 +22,13 @@ from scripthut.core.states import OPEN, TERMINAL, Event, State
 from scripthut.core.workflow.document import parse
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
-from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database, Session
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.lease import ENGINE
+from scripthut.store.making.create import NewRun, create_run
+from scripthut.store.making.retries import retry_failed
 from scripthut.store.models import EventRow, Lease, Run, Task
 from scripthut.store.orders import ask_cancel_run, ask_cancel_task
-from scripthut.store.retries import retry_failed
 from tests.engine.cluster import START
 from tests.simulation.cluster import HOUR, MINUTE, Lie, SimCluster
 from tests.simulation.machine import Language, Machine

@@ -8,7 +8,7 @@ import pytest
 
 from scripthut.core.states import State
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.models import Base
 from tests.databases import address
 from tests.simulation.cluster import HOUR, SimCluster, SimJob

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, example, given, seed, settings
 from hypothesis import strategies as st
 
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.models import Base
 from tests.databases import address, is_postgres
 from tests.simulation.cluster import Lie, SimCluster

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from scripthut.core.workflow.document import parse
-from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database
+from scripthut.store.making.create import NewRun, create_run
 from scripthut.store.models import Run
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -15,13 +15,14 @@ from sqlalchemy import func, insert, select, text
 from scripthut.core.errors import Conflict, HutError, Refused
 from scripthut.core.jobs import Area
 from scripthut.core.workflow.document import parse
-from scripthut.store import lease, migrate
-from scripthut.store.backup import MANIFEST, PASSING, back_up
-from scripthut.store.create import NewRun, create_run
+from scripthut.store import lease
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
+from scripthut.store.keeping import migrate
+from scripthut.store.keeping.backup import MANIFEST, PASSING, back_up
+from scripthut.store.keeping.restore import restore
+from scripthut.store.making.create import NewRun, create_run
 from scripthut.store.models import Base, EventRow, Output, Run, Task
-from scripthut.store.restore import restore
 
 pytestmark = pytest.mark.own_database("each test runs on both kinds by itself")
 

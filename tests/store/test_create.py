@@ -11,9 +11,10 @@ from sqlalchemy import func, select
 from scripthut.core.errors import Invalid
 from scripthut.core.workflow.document import parse
 from scripthut.core.workflow.rules import EnvRule, Layer
-from scripthut.store import env, runs
-from scripthut.store.create import NewRun, Source, Workspace, create_run
+from scripthut.store import runs
 from scripthut.store.db import Database
+from scripthut.store.making import env
+from scripthut.store.making.create import NewRun, Source, Workspace, create_run
 from scripthut.store.models import Base, Run, Task
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

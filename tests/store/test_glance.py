@@ -6,12 +6,13 @@ import pytest
 
 from scripthut.core.errors import NotFound
 from scripthut.core.workflow.document import parse
-from scripthut.store import backends, health, lease, pauses, runs, watches
-from scripthut.store.create import NewRun, create_run
+from scripthut.store import lease, runs, watches
 from scripthut.store.db import Database
 from scripthut.store.glance import glance
-from scripthut.store.health import Answered
-from scripthut.store.pauses import Kind, Words
+from scripthut.store.machines import backends, health, pauses
+from scripthut.store.machines.health import Answered
+from scripthut.store.machines.pauses import Kind, Words
+from scripthut.store.making.create import NewRun, create_run
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ID = "aaaaaaaa"

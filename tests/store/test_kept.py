@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripthut.core.errors import HutError
-from scripthut.store.kept import LOG_BYTES, Kept, NoRoom
+from scripthut.store.files.kept import LOG_BYTES, Kept, NoRoom
 
 TOKEN = "abcdefgh.0.1"
 

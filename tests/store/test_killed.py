@@ -13,8 +13,8 @@ from sqlalchemy import func, select, text
 
 from scripthut.core.states import Event, State
 from scripthut.core.workflow.document import parse
-from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database
+from scripthut.store.making.create import NewRun, create_run
 from scripthut.store.models import Base, EventRow, Task
 from scripthut.store.tasks import move
 from tests.databases import address, is_postgres

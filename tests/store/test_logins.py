@@ -7,10 +7,10 @@ from sqlalchemy import update
 
 from scripthut.core.errors import Conflict, NotFound, Refused
 from scripthut.core.jobs import Question
-from scripthut.store import logins
 from scripthut.store.db import Database
+from scripthut.store.machines import logins
+from scripthut.store.machines.sealing import Box, seal
 from scripthut.store.models import LoginRow
-from scripthut.store.sealing import Box, seal
 
 ASKED = Question("Duo", "Enter a passcode", (("Passcode: ", False), ("Name: ", True)))
 

@@ -11,8 +11,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, make_url, text
 
 from scripthut.core.errors import Conflict, Invalid, Unreachable
-from scripthut.store import migrate
 from scripthut.store.db import Database
+from scripthut.store.keeping import migrate
 from scripthut.store.models import Base
 
 pytestmark = pytest.mark.own_database("each test runs on both kinds by itself")

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import event, select, update
 
 from scripthut.core.states import Event, State
-from scripthut.store import orders, retries, tasks
+from scripthut.store import orders, tasks
+from scripthut.store.making import retries
 from scripthut.store.models import EventRow, Run, Task
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -9,10 +9,10 @@ from scripthut.core.errors import Conflict
 from scripthut.core.jobs import Area
 from scripthut.core.states import Event
 from scripthut.core.workflow.document import parse
-from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database
+from scripthut.store.keeping.removal import remove_run
+from scripthut.store.making.create import NewRun, create_run
 from scripthut.store.models import Base, EventRow, Log, Output, Run, Task, WatchRow
-from scripthut.store.removal import remove_run
 from scripthut.store.runs import find_run
 from scripthut.store.tasks import move_pending
 

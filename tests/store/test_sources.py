@@ -9,12 +9,12 @@ import pytest
 from scripthut.core.errors import NotFound, Refused
 from scripthut.core.workflow.document import parse
 from scripthut.core.workflow.workflows import Workflow
-from scripthut.store import checkouts, source_orders, sources
-from scripthut.store.checkouts import Stage
-from scripthut.store.create import NewRun, Source, create_run
+from scripthut.store import source_orders, sources
 from scripthut.store.db import Database
-from scripthut.store.models import Base, Run
-from scripthut.store.source_models import Checkout, SourceOrder
+from scripthut.store.machines import checkouts
+from scripthut.store.machines.checkouts import Stage
+from scripthut.store.making.create import NewRun, Source, create_run
+from scripthut.store.models import Base, Checkout, Run, SourceOrder
 from scripthut.store.sources import Look
 
 pytestmark = pytest.mark.own_database("each test runs on both kinds by itself")

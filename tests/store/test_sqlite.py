@@ -15,8 +15,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from scripthut.core.survey import Wish
-from scripthut.store import lease, surveys, watches
+from scripthut.store import lease, watches
 from scripthut.store.db import IN_PASSING, Database, DatabaseDown
+from scripthut.store.machines import surveys
 from scripthut.store.models import Base, Lease, LoginRow, SurveyRow, WatchRow
 
 pytestmark = pytest.mark.own_database("SQLite is what is tested")

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from scripthut.core.queue import Queue
 from scripthut.core.survey import Facts, Surveyed, Wish
-from scripthut.store import surveys
 from scripthut.store.db import Database
+from scripthut.store.machines import surveys
 from tests.store.conftest import NOW
 
 BOTH = Wish(queue=True, facts=True)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scripthut.store import health
 from scripthut.store.db import Database
+from scripthut.store.machines import health
 from scripthut.store.models import BackendRow
 
 

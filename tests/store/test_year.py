@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import insert
 
 from scripthut.core.states import State
-from scripthut.store import fetches, generators, retries, tasks, watches, wishes
+from scripthut.store import tasks, watches
 from scripthut.store.db import Database, Session
-from scripthut.store.migrate import upgrade
+from scripthut.store.files import fetches, wishes
+from scripthut.store.keeping.migrate import upgrade
+from scripthut.store.making import generators, retries
 from scripthut.store.models import Output, Run, Task
 
 pytestmark = pytest.mark.own_database("SQLite's speed is what is tested")

@@ -32,9 +32,9 @@ from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
 from scripthut.schedulers.slurm import Slurm
 from scripthut.store import lease
-from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database, Session
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
+from scripthut.store.making.create import NewRun, create_run
 from scripthut.store.models import Base, Task
 from scripthut.transports.ssh import SSH
 from scripthut.transports.ssh_config import Target

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, MetaData, create_engine, insert
 
-from scripthut.store import migrate
+from scripthut.store.keeping import migrate
 from tests.databases import address
 from tests.serving import ended, local, serving, surroundings, until
 

@@ -21,7 +21,7 @@ from scripthut.core.markdown.render import render
 from scripthut.core.states import State
 from scripthut.store import outputs
 from scripthut.store.db import Database
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.models import BackendRow, Base, EventRow, Lease, Run, Task
 from scripthut.store.outputs import Found
 from scripthut.store.versions import next_version

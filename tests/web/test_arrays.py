@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from scripthut.core.files import heads
 from scripthut.core.files.heads import Head
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from tests.web.conftest import Hut, Keep
 
 numpy: Any = pytest.importorskip("numpy")

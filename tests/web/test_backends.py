@@ -1,7 +1,7 @@
 """The pages of the backends."""
 
 from scripthut.core.survey import Door, Facts, Node, NodeState, Surveyed, Wish, summarise
-from scripthut.store import surveys
+from scripthut.store.machines import surveys
 
 
 def test_every_configured_backend_has_a_card(client, hut):

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from scripthut.core.jobs import Area
 from scripthut.core.markdown import policy
 from scripthut.core.states import State
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.models import Output
 from scripthut.store.versions import summary_changed
 from tests.serving import until

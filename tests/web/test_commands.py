@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from scripthut.core.commands import Command, Part
-from scripthut.store import commands, surveys
+from scripthut.store.machines import commands, surveys
 
 
 def write(hut, *found: Command) -> None:

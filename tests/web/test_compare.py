@@ -13,7 +13,7 @@ from scripthut.core.jobs import Area
 from scripthut.core.measures import figures
 from scripthut.core.measures.metrics import Metrics
 from scripthut.store import metrics
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.models import Task
 from tests.web.conftest import Hut, Keep
 

@@ -7,9 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from scripthut.core.disk import Done, Kind, Scanned, Stage, Thing, Way
-from scripthut.store import disk, disk_ends
-from scripthut.store.disk_models import DiskRemoval
-from scripthut.store.models import Run
+from scripthut.store.machines import disk, disk_ends
+from scripthut.store.models import DiskRemoval, Run
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 JSON = {"Content-Type": "application/json"}

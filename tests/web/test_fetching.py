@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from scripthut.backends.node_files import KINDS
 from scripthut.clock import utcnow
 from scripthut.core.jobs import Got
-from scripthut.store import fetches, wishes
-from scripthut.store.kept import Kept
+from scripthut.store.files import fetches, wishes
+from scripthut.store.files.kept import Kept
 from scripthut.store.models import Fetch, Output, PieceWish
 from tests.web.conftest import Hut, Keep
 

@@ -9,10 +9,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert, select
 
 from scripthut.core.measures.metrics import Metrics
-from scripthut.store import metrics, pictures
-from scripthut.store.kept import Kept
+from scripthut.store import metrics
+from scripthut.store.files import pictures
+from scripthut.store.files.kept import Kept
+from scripthut.store.files.pictures import Made
 from scripthut.store.models import Output, Task
-from scripthut.store.pictures import Made
 from tests.web.conftest import Hut, Keep
 
 HTMX = {"HX-Request": "true", "HX-Target": "section#wall"}

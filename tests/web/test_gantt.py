@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scripthut.core.states import State
 from scripthut.core.timeline import Window, merged
-from scripthut.web.gantt import FEW, ROWS
+from scripthut.web.runs.gantt import FEW, ROWS
 
 RUN = "/runs/abcdefgh?view=gantt"
 

@@ -3,8 +3,8 @@
 import json
 
 from scripthut.core.jobs import Question
-from scripthut.store import logins
-from scripthut.store.sealing import Box
+from scripthut.store.machines import logins
+from scripthut.store.machines.sealing import Box
 
 ASKED = Question("", "<b>Enter</b> a code", (("Code: ", False), ("Where? ", True)))
 

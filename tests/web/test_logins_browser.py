@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from scripthut.store import logins
+from scripthut.store.machines import logins
 from tests.web.conftest import SOON
 from tests.web.test_logins import asks
 

@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from scripthut.core.jobs import Area
 from scripthut.core.markdown import policy
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.models import Output, WatchRow
 from tests.web.conftest import Hut, Keep
 

@@ -13,7 +13,7 @@ from scripthut.core.jobs import Area, RemoteFile
 from scripthut.core.markdown import policy
 from scripthut.core.markdown.render import render
 from scripthut.store import outputs
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.models import Task
 from scripthut.store.outputs import Found
 from scripthut.store.versions import next_version

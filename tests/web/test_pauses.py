@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import update
 
 from scripthut.config import parse
-from scripthut.store import pauses, surveys
+from scripthut.store.machines import pauses, surveys
+from scripthut.store.machines.pauses import Kind, Words
 from scripthut.store.models import Run
-from scripthut.store.pauses import Kind, Words
 
 JSON = {"Content-Type": "application/json"}
 OURS = {"Sec-Fetch-Site": "same-origin"}

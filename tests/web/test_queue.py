@@ -8,7 +8,7 @@ from scripthut.clock import utcnow
 from scripthut.core.jobs import Phase
 from scripthut.core.queue import Listed, Queue
 from scripthut.core.survey import Surveyed
-from scripthut.store import surveys
+from scripthut.store.machines import surveys
 from scripthut.store.models import Run
 
 JSON = {"Content-Type": "application/json"}

@@ -3,7 +3,7 @@
 import time
 
 from scripthut.core.jobs import Area
-from scripthut.store.recent import Recent
+from scripthut.store.files.recent import Recent
 
 
 def test_the_oldest_go_when_there_is_no_more_room():

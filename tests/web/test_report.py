@@ -9,11 +9,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from scripthut.core.measures.metrics import Metrics
-from scripthut.store import metrics, pictures
-from scripthut.store.kept import Kept
+from scripthut.store import metrics
+from scripthut.store.files import pictures
+from scripthut.store.files.kept import Kept
+from scripthut.store.files.pictures import Made
 from scripthut.store.models import Task
-from scripthut.store.pictures import Made
-from scripthut.web import reports
+from scripthut.web.takeaway import reports
 from tests.web.conftest import Hut, Keep
 
 RUN = "abcdefgh"

@@ -4,8 +4,8 @@ from sqlalchemy import select, update
 
 from scripthut.clock import utcnow
 from scripthut.core.legacy import read_run
-from scripthut.store import importing
-from scripthut.store.importing import Place
+from scripthut.store.making import importing
+from scripthut.store.making.importing import Place
 from scripthut.store.models import Run, Task
 from tests.older import item
 

@@ -3,7 +3,7 @@
 from flask.testing import FlaskClient
 
 from scripthut.clock import utcnow
-from scripthut.store import retention
+from scripthut.store.keeping import retention
 from tests.web.conftest import Hut, Keep
 
 RUN = "abcdefgh"

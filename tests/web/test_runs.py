@@ -9,8 +9,8 @@ from scripthut.core.states import State
 from scripthut.store.models import Task, WatchRow
 from scripthut.store.runs import group
 from scripthut.store.versions import summary_changed
-from scripthut.web.runs import PAGE
-from scripthut.web.table import CHUNK, NEWS, WHOLE
+from scripthut.web.runs.page import PAGE
+from scripthut.web.runs.table import CHUNK, NEWS, WHOLE
 
 HTMX = {"HX-Request": "true", "HX-Source": "div#live", "HX-Target": "div#live"}
 ACT = {"HX-Request": "true", "Sec-Fetch-Site": "same-origin"}

@@ -9,9 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from scripthut.clock import utcnow
-from scripthut.store import frames
+from scripthut.store.files import frames
 from scripthut.store.models import Output, Task
-from scripthut.web import sandbox
+from scripthut.web.outputs import sandbox
 from tests.web.conftest import Hut, Keep
 
 RUN = "abcdefgh"

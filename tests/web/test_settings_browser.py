@@ -9,10 +9,10 @@ from flask import Flask
 from playwright.sync_api import Page, expect
 
 from scripthut.config import Live, Where, resolve
-from scripthut.store import pauses
 from scripthut.store.db import Database
+from scripthut.store.machines import pauses
+from scripthut.store.machines.pauses import Kind
 from scripthut.store.models import Base
-from scripthut.store.pauses import Kind
 from scripthut.web import create_app
 
 pytestmark = [pytest.mark.browser]

@@ -16,10 +16,9 @@ from scripthut.core.errors import NotFound
 from scripthut.core.workflow import document
 from scripthut.core.workflow.workflows import Workflow, find
 from scripthut.store import source_orders, sources
-from scripthut.store.create import NewRun, create_run
 from scripthut.store.db import Database, Session
-from scripthut.store.models import Base
-from scripthut.store.source_models import SourceOrder
+from scripthut.store.making.create import NewRun, create_run
+from scripthut.store.models import Base, SourceOrder
 from scripthut.store.sources import Look
 from scripthut.web import create_app
 from tests.databases import address, places

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from scripthut.core.states import State
-from scripthut.web.table import CHUNK
+from scripthut.web.runs.table import CHUNK
 
 RUN = "/runs/abcdefgh"
 VIEW = {"HX-Request": "true", "HX-Target": "div#task-view"}

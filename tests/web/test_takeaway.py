@@ -15,10 +15,10 @@ from flask import Flask
 from scripthut.core.jobs import Area
 from scripthut.core.markdown import policy
 from scripthut.core.markdown.render import render
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from scripthut.store.models import Output
 from scripthut.store.outputs import folder_of, kind_of, shown_path
-from scripthut.web import reports
+from scripthut.web.takeaway import reports
 from tests.web.conftest import Hut
 
 RUN = "abcdefgh"

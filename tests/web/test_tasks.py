@@ -9,7 +9,7 @@ from scripthut.config import PBS, SSH, Local, Slurm
 from scripthut.core.states import State
 from scripthut.store.models import WatchRow
 from scripthut.web.filters import plain, whole
-from scripthut.web.shell import shell
+from scripthut.web.tasks.shell import shell
 
 PANEL = {"HX-Request": "true", "HX-Target": "section#panel"}
 ACT = {"HX-Request": "true", "Sec-Fetch-Site": "same-origin"}

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from scripthut.core.markdown import policy
-from scripthut.store.kept import Kept
+from scripthut.store.files.kept import Kept
 from tests.web.conftest import Hut, Keep
 
 RUN = "abcdefgh"

@@ -9,7 +9,7 @@ from flask import Flask
 from playwright.sync_api import Browser, Frame, Page, expect
 
 from scripthut.store.models import Output, Task
-from scripthut.web import sandbox
+from scripthut.web.outputs import sandbox
 from tests.web.conftest import Hut, Keep
 
 pytestmark = pytest.mark.browser

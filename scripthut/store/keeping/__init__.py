@@ -1,0 +1,1 @@
+"""The whole store: its migrations, copies of it, and what goes."""

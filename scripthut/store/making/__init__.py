@@ -1,0 +1,1 @@
+"""What brings tasks and attempts into being: documents, generators, retries, reruns, imports."""

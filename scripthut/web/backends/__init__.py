@@ -1,0 +1,1 @@
+"""The machines: their cards, queues, disks, commands, and what their logins ask."""

@@ -1,0 +1,117 @@
+"""All jobs of the users' queues on every backend, ours and others, and orders to cancel them."""
+
+from datetime import datetime
+
+from flask import Blueprint, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from scripthut.clock import utcnow
+from scripthut.core.errors import NotFound
+from scripthut.core.survey import Wish
+from scripthut.store.machines import queue, surveys
+from scripthut.store.machines.queue import BackendQueue, QueueRow
+from scripthut.web.backends.queue_look import PHASES, queue_look
+from scripthut.web.extensions import config, database
+from scripthut.web.htmx import htmx
+from scripthut.web.questions import done
+
+bp = Blueprint("queue", __name__)
+
+
+@bp.get("/queue")
+def index() -> ResponseReturnValue:
+    """Show the queues; `backend` shows one alone, the rest is of queue_look.py."""
+    name = "queue/_queues.html" if htmx else "queue/index.html"
+    just, look = request.args.get("backend") or None, queue_look()
+    found = [(one, look.shown(one.rows)) for one in _looked_at(just)]
+    names = [part.name for part in config().backends]
+    asked = {"just": just, "look": look, "names": names, "phases": tuple(PHASES)}
+    return render_template(name, queues=found, **asked)
+
+
+@bp.post("/queue/<backend>/<path:job_id>/cancel")
+def cancel(backend: str, job_id: str) -> ResponseReturnValue:
+    """Order a job's cancellation, and show the queues, or tell the page that is open."""
+    job = _order(backend, job_id).job
+    if htmx:
+        return done(f"Cancelling {job.job_id} on {backend}", url_for("queue.index"))
+    return redirect(url_for("queue.index", backend=request.args.get("just")), 303)
+
+
+@bp.get("/api/v1/jobs")
+def jobs() -> ResponseReturnValue:
+    """List the jobs of the users' queues; `backend` lists one backend's alone."""
+    found = _looked_at(request.args.get("backend") or None)
+    return {
+        "backends": [_counts(one) for one in found],
+        "jobs": [_job(one.backend, row) for one in found for row in one.rows],
+    }
+
+
+@bp.post("/api/v1/backends/<backend>/jobs/<path:job_id>/cancel")
+def api_cancel(backend: str, job_id: str) -> ResponseReturnValue:
+    """Order the cancellation of a job on its backend."""
+    return _job(backend, _order(backend, job_id)), 202
+
+
+def _order(backend: str, job_id: str) -> QueueRow:
+    _names(backend)
+    with database().writing() as session:
+        return queue.ask_cancel(session, backend, job_id, utcnow())
+
+
+def _names(just: str | None) -> list[str]:
+    names = [part.name for part in config().backends if just in (None, part.name)]
+    if not names:
+        raise NotFound(f"There is no backend {just} in the configuration.")
+    return names
+
+
+def _looked_at(just: str | None) -> list[BackendQueue]:
+    names = _names(just)
+    for name in names:
+        surveys.look(database(), name, Wish(queue=True, facts=True), utcnow())
+    return queue.queues(g.session, names)
+
+
+def _counts(one: BackendQueue) -> dict[str, object]:
+    told = one.known.queue
+    counts = {"running": told.running, "waiting": told.waiting, "not_listed": told.more}
+    soonest = [partition.name for partition in one.known.facts.soonest]
+    return {
+        "name": one.backend,
+        "queue_at": _time(one.known.queue_at),
+        **counts,
+        "soonest": soonest,
+    }
+
+
+def _job(backend: str, row: QueueRow) -> dict[str, object]:
+    job = row.job
+    return {
+        "backend": backend,
+        "id": job.job_id,
+        "name": job.name,
+        "owner": job.owner,
+        "account": job.account,
+        "phase": job.phase.value,
+        "state": job.word,
+        "reason": job.reason,
+        "partition": job.partition,
+        "count": job.count,
+        "cpus": job.cpus,
+        "memory": job.memory,
+        "nodes": job.nodes,
+        "gres": job.gres,
+        "time_limit": job.time_limit,
+        "submitted_at": _time(job.submitted_at),
+        "started_at": _time(job.started_at),
+        "node": job.node,
+        "run_id": row.task.run_id if row.task else None,
+        "task_id": row.task.key if row.task else None,
+        "is_cancelling": row.is_cancelling,
+    }
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.isoformat().replace("+00:00", "Z") if at else None

@@ -1,0 +1,1 @@
+"""What tasks wrote: the subtab, a page for each file, and the bytes on their way out."""

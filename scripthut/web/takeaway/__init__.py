@@ -1,0 +1,1 @@
+"""What leaves the site whole: a zip, and a run as one page."""
