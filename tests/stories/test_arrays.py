@@ -9,7 +9,8 @@ from tests.cluster.fixtures import Cluster
 from tests.stories.server import Server, until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
-ALIKE: dict[str, object] = {"memory": "5M", "array": True, "time_limit": 10}
+# What each is given must be far above what its two shells take, for Slurm kills what takes more.
+ALIKE: dict[str, object] = {"memory": "30M", "array": True, "time_limit": 10}
 
 
 def jobs_of(cluster: Cluster, run_id: str) -> Counter[str]:
@@ -64,7 +65,7 @@ def test_a_server_killed_before_it_heard_of_its_array_submits_nothing_twice(
     slurm.fault("slow-after", "sbatch", "off")
     server.start()
     server.await_leader()
-    assert server.await_end(run_id, 200) == "completed"
+    assert server.await_end(run_id, 200) == "completed", server.get(f"/runs/{run_id}")
     until(lambda: len(jobs_of(slurm, run_id)) == 40, 60, "the accounting")
     assert set(jobs_of(slurm, run_id).values()) == {1}
 
