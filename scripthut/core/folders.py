@@ -68,13 +68,14 @@ def name_of(sha: str, postclone: str | None, submodules: bool, run_id: str | Non
     """What the directory of a commit is called, or that of one run of it.
 
     What is done in it after unpacking is part of its name, so that it is never what it was before
-    the configuration changed.
+    the configuration changed. It is part of each name, for versions before 1.0 cloned into
+    directories that are called like the commit alone, and their runs have logs and outputs there.
 
     >>> name_of("0123456789abcdef", None, True)
-    '0123456789ab'
+    '0123456789ab-e3b0c4'
     >>> name_of("0123456789abcdef", "make", True), name_of("0123456789abcdef", None, True, "abc")
-    ('0123456789ab-d05aa2', '0123456789ab-run-abc')
+    ('0123456789ab-d05aa2', '0123456789ab-e3b0c4-run-abc')
     """
     extra = f"{postclone or ''}{'' if submodules else '|plain'}"
-    mark = f"-{hashlib.sha256(extra.encode()).hexdigest()[:6]}" if extra else ""
-    return f"{sha[:12]}{mark}{f'-run-{run_id}' if run_id else ''}"
+    mark = hashlib.sha256(extra.encode()).hexdigest()[:6]
+    return f"{sha[:12]}-{mark}{f'-run-{run_id}' if run_id else ''}"

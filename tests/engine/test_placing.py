@@ -31,7 +31,12 @@ from tests.engine.world import World
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 WANTED, WORKING, READY, FAILED = folders.Stage
-PATH = "/clones/0123456789ab"
+PATH = "/clones/0123456789ab-e3b0c4"
+
+
+def called(sha: str) -> str:
+    """The name of a commit's directory; one digit stands for a commit of that digit alone."""
+    return f"{(sha * 12)[:12]}-e3b0c4"
 
 
 @dataclass
@@ -234,13 +239,13 @@ def test_a_workspace_of_its_own_has_the_run_s_name(world: Ground) -> None:
     run_id = world.start(workspace=Workspace.RUN)
     world.turn()
     ((folder, _, _),) = world.cluster.asked
-    assert (folder.name, folder.keep) == (f"0123456789ab-run-{run_id}", True)
+    assert (folder.name, folder.keep) == (f"0123456789ab-e3b0c4-run-{run_id}", True)
 
 
 def test_a_changed_working_copy_has_a_directory_of_its_own(world: Ground) -> None:
     world.start(sha=f"{SHA}-dirty.fedcba987654")
     world.turn()
-    assert world.cluster.asked[0][0].name == "fedcba987654"
+    assert world.cluster.asked[0][0].name == "fedcba987654-e3b0c4"
 
 
 def test_a_remote_that_is_down_is_asked_ever_more_rarely(world: Ground) -> None:
@@ -297,7 +302,7 @@ def commits(world: Ground, *marks: str) -> list[str]:
     """Runs of as many commits, an hour apart, all ended."""
     found = []
     for mark in marks:
-        world.cluster.answers = [Placed(READY, f"/clones/{mark * 12}")]
+        world.cluster.answers = [Placed(READY, f"/clones/{called(mark)}")]
         found.append(world.start(sha=mark * 40))
         world.turn()
         for key in "ab":
@@ -313,17 +318,17 @@ def test_the_oldest_directories_go_and_one_that_is_in_use_never(world: Ground) -
     first, *_ = commits(world, "1", "2", "3")
     world.turn()
     assert world.cluster.dropped == []  # nothing was wished for
-    world.cluster.answers = [Placed(READY, "/clones/111111111111")]
+    world.cluster.answers = [Placed(READY, f"/clones/{called('1')}")]
     live = world.start(sha="1" * 40)
     world.turn()
     keeping(world, keep_commits=2)
     world.turn()
-    assert world.cluster.dropped == [["2" * 12]]
-    assert names(world) == ["1" * 12, "3" * 12]
-    assert world.the_run(live).folder == world.the_run(first).folder == "/clones/111111111111"
+    assert world.cluster.dropped == [[called("2")]]
+    assert names(world) == [called("1"), called("3")]
+    assert world.the_run(live).folder == world.the_run(first).folder == f"/clones/{called('1')}"
     world.upkeep.retired.clear()
     world.turn()
-    assert world.cluster.dropped == [["2" * 12]]  # nothing to delete, nothing asked
+    assert world.cluster.dropped == [[called("2")]]  # nothing to delete, nothing asked
 
 
 def test_a_run_whose_directory_went_gets_a_new_one_when_it_is_tried_again(world: Ground) -> None:
@@ -336,26 +341,26 @@ def test_a_run_whose_directory_went_gets_a_new_one_when_it_is_tried_again(world:
         session.execute(update(Task).values(collected_at=world.now))
     world.now += timedelta(days=8)
     keeping(world, keep_days=7)
-    world.cluster.answers = [Placed(READY, "/clones/999999999999")]
+    world.cluster.answers = [Placed(READY, f"/clones/{called('9')}")]
     world.start(sha="9" * 40)  # something to do: an idle backend is not asked for this
     world.turn()
-    assert world.cluster.dropped == [[SHA[:12]]]
+    assert world.cluster.dropped == [[called(SHA)]]
     assert world.the_run(run_id).folder is None
     with world.database.writing() as session:
         retries.retry_failed(session, session.get_one(Run, run_id), world.now)
     world.cluster.answers = [Placed(READY, PATH)]
     world.turn(times=2)
     assert world.the_run(run_id).folder == PATH
-    assert names(world) == sorted([SHA[:12], "9" * 12])
+    assert names(world) == sorted([called(SHA), called("9")])
 
 
 def test_what_another_server_uses_stays_and_an_outage_forgets_nothing(world: Ground) -> None:
     commits(world, "1", "2")
     keeping(world, keep_commits=1)
-    world.cluster.stays = {"1" * 12: "another server uses it, or has lately"}
+    world.cluster.stays = {called("1"): "another server uses it, or has lately"}
     world.start(sha="2" * 40)
     world.turn()
-    assert (world.cluster.dropped, names(world)) == ([["1" * 12]], ["1" * 12, "2" * 12])
+    assert (world.cluster.dropped, names(world)) == ([[called("1")]], [called("1"), called("2")])
     world.cluster.stays = {}
     world.upkeep.retired.clear()
     world.cluster.is_broken = True
@@ -363,14 +368,14 @@ def test_what_another_server_uses_stays_and_an_outage_forgets_nothing(world: Gro
     assert len(world.cluster.dropped) == 1
     world.cluster.is_broken = False
     world.turn()
-    assert (len(world.cluster.dropped), names(world)) == (2, ["2" * 12])
+    assert (len(world.cluster.dropped), names(world)) == (2, [called("2")])
 
 
 def beside(world: Ground, **columns: object) -> str:
     """A run of another backend in the directory of the first commit, going on for days."""
     run_id = world.start(sha="1" * 40)
     other = Checkout(
-        backend="other", root="~/scripthut-repos", name="1" * 12, source="study", label="1" * 40
+        backend="other", root="~/scripthut-repos", name=called("1"), source="study", label="1" * 40
     )
     other.ref, other.keep, other.stage = "main", False, Stage.READY
     with world.database.writing() as session:
@@ -383,7 +388,7 @@ def beside(world: Ground, **columns: object) -> str:
     return run_id
 
 
-@pytest.mark.parametrize("columns", [{}, {"folder": "/clones/111111111111"}], ids=["row", "path"])
+@pytest.mark.parametrize("columns", [{}, {"folder": f"/clones/{called('1')}"}], ids=["row", "path"])
 def test_a_directory_stays_while_a_run_of_another_backend_works_in_it(
     world: Ground, columns: dict[str, object]
 ) -> None:
@@ -392,13 +397,13 @@ def test_a_directory_stays_while_a_run_of_another_backend_works_in_it(
     keeping(world, keep_commits=1)
     world.start(sha="2" * 40)
     world.turn()
-    assert (world.cluster.dropped, "1" * 12 in names(world)) == ([], True)
-    over = {"ended_at": world.now, "folder": "/clones/111111111111"}
+    assert (world.cluster.dropped, called("1") in names(world)) == ([], True)
+    over = {"ended_at": world.now, "folder": f"/clones/{called('1')}"}
     with world.database.writing() as session:
         session.execute(update(Run).where(Run.id == run_id).values(**over))
     world.upkeep.retired.clear()
     world.turn()
-    assert world.cluster.dropped == [["1" * 12]]
+    assert world.cluster.dropped == [[called("1")]]
     assert world.the_run(run_id).folder is None  # its tasks tried again, it is made anew
 
 
@@ -406,7 +411,7 @@ def test_a_directory_stays_while_a_task_of_any_run_works_below_it(world: Ground)
     commits(world, "1", "2")
     live = world.start(sha="2" * 40)
     with world.database.writing() as session:
-        below = {"base": "/clones/111111111111/deep"}
+        below = {"base": f"/clones/{called('1')}/deep"}
         session.execute(update(Task).where(Task.run_id == live).values(**below))
     keeping(world, keep_commits=1)
     world.turn()
@@ -431,8 +436,8 @@ def test_every_hour_other_servers_are_told_what_is_in_use(world: Ground) -> None
     world.turn(times=3)
     world.cluster.held.clear()
     world.turn(seconds=1300, times=6)
-    assert world.cluster.held == [[SHA[:12]]] * 2
+    assert world.cluster.held == [[called(SHA)]] * 2
     config = world.upkeep.live.config
     world.upkeep.live.config = config.model_copy(update={"sources": [], "backends": []})
     world.turn(seconds=3700)
-    assert world.cluster.held == [[SHA[:12]]] * 3  # its jobs are still there
+    assert world.cluster.held == [[called(SHA)]] * 3  # its jobs are still there

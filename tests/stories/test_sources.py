@@ -69,7 +69,8 @@ def test_a_run_works_in_the_commit_it_names(server: Server, repository: Reposito
     first = repository.git("rev-parse", "HEAD")
     text, place, *rest = seen(server, start(server))
     assert text == "one"
-    assert place == str(server.directory.parent / "clones" / first[:12])
+    assert Path(place).parent == server.directory.parent / "clones"
+    assert Path(place).name.startswith(f"{first[:12]}-")
     assert rest == [f" main {first}"]
     second = repository.commit({"data.txt": "two\n"})
     assert seen(server, start(server))[0] == "two"
@@ -80,6 +81,21 @@ def test_a_run_works_in_the_commit_it_names(server: Server, repository: Reposito
     assert seen(server, start(server, branch="feature/x"))[0] == "three"
     repository.git("tag", "v1", first)
     assert seen(server, start(server, branch="v1"))[-1] == f" v1 {first}"
+
+
+def test_a_clone_of_an_older_version_stays_with_all_that_its_runs_wrote(
+    server: Server, repository: Repository
+) -> None:
+    """It stands where that version put it, under the first characters of the commit alone."""
+    head = repository.git("rev-parse", "HEAD")
+    older = server.directory.parent / "clones" / head[:12]
+    results = older / ".scripthut" / "study" / "logs" / "outputs" / "result"
+    results.parent.mkdir(parents=True)
+    (older / ".git").mkdir()
+    results.write_text("of a year")
+    _, place, *_ = seen(server, start(server))
+    assert results.read_text() == "of a year"
+    assert Path(place) != older
 
 
 def test_a_remote_that_is_gone_leaves_what_was_brought(

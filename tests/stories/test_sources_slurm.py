@@ -140,7 +140,7 @@ def test_a_repository_is_brought_to_a_cluster_that_cannot_reach_it(
     assert "of the submodule" in log(server, run_id, "first")
     told = log(server, run_id, "sim.a")
     assert head in told
-    assert f"/{head[:12]}\n" in told
+    assert f"/{head[:12]}-" in told
     assert "x.txt" in log(server, run_id, "sim.b")
     until(lambda: bool(server.get(f"/runs/{run_id}/summary")["sections"]), 60, "the run's summary")
     assert f"merged {head}" in server.get(f"/runs/{run_id}/summary")["sections"][0]["html"]
