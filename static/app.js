@@ -4,10 +4,12 @@
   const $$ = (selector, root = document) => root.querySelectorAll(selector);
 
   // What is wider than its place is scrolled by keys too.
-  const reach = (root) => {
-    for (const wide of $$("table, pre", root)) if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
-  };
-  addEventListener("resize", () => { for (const part of $$("hut-html")) reach(part); });
+  const sizes = new ResizeObserver((seen) => {
+    for (const wide of seen.flatMap(({ target }) => [...$$("table, pre", target)])) {
+      if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+      else wide.removeAttribute("tabindex");
+    }
+  });
 
   // On a phone the navigation goes on to the side: the page that is open is in sight there.
   const entry = document.querySelector(".top nav [aria-current]");
@@ -22,7 +24,8 @@
       const open = [...$$("details", this)].map((details) => details.open);
       this.innerHTML = now;
       for (const link of $$("a:not([href], [id], [name])", this)) link.title ||= "This address is not followed from here";
-      requestAnimationFrame(() => reach(this));
+      sizes.unobserve(this);
+      sizes.observe(this);  // which is told once at least: what it holds is new
       if (before !== null) $$("details", this).forEach((d, i) => { d.open = open[i] ?? d.open; });
     }
   });

@@ -20,6 +20,8 @@ EVERYTHING = {"runOnly": TAGS}
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 """What a theme changes: the elements are the same."""
 WIDTHS = (1400, 390)
+FRAMES = "new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
+"""The page has heard of its new width."""
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,7 @@ def test_no_page_has_a_violation(window: Page, name: str) -> None:
     found = {}
     for width in WIDTHS:
         window.set_viewport_size({"width": width, "height": 900})
+        window.evaluate(FRAMES)
         for theme, asked in (("light", EVERYTHING), ("dark", COLOURS)):
             window.emulate_media(color_scheme=theme)
             found[f"{theme} {width}"] = violations(window, asked)
