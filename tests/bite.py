@@ -163,7 +163,7 @@ ROWS = (
     ),
     Row(
         "withdrawing: what comes after a cancellation runs nothing",
-        "scripthut/backends/node_script.py",
+        "scripthut/backends/sent/script.py",
         'os.symlink(NO_JOB, token + ".claim", dir_fd=here)',
         "pass",
         ("tests/backends/test_contract.py", "-k", "withdrawn and local"),
@@ -283,7 +283,7 @@ ROWS = (
     ),
     Row(
         "O_NOFOLLOW: no link is followed",
-        "scripthut/backends/node_files.py",
+        "scripthut/backends/sent/files.py",
         "os.O_NOFOLLOW | ",
         "",
         ("tests/backends/test_node.py", "-k", "not_taken_for_absent or swaps"),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from scripthut.backends.node import Record, bytes_of
-from scripthut.backends.node_files import pack
+from scripthut.backends.sent.files import pack
 from scripthut.core.disk import (
     LONGEST_JOB,
     Done,

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
-from scripthut.backends import disk, machine, node, node_script, node_work, processes
+from scripthut.backends import disk, machine, node, node_work, processes
 from scripthut.backends.asking import Node, Ring
 from scripthut.backends.local_end import (
     CANCEL,
@@ -34,6 +34,7 @@ from scripthut.backends.local_end import (
 )
 from scripthut.backends.local_room import Room, starting
 from scripthut.backends.scope import Scopes
+from scripthut.backends.sent.script import answer
 from scripthut.backends.turns import Turns
 from scripthut.config.machine import processors
 from scripthut.core.disk import Told, Wanted
@@ -307,7 +308,7 @@ class LocalBackend:
         most = self._limits.file_bytes
         for part in node.wanted(files, most):
             told: list[node.Record] = []
-            node_script.answer(dict(node.fetching(part, most)), told.append)
+            answer(dict(node.fetching(part, most)), told.append)
             yield from node.fetched(part, told)
 
     def preview(self, job: Job) -> str:
@@ -317,7 +318,7 @@ class LocalBackend:
     def read(self, paths: Mapping[str, str], most: int) -> Mapping[str, bytes | Unreadable]:
         """See backends/base.py."""
         told: list[node.Record] = []
-        node_script.answer(dict(node_work.reading(paths, most)), told.append)
+        answer(dict(node_work.reading(paths, most)), told.append)
         return node_work.texts(told)
 
     def find(self, root: str, glob: str, besides: Sequence[str] = ()) -> node_work.Found:
@@ -363,7 +364,7 @@ class LocalBackend:
 
 def _answer(request: dict[str, object]) -> node.Seen:
     told: list[node.Record] = []
-    node_script.answer(request, told.append)
+    answer(request, told.append)
     return node.understand(told)
 
 

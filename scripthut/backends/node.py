@@ -1,6 +1,6 @@
 """The two ends of a conversation with a login node: requests out, records in.
 
-The node runs one constant script (node_script and its siblings), whatever is asked: the script and
+The node runs one constant script (`sent`), whatever is asked: the script and
 the request travel on standard input, so the command itself never holds anything of a user's.
 """
 
@@ -12,25 +12,12 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from inspect import getsource
 from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
-from scripthut.backends import (
-    node_clear,
-    node_disk,
-    node_drop,
-    node_fetch,
-    node_files,
-    node_find,
-    node_free,
-    node_list,
-    node_place,
-    node_read,
-    node_script,
-    node_things,
-)
+from scripthut.backends.sent.program import PROGRAM
+from scripthut.backends.sent.script import NO_JOB, SIGN
 from scripthut.core.errors import BadAnswer, Unreachable
 from scripthut.core.jobs import (
     Answer,
@@ -59,29 +46,9 @@ _FIND = (
     'for p in python3 /usr/libexec/platform-python /usr/bin/python3; do command -v "$p" >/dev/null'
     ' 2>&1 && exec "$p" -I -S -c "$1"; done; exit 127'
 )
-_BOOT = """\
-import json, types
-source = sys.stdin.buffer
-for name, length in json.loads(source.readline().decode()):
-    module = sys.modules[name] = types.ModuleType(name)
-    exec(compile(source.read(length), name, "exec"), module.__dict__)
-module.main()
-"""
-_READERS = (node_files, node_fetch, node_list, node_find, node_read)
-_MAKERS = (node_place, node_drop, node_things, node_disk, node_free, node_clear)
-_MODULES = (*_READERS, *_MAKERS, node_script)
 _MOST_MEMORY, _DIGITS = 2**50, 16
 MOST_SAID = 256 * MIB  # bytes of one command's output
 FETCH_BYTES = 32 * MIB  # of listed files in one command; base64 makes them 43 MiB on the wire
-
-
-def _program() -> bytes:
-    sources = [(module.__name__, getsource(module).encode()) for module in _MODULES]
-    head = json.dumps([[name, len(source)] for name, source in sources])
-    return b"\n".join([repr(_BOOT).encode(), head.encode(), b"".join(s for _, s in sources)])
-
-
-PROGRAM = _program()
 
 
 def command(python: str | None = None) -> list[str]:
@@ -105,9 +72,9 @@ def records(answer: Answer) -> list[Record]:
         )
     found: list[Record] = []
     for line in answer.out.splitlines():
-        if line.startswith(node_script.SIGN):
+        if line.startswith(SIGN):
             try:
-                found.append(json.loads(line[len(node_script.SIGN) :]))
+                found.append(json.loads(line[len(SIGN) :]))
             except json.JSONDecodeError:
                 break
     if not found or found[-1].get("end") != len(found) - 1:
@@ -239,7 +206,7 @@ def _place_bytes(record: Record, seen: Seen) -> None:
 
 
 def _place_claim(token: Token, text: str, seen: Seen) -> None:
-    if text == node_script.NO_JOB:
+    if text == NO_JOB:
         seen.withdrawn.add(token)
     else:
         seen.claims[token] = text.removeprefix("job:")

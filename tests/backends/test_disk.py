@@ -13,9 +13,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from scripthut.backends import node_clear, node_things
 from scripthut.backends.disk import asking
 from scripthut.backends.local import LocalBackend
+from scripthut.backends.sent import clear as node_clear
+from scripthut.backends.sent import things as node_things
 from scripthut.core.disk import Done, Kind, Removal, Scan, Stage, Thing, Wanted, Way
 
 NOW = datetime.now(UTC)

@@ -20,13 +20,14 @@ import pytest
 
 from scripthut.backends import (
     node,
-    node_fetch,
-    node_files,
-    node_list,
-    node_script,
 )
 from scripthut.backends.asking import Node, Ring
 from scripthut.backends.node import read_note
+from scripthut.backends.sent import fetch as node_fetch
+from scripthut.backends.sent import files as node_files
+from scripthut.backends.sent import listing as node_listing
+from scripthut.backends.sent import script as node_script
+from scripthut.backends.sent.program import MODULES, PROGRAM
 from scripthut.backends.turns import Turns
 from scripthut.core import paths
 from scripthut.core.errors import BadAnswer, Unreachable
@@ -85,7 +86,7 @@ def out(tmp_path: Path) -> Path:
     return place
 
 
-@pytest.mark.parametrize("module", node._MODULES)
+@pytest.mark.parametrize("module", MODULES)
 def test_the_script_is_python_of_2014(module: object) -> None:
     source = getsource(module)  # type: ignore[arg-type]
     tree = ast.parse(source, feature_version=(3, 4))
@@ -108,7 +109,7 @@ def test_an_old_python_gives_the_same_answer(
     node_script.answer(request, here.append)
     done = subprocess.run(
         [python, "-I", "-S", "-c", node._LOADER],  # as the transport runs it
-        input=node.PROGRAM + json.dumps(request).encode(),
+        input=PROGRAM + json.dumps(request).encode(),
         capture_output=True,
         env={"LC_ALL": "C", "PATH": os.environ["PATH"]},
     )
@@ -223,7 +224,7 @@ def test_what_is_beyond_what_is_looked_at_is_said_and_the_summary_is_there(
     for n in range(300):
         (out / f"f{n:03}").touch()
     (out / "task-summary.md").write_text("# here")
-    monkeypatch.setattr(node_list, "COUNTED", 100)
+    monkeypatch.setattr(node_listing, "COUNTED", 100)
     record = looked(out.parent.parent)
     assert "only a part was looked at" in record["problem"]
     assert b"task-summary.md" in notes_of(record)
@@ -238,7 +239,7 @@ def test_a_very_deep_tree_ends(out: Path) -> None:
         here = below
     os.close(here)
     (note,) = notes_of(looked(out.parent.parent)).values()
-    assert note == f"is a directory deeper than {node_list.DEEPEST} levels"
+    assert note == f"is a directory deeper than {node_listing.DEEPEST} levels"
     subprocess.run(["rm", "-rf", str(out)], check=True)
 
 
@@ -435,7 +436,7 @@ def test_listings_that_are_too_much_for_one_answer_come_in_the_next_ones(
     (group,) = request["outputs"]
     (job,) = group["jobs"]
     group["jobs"] = [[f"tok.{n}.1", *job[1:]] for n in range(10)]
-    monkeypatch.setattr(node_list, "SAID", 3 * len(json.dumps(looked(out.parent.parent))))
+    monkeypatch.setattr(node_listing, "SAID", 3 * len(json.dumps(looked(out.parent.parent))))
     told: list[Mapping[str, Any]] = []
 
     node_script.answer(request, told.append)
@@ -443,7 +444,7 @@ def test_listings_that_are_too_much_for_one_answer_come_in_the_next_ones(
     came = [listing["listing"] for listing in listings(told)]
     assert came == ["tok.0.1", "tok.1.1", "tok.2.1"]
     assert node.understand(told).later == {f"tok.{n}.1" for n in range(3, 10)}
-    assert len(json.dumps(told)) < node_list.SAID / 3  # and they travel compressed
+    assert len(json.dumps(told)) < node_listing.SAID / 3  # and they travel compressed
     assert set(node.understand(told).listings) == set(came)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scripthut.backends import node_place
-from scripthut.backends.node_drop import drop, hold
-from scripthut.backends.node_place import Where, step
+from scripthut.backends.sent import place as node_place
+from scripthut.backends.sent.drop import drop, hold
+from scripthut.backends.sent.place import Where, step
 
 
 @pytest.fixture

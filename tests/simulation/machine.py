@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from scripthut.backends import node
+from scripthut.backends.sent.program import PROGRAM
 from scripthut.core import tokens
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Accepted, Answer, Job, Phase, Rejected, Sighting, Used
@@ -47,7 +47,7 @@ class Machine:
         cluster.pass_time(cluster.pause(0.1, 2))
         if cluster.now < cluster.down_until or cluster.lies_by(Lie.UNHEARD, 0.15):
             raise Unreachable(LOST)
-        told = self._answer(json.loads(stdin[len(node.PROGRAM) :]))
+        told = self._answer(json.loads(stdin[len(PROGRAM) :]))
         if cluster.lies_by(Lie.LOST, 0.15):
             raise Unreachable(LOST)
         self._moment()

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from scripthut.backends.node_files import KINDS
+from scripthut.backends.sent.files import KINDS
 from scripthut.clock import utcnow
 from scripthut.core.jobs import Got
 from scripthut.store.files import fetches, wishes

@@ -10,7 +10,7 @@ import stat
 import time
 from contextlib import suppress
 
-from scripthut.backends.node_files import Refusal, enter, pack, unpack
+from scripthut.backends.sent.files import Refusal, enter, pack, unpack
 
 MYPY = False
 if MYPY:  # Python 3.4 has no typing module

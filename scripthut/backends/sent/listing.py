@@ -14,8 +14,8 @@ import sys
 import time
 import zlib
 
-from scripthut.backends.node_fetch import read_below, why_not
-from scripthut.backends.node_files import (
+from scripthut.backends.sent.fetch import read_below, why_not
+from scripthut.backends.sent.files import (
     Refusal,
     descend,
     enter,

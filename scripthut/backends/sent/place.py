@@ -67,7 +67,7 @@ def step(where: Where, wish: "dict[str, Any]") -> "dict[str, Any]":
     if known is not None:
         if known["placed"] == "ready":
             with suppress(OSError):
-                os.utime(where.mark)  # it is in use: node_drop leaves it
+                os.utime(where.mark)  # it is in use: drop.py leaves it
         return known
     if wish["archive"] is None:
         return {"placed": "wanted", "offset": 0}

@@ -3,7 +3,7 @@
 import os
 import re
 
-from scripthut.backends.node_files import pack
+from scripthut.backends.sent.files import pack
 
 MYPY = False
 if MYPY:  # Python 3.4 has no typing module

@@ -6,7 +6,7 @@
 import os
 import stat
 
-from scripthut.backends.node_files import Refusal, pack, settled, take, words_of
+from scripthut.backends.sent.files import Refusal, pack, settled, take, words_of
 
 MYPY = False
 if MYPY:  # Python 3.4 has no typing module

@@ -12,11 +12,11 @@ import stat
 import time
 from contextlib import suppress
 
-from scripthut.backends.node_drop import GONE
-from scripthut.backends.node_files import Refusal, enter, words_of
-from scripthut.backends.node_free import free
-from scripthut.backends.node_place import Where, now_there, read_mark
-from scripthut.backends.node_things import (
+from scripthut.backends.sent.drop import GONE
+from scripthut.backends.sent.files import Refusal, enter, words_of
+from scripthut.backends.sent.free import free
+from scripthut.backends.sent.place import Where, now_there, read_mark
+from scripthut.backends.sent.things import (
     COMMIT,
     HIDDEN,
     LEFT,

@@ -1,6 +1,6 @@
 """What runs on the login node: a constant script that answers a whole request at once.
 
-It is sent over standard input with its siblings node_files, node_list, ..., and uses the standard
+It is sent over standard input with its siblings, and uses the standard
 library of Python 3.4 and later, alone.
 """
 # For older Pythons, and with file descriptors instead of paths:
@@ -17,11 +17,11 @@ import time
 import zlib
 from contextlib import suppress
 
-from scripthut.backends.node_clear import clear
-from scripthut.backends.node_disk import scan
-from scripthut.backends.node_drop import drops, hold
-from scripthut.backends.node_fetch import fetch, logs, pieces
-from scripthut.backends.node_files import (
+from scripthut.backends.sent.clear import clear
+from scripthut.backends.sent.disk import scan
+from scripthut.backends.sent.drop import drops, hold
+from scripthut.backends.sent.fetch import fetch, logs, pieces
+from scripthut.backends.sent.files import (
     Refusal,
     descend,
     pack,
@@ -29,10 +29,10 @@ from scripthut.backends.node_files import (
     unpack,
     words_of,
 )
-from scripthut.backends.node_find import find
-from scripthut.backends.node_list import listings
-from scripthut.backends.node_place import place
-from scripthut.backends.node_read import read
+from scripthut.backends.sent.find import find
+from scripthut.backends.sent.listing import listings
+from scripthut.backends.sent.place import place
+from scripthut.backends.sent.read import read
 
 MYPY = False
 if MYPY:  # Python 3.4 has no typing module

@@ -8,7 +8,7 @@ Sent to the node, like its siblings: the standard library of Python 3.4 and late
 import errno
 import os
 
-from scripthut.backends.node_files import (
+from scripthut.backends.sent.files import (
     Refusal,
     descend,
     is_fresh,

@@ -8,7 +8,7 @@ import shutil
 import sys
 from contextlib import suppress
 
-from scripthut.backends.node_place import Where, drop_mark, now_there, read_mark
+from scripthut.backends.sent.place import Where, drop_mark, now_there, read_mark
 
 MYPY = False
 if MYPY:  # Python 3.4 has no typing module

@@ -7,7 +7,7 @@ import os
 import stat
 import time
 
-from scripthut.backends.node_files import Refusal, enter, words_of
+from scripthut.backends.sent.files import Refusal, enter, words_of
 
 MYPY = False
 if MYPY:  # Python 3.4 has no typing module

@@ -13,8 +13,8 @@ import threading
 import time
 from contextlib import suppress
 
-from scripthut.backends.node_files import pack
-from scripthut.backends.node_things import OWN, everything, measured
+from scripthut.backends.sent.files import pack
+from scripthut.backends.sent.things import OWN, everything, measured
 
 MYPY = False
 if MYPY:  # Python 3.4 has no typing module
