@@ -62,6 +62,18 @@ def test_of_two_that_begin_one_is_the_maker(wish: dict[str, object]) -> None:
     assert not node_place.begin(where)
 
 
+@pytest.mark.parametrize("is_made", [True, False])
+def test_pieces_that_another_server_took_meanwhile_fail_nothing(
+    wish: dict[str, object], is_made: bool
+) -> None:
+    """It brings the same commit: it has made the archive of them, or found that they make none."""
+    where = Where({**wish, "archive": "a" * 64})
+    Path(where.hidden).mkdir()
+    if is_made:
+        Path(where.archive).write_bytes(b"whole")
+    assert node_place.is_whole(where, "a" * 64) is is_made
+
+
 def test_a_root_that_cannot_be_made_fails_in_words(wish: dict[str, object], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     told: list[dict[str, object]] = []
