@@ -27,7 +27,7 @@ Doing = Callable[[], AbstractContextManager[Session]]
 
 log = logging.getLogger(__name__)
 PIECE = 8 * 1024 * 1024  # bytes of an archive in one command
-SENDING = 8.0  # seconds that a cycle spends on sending at most
+SENDING = 8.0  # seconds that a cycle spends on sending at most: looks and orders wait for it
 AT_ONCE = 100  # tasks ended in one transaction
 
 
@@ -41,7 +41,12 @@ def place(hands: Hands, config: Config, now: datetime) -> int:
     _try_again(hands)
     with hands.reading() as session:
         rows = checkouts.to_do(session, name, now)
-    return len(unplaced) + sum(_step(hands, row, now) for row in rows)
+    moved = sum(_asked(hands, row, now) for row in rows if row.stage != Stage.PACKED)
+    until = time.monotonic() + SENDING
+    for row in rows:
+        if row.stage == Stage.PACKED and time.monotonic() < until:
+            moved += _sent(hands, row, until, now)
+    return len(unplaced) + moved
 
 
 def wanted(config: Config, run: Run) -> Checkout:
@@ -76,15 +81,21 @@ def _attach(hands: Hands, config: Config, run: Run, now: datetime) -> None:
         checkouts.attach(session, run.id, row)
 
 
-def _step(hands: Hands, row: Checkout, now: datetime) -> bool:
-    """Ask about a directory once, or send what is missing of its archive; whether it moved."""
-    folder = Folder(row.root, row.name, row.archive, row.size, row.postclone, row.keep)
-    if row.stage != Stage.PACKED:
-        return _write(hands, row, hands.backend.place(folder), now)
+def _folder(row: Checkout) -> Folder:
+    return Folder(row.root, row.name, row.archive, row.size, row.postclone, row.keep)
+
+
+def _asked(hands: Hands, row: Checkout, now: datetime) -> bool:
+    """Ask about a directory once; whether it moved."""
+    return _write(hands, row, hands.backend.place(_folder(row)), now)
+
+
+def _sent(hands: Hands, row: Checkout, until: float, now: datetime) -> bool:
+    """Send what is missing of an archive, as far as there is time; whether it moved."""
     placed = Placed(folders.Stage.WANTED, "", row.sent)
     try:
-        for offset, data in _pieces(Path(row.file or ""), row):
-            placed = hands.backend.place(folder, offset, data)
+        for offset, data in _pieces(Path(row.file or ""), row, until):
+            placed = hands.backend.place(_folder(row), offset, data)
             if placed.stage is not folders.Stage.WANTED or placed.offset != offset + len(data):
                 break
     except FileNotFoundError:  # packed by an engine on another machine, or cleaned up
@@ -94,9 +105,8 @@ def _step(hands: Hands, row: Checkout, now: datetime) -> bool:
     return _write(hands, row, placed, now)
 
 
-def _pieces(file: Path, row: Checkout) -> Iterator[tuple[int, bytes]]:
-    """What is still to be sent, piece by piece, for as long as a cycle may take."""
-    until = time.monotonic() + SENDING
+def _pieces(file: Path, row: Checkout, until: float) -> Iterator[tuple[int, bytes]]:
+    """What is still to be sent, piece by piece, for as long as there is time."""
     with file.open("rb") as opened:
         opened.seek(row.sent)
         offset = row.sent

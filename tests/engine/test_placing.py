@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select, update
@@ -14,6 +15,7 @@ from scripthut.core.errors import Unreachable
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import OutputLimits
 from scripthut.core.workflow import document
+from scripthut.engine import placing
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
 from scripthut.engine.placing import fail
@@ -180,6 +182,28 @@ def test_pieces_go_on_where_they_stopped(
     world.turn()
     assert [a[1:] for a in world.cluster.asked[3:]] == [(3, b"3456"), (7, b"789")]
     assert world.row().stage == Stage.WORKING
+
+
+def test_however_many_commits_are_sent_a_cycle_spends_no_longer_on_it(
+    world: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders to cancel, and looks at what runs, wait for the end of it."""
+    for sha in "123":
+        world.start(sha=sha * 40)
+    world.turn()
+    with world.database.writing() as session:
+        for row in session.scalars(select(Checkout)):
+            file = tmp_path / f"{row.id}.tar.gz"
+            file.write_bytes(bytes(40))
+            facts = {"archive": "a" * 64, "file": str(file), "size": 40, "sent": 0}
+            checkouts.change(session, row.id, Stage.PACKED, **facts)
+    asked = world.cluster.asked
+    asked.clear()
+    world.cluster.answers = [Placed(WANTED, PATH, sent) for sent in range(4, 40, 4)]
+    monkeypatch.setattr(placing, "PIECE", 4)
+    monkeypatch.setattr(placing, "time", SimpleNamespace(monotonic=lambda: 3.0 * len(asked)))
+    world.turn()
+    assert [offset for _, offset, _ in asked] == [0, 4, 8]
 
 
 def test_an_archive_that_is_gone_is_packed_again(world: Ground, tmp_path: Path) -> None:
