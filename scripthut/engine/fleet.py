@@ -1,12 +1,13 @@
 """The backends as configured: built, replaced when their section changes, let go when it is gone.
 
-A backend that was taken out of the configuration is watched until nothing of it lives; nothing
-more is submitted there.
+What a change does not reach is kept: a connection may have cost a person a second factor. A backend
+that was taken out of the configuration is watched until nothing of it lives; nothing more is
+submitted there.
 """
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from scripthut.backends import build
 from scripthut.backends.base import Backend
@@ -19,6 +20,7 @@ from scripthut.engine.upkeep import Upkeep
 from scripthut.store.files.kept import Kept
 
 log = logging.getLogger(__name__)
+BESIDE = frozenset({"max_concurrent", "prices", "env", "env_groups"})  # no cluster is built of it
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Member:
     backend: Backend
     cycle: Cycle
     pace: Pace
-    reach: tuple[object, ...]  # the settings that it was built with
+    reach: tuple[object, ...]  # what the backend was built of
+    tuning: tuple[object, ...]  # the settings that its cycle and pace were made of
     is_leaving: bool = False
 
 
@@ -50,8 +53,7 @@ class Fleet:
         """Begin a leadership: nothing that was known in an earlier one counts."""
         self.follow(config, busy, None)
         for name, one in self.members.items():
-            anew = self._member(one.part, config.settings, one.backend, one.is_leaving)
-            self.members[name] = replace(anew, reach=one.reach)
+            self.members[name] = self._member(one.part, config.settings, one, one.is_leaving)
 
     @property
     def is_leaving(self) -> bool:
@@ -86,10 +88,13 @@ class Fleet:
                 self._let_go(one, settings, alive)
         elif one is None:
             self.members[name] = self._member(part, settings)
-        elif one.is_leaving or one.part != part or one.reach != _reach(settings):
+        elif one.reach != _reach(part, settings):
             one.backend.close()
             self.members[name] = self._member(part, settings)
             log.info("backend built anew backend=%s", name)
+        elif one.is_leaving or one.part != part or one.tuning != _tuning(settings):
+            self.members[name] = self._member(part, settings, one)
+            log.info("backend goes on otherwise backend=%s", name)
 
     def _let_go(self, one: Member, settings: Settings, alive: Collection[str] | None) -> None:
         name = one.part.name
@@ -99,28 +104,36 @@ class Fleet:
             log.info("backend let go backend=%s", name)
         elif not one.is_leaving:
             log.info("backend leaves, watched until its tasks end backend=%s", name)
-            self.members[name] = self._member(one.part, settings, one.backend, is_leaving=True)
+            self.members[name] = self._member(one.part, settings, one, is_leaving=True)
 
     def _member(
         self,
         part: AnyBackend,
         settings: Settings,
-        backend: Backend | None = None,
+        former: Member | None = None,
         is_leaving: bool = False,
     ) -> Member:
-        backend = (
-            backend
-            or self._given.pop(part.name, None)
-            or build(part, settings, Asker(self._lead, part.name))
-        )
+        """A member with a backend of its own, or with the former one's."""
+        if former is not None:
+            backend, reach = former.backend, former.reach
+        else:
+            given = self._given.pop(part.name, None)
+            backend = given or build(part, settings, Asker(self._lead, part.name))
+            reach = _reach(part, settings)
         limits, names = settings.outputs.limits(), frozenset(settings.secret_names)
         hands = self._lead.hands(backend, self._kept, limits, names, part.type)
         cycle = Cycle(hands, part.type, 0 if is_leaving else part.max_concurrent, self._upkeep)
         quick = 0.5 if part.type == "local" else 2.0
         pace = Pace(quick, float(settings.poll_interval))
-        return Member(part, backend, cycle, pace, _reach(settings), is_leaving)
+        return Member(part, backend, cycle, pace, reach, _tuning(settings), is_leaving)
 
 
-def _reach(settings: Settings) -> tuple[object, ...]:
-    """What of the settings goes into a backend."""
+def _reach(part: AnyBackend, settings: Settings) -> tuple[object, ...]:
+    """What a backend is built of. This machine's has room for as many jobs as may run at once."""
+    beside = BESIDE if part.type != "local" else BESIDE - {"max_concurrent"}
+    return part.model_dump(exclude=set(beside)), settings.outputs, settings.secret_names
+
+
+def _tuning(settings: Settings) -> tuple[object, ...]:
+    """What of the settings goes into a cycle and its pace."""
     return settings.outputs, settings.secret_names, settings.poll_interval

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from scripthut.config import Config
+from scripthut.config import SSH, Config
+from scripthut.config.backends import Prices
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Accepted, Job, Rejected, Token
 from scripthut.core.states import State
@@ -40,6 +41,16 @@ class Hanging(FakeCluster):
 
     def close(self) -> None:
         self.closed.set()
+
+
+@dataclass
+class Connected(FakeCluster):
+    """A cluster that knows whether its connection was given up."""
+
+    is_closed: bool = False
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 def engine_of(directory: Path, cluster: FakeCluster) -> Engine:
@@ -143,3 +154,32 @@ def test_an_engine_that_broke_says_so_and_its_process_is_told(
 
 def raises(error: Exception) -> None:
     raise error
+
+
+def test_a_connection_outlives_a_change_of_limits_pace_and_prices(tmp_path: Path) -> None:
+    """A person may have given a second factor for it."""
+    cluster = Connected()
+    engine = engine_of(tmp_path, cluster)
+    assert engine.tick(NOW)
+    engine.wait()
+    config = engine.live.config
+    changes = {"max_concurrent": 7, "prices": Prices(cpu_hour=1.0), "env_groups": {}}
+    (part,) = config.backends
+    engine.live.config = config.model_copy(
+        update={
+            "backends": [part.model_copy(update=changes)],
+            "settings": config.settings.model_copy(update={"poll_interval": 77}),
+        }
+    )
+    assert engine.tick(NOW)
+    engine.wait()
+    member = engine._fleet.members["hpc"]
+    assert (cluster.is_closed, member.backend) == (False, cluster)
+    assert (member.part.max_concurrent, member.pace.slow) == (7, 77.0)
+    other = part.model_copy(update={"ssh": SSH(host="elsewhere")})
+    engine.live.config = config.model_copy(update={"backends": [other]})
+    assert engine.tick(NOW)
+    engine.wait()
+    assert cluster.is_closed
+    assert engine._fleet.members["hpc"].backend is not cluster
+    engine._close()
