@@ -87,24 +87,38 @@ def _keep_files(
             else:
                 wanted.append(file)
     missing = {(f.token, f.area, f.path): f for f in wanted}
-    until, is_late = time.monotonic() + SECONDS, False
-    for file, data in _contents(hands, watched, seen, wanted):
-        if outputs.kind_of(file.area, file.path) is Kind.MARKDOWN:
-            shown = data if watched[file.token].ended_at else settled(data)
-            gathered[file.token].is_trimmed |= len(shown) < len(data)
-            data = mask_document(shown, _secrets(hands, watched[file.token]))
-        sha = hands.kept.put(data)
-        html = rendered(hands.kept, file.area, file.path, sha, data)
-        gathered[file.token].found.append(Found(file, sha, html))
-        missing.pop((file.token, file.area, file.path), None)
-        if is_late := time.monotonic() > until:
-            break  # the rest comes with the next cycle: orders must not wait for all of it
+    until, is_cut = time.monotonic() + SECONDS, False
+    try:
+        for file, data in _contents(hands, watched, seen, wanted):
+            gathered[file.token].found.append(_keep(hands, watched, gathered, file, data))
+            missing.pop((file.token, file.area, file.path), None)
+            if is_cut := time.monotonic() > until:
+                break  # the rest comes with the next cycle: orders must not wait for all of it
+    except Unreachable as error:
+        log.warning("outputs not fetched backend=%s: %s", hands.backend.name, error)
+        is_cut = True  # nobody has said of the rest that it cannot be read
     for file in missing.values():
         task, one = watched[file.token], gathered[file.token]
         is_old = task.ended_at is not None and now > task.ended_at + PATIENCE
-        is_hopeless = is_old and not is_late
+        is_hopeless = is_old and not is_cut
         one.found.append(Found(file, note=UNREAD if is_hopeless else None))
         one.is_whole = one.is_whole and is_hopeless
+
+
+def _keep(
+    hands: Hands,
+    watched: Mapping[Token, Watched],
+    gathered: Mapping[Token, Gathered],
+    file: RemoteFile,
+    data: bytes,
+) -> Found:
+    """Keep a file's bytes: of a document without secrets, nor a last line that is half there."""
+    if outputs.kind_of(file.area, file.path) is Kind.MARKDOWN:
+        shown = data if watched[file.token].ended_at else settled(data)
+        gathered[file.token].is_trimmed |= len(shown) < len(data)
+        data = mask_document(shown, _secrets(hands, watched[file.token]))
+    sha = hands.kept.put(data)
+    return Found(file, sha, rendered(hands.kept, file.area, file.path, sha, data))
 
 
 def _measure(
@@ -152,7 +166,7 @@ def _contents(
     seen: Observation,
     wanted: list[RemoteFile],
 ) -> Iterator[tuple[RemoteFile, bytes]]:
-    """The files' bytes: those that came with the listing, then the others, in one stream."""
+    """The files' bytes: those that came with the listing, then the others. Unreachable."""
     to_fetch = []
     for file in wanted:
         data = seen.contents.get((file.token, file.area, file.path))
@@ -160,9 +174,5 @@ def _contents(
             to_fetch.append((watched[file.token].job, file))
         else:
             yield file, data
-    if not to_fetch:
-        return
-    try:
+    if to_fetch:
         yield from hands.backend.fetch(to_fetch)
-    except Unreachable as error:
-        log.warning("outputs not fetched backend=%s: %s", hands.backend.name, error)

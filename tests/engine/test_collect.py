@@ -369,6 +369,21 @@ def test_a_file_that_cannot_be_read_is_given_up_after_a_while(bench: Bench) -> N
     assert bench.task.collected_at is not None
 
 
+def test_a_line_that_is_cut_says_of_no_file_that_it_cannot_be_read(bench: Bench) -> None:
+    """What 500 tasks wrote may take longer to come than one that is unreadable is waited for."""
+    bench.disk.write("a.txt", b"a")
+    bench.disk.write("b.txt", b"b")
+    bench.end()
+    bench.disk.breaks_after = 1
+
+    bench.collect(now=NOW + timedelta(hours=1))
+    assert (bench.rows["b.txt"].note, bench.task.collected_at) == (None, None)
+
+    bench.disk.breaks_after = None
+    bench.collect(now=NOW + timedelta(hours=2))
+    assert bench.data("b.txt") == b"b"
+
+
 @pytest.mark.parametrize(
     "name",
     [b"my plot.png", b"it's.png", b"a\nb.png", b"caf\xe9.png", b"$(id).png", b"-rf.png", b"\\.png"],
