@@ -90,13 +90,16 @@ class Cycle:
         return replace(report, written=self._written)
 
     def _mind_jumps(self, now: datetime) -> None:
-        """Count no silence over a jump of this machine's clock, nor over a sleep of the machine."""
+        """Count no silence over a jump of this machine's clock, nor over a sleep of the machine.
+
+        What was to pause until a time of day would pause for hours after one that was set back.
+        """
         seconds = self._clock()
         if self._before is not None:
             passed = timedelta(seconds=seconds - self._before[1])
             if abs(now - self._before[0] - passed) > JUMP:
                 log.warning("the clock has jumped backend=%s", self.hands.backend.name)
-                self._answering_since = None
+                self._answering_since = self._hold_until = None
         self._before = (now, seconds)
 
     @contextmanager

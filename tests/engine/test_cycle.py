@@ -289,6 +289,19 @@ def test_a_database_that_goes_away_in_a_cycle_voids_it_and_is_asked_again(world:
     assert world.cluster.submitted == ["a"]
 
 
+def test_a_clock_that_is_set_back_does_not_make_a_pause_longer(world: World) -> None:
+    passed = itertools.count(0.0, 2.0)
+    cycle = Cycle(world.cycle.hands, "slurm", 100, clock=lambda: next(passed))
+    world.run({"a": []})
+    world.cluster.refuses = {"a": Rejected("too many jobs", wait=True)}
+    assert cycle.run(world.now).answered
+    world.cluster.refuses = {}
+    assert cycle.run(world.now + timedelta(seconds=6)).answered
+    assert world.states() == {"a": "pending"}
+    assert cycle.run(world.now - timedelta(hours=5)).answered
+    assert world.states() == {"a": "submitted"}
+
+
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_clock_that_jumps_uses_up_no_patience(world: World, hours: int) -> None:
     seconds = itertools.count(0.0, 2.0)
