@@ -18,7 +18,7 @@ def test_a_silent_backend_says_since_when_and_why(client, hut):
 
 def test_a_backend_that_was_never_asked_says_so(client, app):
     page = client.get("/backends").text
-    assert "never asked" in page and "No engine is acting" in page
+    assert "not asked yet" in page and "No engine is acting" in page
 
 
 def test_the_cards_are_refreshed_alone(client, hut):
