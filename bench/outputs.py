@@ -28,7 +28,7 @@ from scripthut.core import paths
 from scripthut.core.jobs import Area, Job, RemoteFile, Resources, Watch
 from scripthut.core.markdown.render import render
 from scripthut.core.states import State
-from scripthut.engine.rendering import rendered
+from scripthut.engine.outputs.rendering import rendered
 from scripthut.schedulers.slurm import Slurm
 from scripthut.schedulers.slurm_text import FIELD, RECORD
 from scripthut.store import outputs

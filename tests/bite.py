@@ -319,7 +319,7 @@ ROWS = (
     ),
     Row(
         "a picture of too many pixels is not decoded",
-        "scripthut/engine/pictures.py",
+        "scripthut/engine/children/pictures.py",
         "if width * height > PIXELS:",
         "if width * height < 0:",
         ("tests/engine/test_thumbnails.py", "-k", "bomb"),

@@ -65,6 +65,10 @@ ROOMS: dict[str, set[str]] = {  # a room -> the other rooms of its package that 
     "store/machines": {"models"},
     "store/making": {"models", "machines"},
     "store/keeping": {"models", "files"},
+    "engine/children": set(),
+    "engine/outputs": {"children"},
+    "engine/commits": set(),
+    "engine/beside": set(),
     "web/outputs": set(),
     "web/runs": {"outputs"},
     "web/tasks": {"outputs", "runs"},
@@ -80,11 +84,13 @@ ALLOWED = {  # module -> what it may import against its package's rule, and why
     "cli/backup.py": {"store"},  # on the machine of the server, which need not run
     "cli/doctor.py": {"backends"},  # it asks the real machines
     "cli/tell.py": {"messengers"},  # it tries a channel out
-    "engine/workshop.py": {"subprocess"},  # the child process that works on what others wrote
+    "engine/children/workshop.py": {
+        "subprocess"
+    },  # the child process that works on what others wrote
 }
 ONLY_IN = {  # module imported -> the places that may
-    "pyarrow": {"engine/columns.py"},  # a child process
-    "PIL": {"engine/pictures.py"},  # a child process
+    "pyarrow": {"engine/children/columns.py"},  # a child process
+    "PIL": {"engine/children/pictures.py"},  # a child process
     "markdown": {"core/markdown/render.py", "core/markdown/elements.py", "core/markdown/inline.py"},
     "bleach": {"core/markdown/sanitise.py"},
     "pygments": {"core/markdown/highlight.py"},

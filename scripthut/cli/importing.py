@@ -21,8 +21,8 @@ from scripthut.core.jobs import Watch
 from scripthut.core.legacy import EXTERNAL, OldRun
 from scripthut.core.tokens import token
 from scripthut.engine.base import Hands, Watched
-from scripthut.engine.collect import collect
 from scripthut.engine.jobs import job_of
+from scripthut.engine.outputs.collect import collect
 from scripthut.store import outputs, tasks
 from scripthut.store.db import Database
 from scripthut.store.files.kept import Kept

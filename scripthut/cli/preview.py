@@ -25,11 +25,11 @@ from scripthut.core.jobs import Got, Job, OutputLimits, Piece, Resources, Watch
 from scripthut.core.states import Event
 from scripthut.core.tokens import token
 from scripthut.core.workflow.document import parse as parse_document
-from scripthut.engine import pieces
 from scripthut.engine.base import Hands, Watched
-from scripthut.engine.collect import collect
-from scripthut.engine.fetching import Fetcher
-from scripthut.engine.thumbnails import Studio
+from scripthut.engine.outputs import pieces
+from scripthut.engine.outputs.collect import collect
+from scripthut.engine.outputs.fetching import Fetcher
+from scripthut.engine.outputs.thumbnails import Studio
 from scripthut.ids import new_run_id
 from scripthut.store import lease, runs, tasks
 from scripthut.store.db import Database

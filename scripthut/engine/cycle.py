@@ -12,13 +12,13 @@ from typing import TypeAlias
 from scripthut.core.errors import Unreachable
 from scripthut.engine.advance import advance
 from scripthut.engine.base import Hands
-from scripthut.engine.collect import collect
-from scripthut.engine.fetching import Fetcher
 from scripthut.engine.generate import generate
 from scripthut.engine.graphs import Graphs
 from scripthut.engine.jobs import job_of, singly
 from scripthut.engine.observe import Seen, observe
-from scripthut.engine.refresh import Refresher
+from scripthut.engine.outputs.collect import collect
+from scripthut.engine.outputs.fetching import Fetcher
+from scripthut.engine.outputs.refresh import Refresher
 from scripthut.engine.submit import submit
 from scripthut.engine.survey import survey
 from scripthut.engine.upkeep import Upkeep

@@ -16,15 +16,15 @@ from scripthut import clock, ids
 from scripthut.backends.base import Backend
 from scripthut.config import Config, Live
 from scripthut.core.errors import HutError
+from scripthut.engine.beside.errand import Errand
+from scripthut.engine.beside.notify import notifier
+from scripthut.engine.beside.retention import Keeper, Rules
+from scripthut.engine.commits.sourcing import Sourcing
 from scripthut.engine.cycle import Cycle
-from scripthut.engine.errand import Errand
 from scripthut.engine.fleet import Fleet
 from scripthut.engine.lead import Lead
-from scripthut.engine.notify import notifier
+from scripthut.engine.outputs.thumbnails import Studio
 from scripthut.engine.pace import Pace
-from scripthut.engine.retention import Keeper, Rules
-from scripthut.engine.sourcing import Sourcing
-from scripthut.engine.thumbnails import Studio
 from scripthut.engine.upkeep import Upkeep
 from scripthut.store import messages, source_orders, tasks, watches
 from scripthut.store.db import Database, DatabaseDown

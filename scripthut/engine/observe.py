@@ -12,10 +12,10 @@ from scripthut.core.progress import read
 from scripthut.core.states import LIVE, SPENT, Event, State, after
 from scripthut.core.survey import Surveyed
 from scripthut.core.workflow.spec import TaskSpec
-from scripthut.engine import pieces
 from scripthut.engine.base import Hands, Watched
 from scripthut.engine.jobs import job_of, singly
 from scripthut.engine.outcome import outcome
+from scripthut.engine.outputs import pieces
 from scripthut.store import tasks as store
 from scripthut.store import watches
 from scripthut.store.db import Session

@@ -11,10 +11,10 @@ from scripthut.config import Live, PathSource
 from scripthut.core.errors import HutError, Invalid, Unreachable
 from scripthut.core.workflow.workflows import OVERLAY, Workflow, look, overlay
 from scripthut.engine.base import Hands
+from scripthut.engine.commits.placing import place
+from scripthut.engine.commits.retiring import hold, retire
+from scripthut.engine.commits.serving import Kitchen, Material, refuse, serve
 from scripthut.engine.disk import tend
-from scripthut.engine.placing import place
-from scripthut.engine.retiring import hold, retire
-from scripthut.engine.serving import Kitchen, Material, refuse, serve
 from scripthut.engine.tries import Tries
 from scripthut.store import source_orders, sources
 from scripthut.store.making.create import Source

@@ -25,10 +25,10 @@ from scripthut.core.jobs import (
 )
 from scripthut.core.markdown import policy
 from scripthut.core.states import State
-from scripthut.engine import gathering, refresh
 from scripthut.engine.base import Hands, Watched
-from scripthut.engine.collect import collect
-from scripthut.engine.refresh import Refresher
+from scripthut.engine.outputs import gathering, refresh
+from scripthut.engine.outputs.collect import collect
+from scripthut.engine.outputs.refresh import Refresher
 from scripthut.store import outputs
 from scripthut.store.db import Database
 from scripthut.store.files.kept import Kept

@@ -9,7 +9,7 @@ import pytest
 
 from scripthut.core.files import heads
 from scripthut.core.files.heads import Head
-from scripthut.engine.workshop import WALL
+from scripthut.engine.children.workshop import WALL
 from tests.engine import test_collect
 from tests.engine.test_collect import Bench
 

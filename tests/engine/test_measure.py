@@ -6,8 +6,8 @@ import time
 import pytest
 
 from scripthut.core.jobs import Area
-from scripthut.engine import measure as measuring
-from scripthut.engine.workshop import WALL, WORKSHOP
+from scripthut.engine.children.workshop import WALL, WORKSHOP
+from scripthut.engine.outputs import measure as measuring
 from scripthut.store.metrics import curves, of_run
 from scripthut.store.models import MetricsRow
 from tests.engine import test_collect

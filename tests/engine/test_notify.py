@@ -12,8 +12,8 @@ from scripthut.core.files.previews import Kind
 from scripthut.core.happenings import Interest, Message, What
 from scripthut.core.jobs import Area, RemoteFile
 from scripthut.core.markdown.render import render
-from scripthut.engine.message import Writer
-from scripthut.engine.notify import Notifier
+from scripthut.engine.beside.message import Writer
+from scripthut.engine.beside.notify import Notifier
 from scripthut.store import messages, outputs
 from scripthut.store.files.kept import Kept
 from scripthut.store.outputs import Found

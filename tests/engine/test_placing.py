@@ -15,10 +15,10 @@ from scripthut.core.errors import Unreachable
 from scripthut.core.folders import Folder, Placed
 from scripthut.core.jobs import OutputLimits
 from scripthut.core.workflow import document
-from scripthut.engine import placing
+from scripthut.engine.commits import placing
+from scripthut.engine.commits.placing import fail
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
-from scripthut.engine.placing import fail
 from scripthut.engine.upkeep import Upkeep
 from scripthut.store import orders
 from scripthut.store.db import Database
@@ -163,7 +163,7 @@ def test_a_directory_that_was_deleted_is_made_again(world: Ground) -> None:
 def test_pieces_go_on_where_they_stopped(
     world: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripthut.engine.placing.PIECE", 4)
+    monkeypatch.setattr("scripthut.engine.commits.placing.PIECE", 4)
     world.start()
     world.turn()
     world.packed(b"0123456789", tmp_path / "a.tar.gz")

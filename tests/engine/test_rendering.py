@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from scripthut.core.files.notebook import SEPARATOR
-from scripthut.engine.rendering import TEXT, Renderer
-from scripthut.engine.workshop import TURNS, WALL, Workshop
+from scripthut.engine.children.workshop import TURNS, WALL, Workshop
+from scripthut.engine.outputs.rendering import TEXT, Renderer
 
 CASES = json.loads(
     (Path(__file__).parents[1] / "payloads" / "hostile_markdown.json").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from scripthut.core.files import heads
 from scripthut.core.jobs import Area, RemoteFile
 from scripthut.core.measures import figures
 from scripthut.core.states import State
-from scripthut.engine.retention import Keeper, Rules
+from scripthut.engine.beside.retention import Keeper, Rules
 from scripthut.store import outputs
 from scripthut.store.db import Database
 from scripthut.store.files import fetches, pictures

@@ -12,8 +12,8 @@ from PIL import Image
 from sqlalchemy import select
 
 from scripthut.core.jobs import Area
-from scripthut.engine.thumbnails import Studio
-from scripthut.engine.workshop import WALL
+from scripthut.engine.children.workshop import WALL
+from scripthut.engine.outputs.thumbnails import Studio
 from scripthut.store.db import Database
 from scripthut.store.files import pictures
 from scripthut.store.files.kept import Kept

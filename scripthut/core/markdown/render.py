@@ -42,7 +42,7 @@ def render(text: str, folder: str = "") -> str:
     """A document's HTML, with policy.BASE and policy.ANCHOR where the page puts its own.
 
     `folder` is the document's, relative to the output directory: relative addresses begin there.
-    May take long, or more stack than there is, on text made for that: see engine/rendering.py.
+    May take long, or more stack than there is, on text made for it: engine/outputs/rendering.py.
     """
     return _Document(folder).html(policy.without_signs(text))
 

@@ -11,10 +11,10 @@ from scripthut.core.files.pieces import settled
 from scripthut.core.files.previews import Kind
 from scripthut.core.jobs import Listing, Observation, RemoteFile, Token
 from scripthut.core.mask import mask_document, mask_piece, secrets
-from scripthut.engine import heads
 from scripthut.engine.base import Hands, Watched
-from scripthut.engine.measure import Reading, measure
-from scripthut.engine.rendering import rendered
+from scripthut.engine.outputs import heads
+from scripthut.engine.outputs.measure import Reading, measure
+from scripthut.engine.outputs.rendering import rendered
 from scripthut.store import outputs
 from scripthut.store.files.kept import Kept
 from scripthut.store.outputs import Found, KeptLog, Known, Place

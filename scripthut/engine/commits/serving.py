@@ -13,7 +13,7 @@ from scripthut.config import Config
 from scripthut.core.errors import BROKEN, HutError, Invalid, NotFound
 from scripthut.core.workflow import document
 from scripthut.core.workflow.workflows import OVERLAY, find, overlay, run_name, stacks, text_of
-from scripthut.engine.preview import preview
+from scripthut.engine.commits.preview import preview
 from scripthut.store import source_orders
 from scripthut.store.db import Session
 from scripthut.store.making.create import NewRun, Source, Workspace, create_run

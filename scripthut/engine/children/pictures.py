@@ -9,7 +9,7 @@ import os
 
 from PIL import Image, ImageOps
 
-from scripthut.engine.workshop import serve
+from scripthut.engine.children.workshop import serve
 
 BOX = (480, 360)  # pixels that a thumbnail fits into
 SMALL = 48 * 1024  # bytes of a picture inside the box that is its own thumbnail

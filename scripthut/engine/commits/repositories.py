@@ -9,8 +9,8 @@ from scripthut.config import GitSource
 from scripthut.core.errors import HutError, Invalid, Refused, Unreachable
 from scripthut.core.refs import shown
 from scripthut.core.workflow.workflows import OVERLAY, look, overlay
-from scripthut.engine.placing import fail
-from scripthut.engine.serving import Kitchen, Material, refuse, serve
+from scripthut.engine.commits.placing import fail
+from scripthut.engine.commits.serving import Kitchen, Material, refuse, serve
 from scripthut.sources.clone import Commit
 from scripthut.sources.repository import MOST, Repository, label_of
 from scripthut.store import source_orders, sources

@@ -32,7 +32,7 @@ class Workshop:
     For any thread. The child starts with the first piece and ends with the process.
     """
 
-    def __init__(self, module: str = "scripthut.engine.work") -> None:
+    def __init__(self, module: str = "scripthut.engine.children.work") -> None:
         """`module` is what the child runs; nothing is started yet."""
         self._module = module
         self._lock = threading.Lock()

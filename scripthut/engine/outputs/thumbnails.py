@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from scripthut.engine.workshop import Workshop
+from scripthut.engine.children.workshop import Workshop
 from scripthut.store.db import Session
 from scripthut.store.files import pictures
 from scripthut.store.files.kept import Kept, NoRoom
@@ -21,7 +21,7 @@ TOO_HARD = "could not be made smaller within the server’s limits"
 
 Transaction = Callable[[], AbstractContextManager[Session]]
 log = logging.getLogger(__name__)
-WORKSHOP = Workshop("scripthut.engine.pictures")
+WORKSHOP = Workshop("scripthut.engine.children.pictures")
 
 
 class Studio:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from scripthut.core.files.previews import Kind
 from scripthut.core.jobs import Area, Observation, Token
 from scripthut.engine.base import Hands, Watched
-from scripthut.engine.gathering import PATIENCE, Gathered, gather
-from scripthut.engine.trouble import GONE, after, is_worth_waiting, problem_of
+from scripthut.engine.outputs.gathering import PATIENCE, Gathered, gather
+from scripthut.engine.outputs.trouble import GONE, after, is_worth_waiting, problem_of
 from scripthut.store import metrics, outputs
 from scripthut.store.db import Session
 from scripthut.store.files import pictures

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from scripthut.core.jobs import Got
 from scripthut.engine.base import Hands
-from scripthut.engine.pieces import masked, piece
-from scripthut.engine.rendering import rendered
+from scripthut.engine.outputs.pieces import masked, piece
+from scripthut.engine.outputs.rendering import rendered
 from scripthut.store import tasks, watches
 from scripthut.store.files import fetches, wishes
 from scripthut.store.files.fetches import Fetching

@@ -9,7 +9,7 @@ from scripthut.core.measures import figures
 from scripthut.core.measures.figures import Figures, Source
 from scripthut.core.measures.metrics import Metrics
 from scripthut.engine.base import Hands
-from scripthut.engine.workshop import WORKSHOP
+from scripthut.engine.children.workshop import WORKSHOP
 from scripthut.store import metrics, outputs
 from scripthut.store.files.kept import Kept
 from scripthut.store.outputs import Found

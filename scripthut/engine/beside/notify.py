@@ -12,8 +12,8 @@ from datetime import datetime
 from scripthut.config import Config
 from scripthut.core.errors import NotFound, Refused, Unreachable
 from scripthut.core.happenings import Interest
+from scripthut.engine.beside.message import Writer
 from scripthut.engine.lead import Lead
-from scripthut.engine.message import Writer
 from scripthut.messengers import Messenger, build
 from scripthut.store import messages
 from scripthut.store.db import Session

@@ -10,9 +10,9 @@ from functools import partial
 
 from scripthut import clock, ids
 from scripthut.config import AnySource, GitSource, Live, PathSource
+from scripthut.engine.commits.repositories import look_after
+from scripthut.engine.commits.serving import Kitchen, refuse
 from scripthut.engine.lead import Lead
-from scripthut.engine.repositories import look_after
-from scripthut.engine.serving import Kitchen, refuse
 from scripthut.engine.upkeep import Upkeep
 from scripthut.store import source_orders, sources
 from scripthut.store.db import Database, DatabaseDown, Session

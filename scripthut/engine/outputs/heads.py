@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 
 from scripthut.core.files.heads import EXTRA, Head, has_head, kept, key
-from scripthut.engine.workshop import Workshop
+from scripthut.engine.children.workshop import Workshop
 from scripthut.store import outputs
 from scripthut.store.files.kept import Kept
 from scripthut.store.outputs import Found
@@ -12,7 +12,7 @@ from scripthut.store.outputs import Found
 MOST = 256 * 1024 * 1024  # bytes of a file
 TOO_LONG = "is too long to be read here: download it"
 TOO_HARD = "could not be read within the server’s limits"
-WORKSHOP = Workshop("scripthut.engine.columns")
+WORKSHOP = Workshop("scripthut.engine.children.columns")
 
 log = logging.getLogger(__name__)
 

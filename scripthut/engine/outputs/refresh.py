@@ -6,9 +6,9 @@ import time
 from scripthut.core.files.heads import has_head
 from scripthut.core.files.previews import RENDERED
 from scripthut.core.markdown.policy import key
-from scripthut.engine import heads
 from scripthut.engine.base import Hands
-from scripthut.engine.rendering import rendered
+from scripthut.engine.outputs import heads
+from scripthut.engine.outputs.rendering import rendered
 from scripthut.store import outputs
 from scripthut.store.files import rendered as store
 from scripthut.store.files.kept import NoRoom

@@ -1,7 +1,7 @@
 """How Parquet files begin, read in a child process of its own, where the extra is installed."""
 
 from scripthut.core.files.heads import CELL, COLUMNS, EXTRA, ROWS, Head, kept
-from scripthut.engine.workshop import serve
+from scripthut.engine.children.workshop import serve
 
 try:
     import pyarrow

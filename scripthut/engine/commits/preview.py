@@ -9,8 +9,8 @@ from scripthut.backends.base import Backend
 from scripthut.config import Config
 from scripthut.core.errors import HutError
 from scripthut.core.mask import mask, secrets
+from scripthut.engine.commits.placing import wanted
 from scripthut.engine.jobs import job_of
-from scripthut.engine.placing import wanted
 from scripthut.store.making.create import NewRun, as_tasks
 from scripthut.store.models import Task
 

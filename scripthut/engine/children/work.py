@@ -3,7 +3,7 @@
 from scripthut.core.files.notebook import SEPARATOR
 from scripthut.core.markdown.render import render
 from scripthut.core.measures import figures
-from scripthut.engine.workshop import serve
+from scripthut.engine.children.workshop import serve
 
 
 def rendered(folder: str, data: bytes) -> bytes:

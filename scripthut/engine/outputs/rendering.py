@@ -8,7 +8,7 @@ from scripthut.core.files.previews import RENDERED, Kind
 from scripthut.core.jobs import Area
 from scripthut.core.markdown.policy import key, without_signs
 from scripthut.core.units import size
-from scripthut.engine.workshop import WORKSHOP, Workshop
+from scripthut.engine.children.workshop import WORKSHOP, Workshop
 from scripthut.store import outputs
 from scripthut.store.files.kept import Kept
 
@@ -63,7 +63,7 @@ def rendered(
             data = kept.read(sha) if data is None else data
             text = notebook.to_render(data) if kind is Kind.NOTEBOOK else data
             html = RENDERER.render(text, folder)
-        except OSError as error:  # no process to be had; engine/refresh.py comes back to it
+        except OSError as error:  # no process to be had; engine/outputs/refresh.py comes back to it
             log.warning("not rendered document=%s: %s", sha, error)
             return None
         kept.put_as(name, html.encode("utf-8", "replace"))

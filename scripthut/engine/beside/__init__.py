@@ -1,0 +1,1 @@
+"""Beside the cycles: people are told, old files go."""

@@ -1,0 +1,1 @@
+"""What tasks wrote: fetched and kept, rendered, measured, and done with."""
