@@ -177,6 +177,13 @@ ROWS = (
         histories=True,
     ),
     Row(
+        "a job of another user is no evidence",
+        "scripthut/schedulers/pbs.py",
+        "if is_whole or _owner(job) == user",
+        "if True",
+        ("tests/schedulers/test_pbs_text.py", "-k", "somebody_else"),
+    ),
+    Row(
         "accounting of an earlier run is no verdict",
         "scripthut/core/judge.py",
         "ended < task.started_at:",

@@ -129,7 +129,7 @@ class ClusterBackend:
         for job in live:
             if job.token in seen.notes and seen.notes[job.token].ended_at == job.void_note:
                 del seen.notes[job.token]
-        rows = self._dialect.parse_queue(seen.ran["queue"]) if live else []
+        rows = self._dialect.parse_queue(seen.ran["queue"], self._node.user) if live else []
         sightings = self._match(live, rows, seen.claims)
         self._remember(live, rows, sightings, seen)
         asked = self._account(live, sightings, seen)
@@ -314,7 +314,8 @@ class ClusterBackend:
             watches = [Watch(job, list_outputs=False) for job in jobs]
             look = self._look(watches, [w.job for w in watches], Wish())
             told = self._node.ask({**look, **withdrawals}, OBSERVE_SECONDS)
-            rows = self._dialect.parse_queue(node.understand(told).ran["queue"])
+            queue = node.understand(told).ran["queue"]
+            rows = self._dialect.parse_queue(queue, self._node.user)
             ours = {job.token for job in jobs}
             ids = {row.sighting.job_id for row in rows if row.tokens & ours and _is_live(row)}
         else:

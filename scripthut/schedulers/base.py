@@ -134,8 +134,11 @@ class Dialect(Protocol):
         """The command that lists all of a user's jobs."""
         ...
 
-    def parse_queue(self, answer: Answer) -> list[Row]:
-        """The jobs in the queue. Unreachable when the scheduler did not answer."""
+    def parse_queue(self, answer: Answer, user: str) -> list[Row]:
+        """The jobs of `user` in the queue. Unreachable when the scheduler did not answer.
+
+        Rows are evidence, so a job of somebody else is none, whatever tokens it carries.
+        """
         ...
 
     def list_queue(self, answer: Answer, user: str) -> Queue:

@@ -153,15 +153,13 @@ class PBS:
             return ["sh", "-c", _OF_ALL, "queue", self._flags(past=False)]
         return ["sh", "-c", _OF_USER, "queue", self._flags(past=False), "-u", user]
 
-    def parse_queue(self, answer: Answer) -> list[Row]:
+    def parse_queue(self, answer: Answer, user: str) -> list[Row]:
         """Unreachable when qstat failed, even with a valid answer of no jobs."""
-        return list(self._rows(answer))
+        return list(self._rows(self._of(answer, user)))
 
     def list_queue(self, answer: Answer, user: str) -> Queue:
-        """All of it, arrays too. Slurm's qstat tells of everybody's jobs: only `user`'s count."""
-        shown = self._shown(answer).items()
-        is_whole = self._kind.has_qselect
-        found = [(job_id, job) for job_id, job in shown if is_whole or _owner(job) == user]
+        """All of it, arrays too."""
+        found = list(self._of(answer, user).items())
         queue = bounded(
             (_phase(job), _count(job), partial(_listed, job_id, job)) for job_id, job in found
         )
@@ -206,12 +204,19 @@ class PBS:
         """Endings alone. A server that keeps no history says so, and answers with no jobs."""
         if words.NO_HISTORY in answer.err:
             return None
-        return [row for row in self._rows(answer) if row.sighting.ended_at is not None]
+        rows = self._rows(self._shown(answer))
+        return [row for row in rows if row.sighting.ended_at is not None]
 
-    def _rows(self, answer: Answer) -> Iterator[Row]:
-        for job_id, attributes in self._shown(answer).items():
+    def _rows(self, shown: Mapping[str, Attributes]) -> Iterator[Row]:
+        for job_id, attributes in shown.items():
             if _ID.fullmatch(job_id) and (row := _row(job_id, attributes, self._kind)):
                 yield row
+
+    def _of(self, answer: Answer, user: str) -> Mapping[str, Attributes]:
+        """The user's jobs: Slurm's qstat tells of everybody's."""
+        shown = self._shown(answer)
+        is_whole = self._kind.has_qselect
+        return {job_id: job for job_id, job in shown.items() if is_whole or _owner(job) == user}
 
     def _shown(self, answer: Answer) -> Mapping[str, Attributes]:
         if answer.code == _PROGRAM_MISSING:

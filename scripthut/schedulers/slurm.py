@@ -167,7 +167,7 @@ class Slurm:
             f"--format={form}",
         ]
 
-    def parse_queue(self, answer: Answer) -> list[Row]:
+    def parse_queue(self, answer: Answer, user: str = "") -> list[Row]:  # noqa: ARG002 -- see queue()
         """Unreachable when squeue failed or its last record is not whole."""
         return text.queue_rows(answer, self.most)
 

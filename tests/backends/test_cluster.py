@@ -24,8 +24,8 @@ KILL_ALL = "kill -9 $PPID $$"  # the frame and the command: no note is left
 class Forgetful(Slurm):
     """A Slurm that forgets a job as soon as it has ended (MinJobAge)."""
 
-    def parse_queue(self, answer: Answer) -> list[Row]:
-        return [row for row in super().parse_queue(answer) if row.sighting.ended_at is None]
+    def parse_queue(self, answer: Answer, user: str = "") -> list[Row]:
+        return [row for row in super().parse_queue(answer, user) if row.sighting.ended_at is None]
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import PurePosixPath
 
 import pytest
@@ -67,7 +68,8 @@ def test_the_kind_of_pbs_is_what_it_says_of_itself(
 
 def test_a_login_node_without_pbs_is_told_of_with_the_remedy() -> None:
     absent = Answer(127, "", "qstat: No such file or directory")
-    asks = (PBS().introduced, PBS().parse_submit, PBS().parse_queue, PBS().parse_cancel)
+    queue = partial(PBS().parse_queue, user="hut")
+    asks = (PBS().introduced, PBS().parse_submit, queue, PBS().parse_cancel)
     for ask in asks:
         with pytest.raises(Unreachable, match="put PBS's commands into the PATH"):
             ask(absent)

@@ -7,6 +7,7 @@ it and running this with HUT_UPDATE=1.
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ NO_JOBS = (
 
 @pytest.mark.parametrize("file", FILES, ids=lambda p: p.stem)
 def test_an_answer_is_read_as_it_was_meant(file: Path) -> None:
-    rows = DIALECTS[file.parent.name].parse_queue(Answer(0, file.read_text(), ""))
+    rows = DIALECTS[file.parent.name].parse_queue(Answer(0, file.read_text(), ""), "hut")
     found = [plain(row) for row in rows]
     expected = file.with_suffix(".json")
     if os.environ.get("HUT_UPDATE") and not expected.exists():
@@ -81,11 +82,12 @@ def test_both_forms_say_the_same() -> None:
     text = (folder / "qstat_running_job_with_folded_variables.txt").read_text()
     as_json = (folder / "qstat_running_job_as_json.txt").read_text()
     old, new = PBS(kind=OLD_PRO), PBS(kind=PRO)
-    assert old.parse_queue(Answer(0, text, "")) == new.parse_queue(Answer(0, as_json, ""))
+    texts = old.parse_queue(Answer(0, text, ""), "hut")
+    assert texts == new.parse_queue(Answer(0, as_json, ""), "hut")
 
 
 def one(text: str, dialect: PBS = DIALECTS["openpbs"]) -> Sighting:
-    (row,) = dialect.parse_queue(Answer(0, text, ""))
+    (row,) = dialect.parse_queue(Answer(0, text, ""), "hut")
     return row.sighting
 
 
@@ -106,9 +108,9 @@ def torque(status: int, **more: str) -> str:
 
 def test_valid_json_without_jobs_is_no_empty_queue_when_the_server_did_not_answer() -> None:
     pro = DIALECTS["openpbs"]
-    assert pro.parse_queue(Answer(0, NO_JOBS, "")) == []
+    assert pro.parse_queue(Answer(0, NO_JOBS, ""), "hut") == []
     assert pro.parse_accounting(Answer(153, NO_JOBS, "qstat: Unknown Job Id 9.pbs1")) == []
-    for parse in (pro.parse_queue, pro.parse_accounting):
+    for parse in (partial(pro.parse_queue, user="hut"), pro.parse_accounting):
         with pytest.raises(Unreachable, match="cannot connect to server pbs1"):
             parse(Answer(255, NO_JOBS, DOWN))
 
@@ -117,12 +119,21 @@ def test_valid_json_without_jobs_is_no_empty_queue_when_the_server_did_not_answe
 @pytest.mark.parametrize("kind", [PRO, OLD_PRO, TORQUE, ON_SLURM])
 def test_a_command_that_failed_is_no_answer(kind: object, code: int) -> None:
     with pytest.raises(Unreachable):
-        PBS(kind=kind).parse_queue(Answer(code, "", "why"))  # type: ignore[arg-type]
+        PBS(kind=kind).parse_queue(Answer(code, "", "why"), "hut")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", [PRO, OLD_PRO, TORQUE, ON_SLURM])
 def test_an_empty_queue_is_an_answer(kind: object) -> None:
-    assert PBS(kind=kind).parse_queue(Answer(0, "", "")) == []  # type: ignore[arg-type]
+    dialect = PBS(kind=kind)  # type: ignore[arg-type]
+    assert dialect.parse_queue(Answer(0, "", ""), "hut") == []
+
+
+def test_a_job_of_somebody_else_is_no_evidence_whatever_its_name_says() -> None:
+    """Slurm's qstat tells of everybody's jobs, and anybody may copy a token."""
+    text = (CAPTURED / "torque" / "qstat_slurms_commands_fold_nothing.txt").read_text()
+    dialect = DIALECTS["torque"]
+    assert dialect.parse_queue(Answer(0, text, ""), "hut") != []
+    assert dialect.parse_queue(Answer(0, text, ""), "hut2") == []
 
 
 @pytest.mark.parametrize(
@@ -132,7 +143,7 @@ def test_an_answer_that_was_cut_is_no_answer(name: str) -> None:
     text = (CAPTURED / "openpbs" / f"{name}.txt").read_text()
     for length in range(1, len(text) - 2, 7):
         with pytest.raises(BadAnswer):
-            DIALECTS["openpbs"].parse_queue(Answer(0, text[:length], ""))
+            DIALECTS["openpbs"].parse_queue(Answer(0, text[:length], ""), "hut")
 
 
 def test_a_server_without_history_has_no_accounting() -> None:
@@ -202,7 +213,7 @@ def test_an_ending_on_torque_is_told_in_words(text: str, phase: Phase, reason: s
 
 def test_a_job_of_torque_that_is_over_without_an_exit_status_proves_nothing() -> None:
     text = text_of(job_state="C")
-    assert PBS(kind=TORQUE).parse_queue(Answer(0, text, "")) == []
+    assert PBS(kind=TORQUE).parse_queue(Answer(0, text, ""), "hut") == []
 
 
 @pytest.mark.parametrize(
