@@ -179,7 +179,7 @@ ROWS = (
     Row(
         "a job of another user is no evidence",
         "scripthut/schedulers/pbs.py",
-        "if is_whole or _owner(job) == user",
+        "if is_whole or owner(job) == user",
         "if True",
         ("tests/schedulers/test_pbs_text.py", "-k", "somebody_else"),
     ),

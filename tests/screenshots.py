@@ -45,6 +45,8 @@ PAGES = {
     "compare-choose": f"/compare?runs={showroom.DONE}",
     "messages": f"/runs/{showroom.DONE}/messages",
     "queue": "/queue",
+    "queue-all": "/queue?who=all",
+    "queue-ended": "/queue?phase=ended",
     "queue-filtered": "/queue?find=sim&phase=queued&by=-submitted",
     "sources": "/sources",
     "source-start": "/sources/climate/start?workflow=.hut/workflows/sweep.json",

@@ -14,6 +14,7 @@ from scripthut.core.commands import Command, Part
 from scripthut.core.jobs import Phase, Question
 from scripthut.core.measures.metrics import Curve, Metrics
 from scripthut.core.queue import Listed, Queue
+from scripthut.core.sights import Before, Crowd, Ended, Holding
 from scripthut.core.states import State
 from scripthut.core.survey import (
     Disk,
@@ -118,9 +119,76 @@ def clusters(database: Database, now: datetime) -> None:
         )
     )  # fmt: skip
     queue = Queue(tuple(jobs), 3, 33, 0)
+    told = Surveyed(queue, facts, crowd(jobs, now), ended(now))
     with database.writing() as session:
-        surveys.record(session, "hpc", Surveyed(queue, facts), now)
-        surveys.record(session, "old-hpc", Surveyed(Queue(), None), now - timedelta(minutes=9))
+        surveys.record(session, "hpc", told, now)
+        hides = "This cluster shows nobody the jobs of others (query_other_jobs is not set): "
+        old = Surveyed(
+            Queue(),
+            crowd=Crowd("ada", note=f"{hides}you see your own."),
+            ended=Ended(is_told=False, note="This server keeps no history of jobs that ended."),
+        )
+        surveys.record(session, "old-hpc", old, now - timedelta(minutes=9))
+
+
+def crowd(jobs: list[Listed], now: datetime) -> Crowd:
+    """Everybody's jobs: some run, many wait."""
+    names = ("mei", "jonas", "chidi", "oluwaseun.adebayo", "kris", "fatima", "li", "noor", "tom")
+    others = [
+        Listed(
+            str(480_900 + 3 * n), ("relax", "qe-scf", "train_resnet", "md.eq")[n % 4], names[n % 9],
+            Phase.RUNNING if n < 11 else Phase.WAITING, "RUNNING" if n < 11 else "PENDING",
+            None if n < 11 else "Jobs of higher priority are before it" if n % 5 else
+            "Waits for another job", ("long", "short", "gpu")[n % 3], (16, 64, 8)[n % 3], 32 * GIB,
+            nodes=1 + n % 2, time_limit=86400, submitted_at=now - timedelta(hours=9, minutes=7 * n),
+            started_at=now - timedelta(hours=3, minutes=13 * n) if n < 11 else None,
+            node=f"n{n:03d}" if n < 11 else None, account="physics",
+        )
+        for n in range(26)
+    ]  # fmt: skip
+    holdings = [
+        Holding(name, ("long", "short", "gpu")[n % 3], 12 - n, 64 * (12 - n), 31 - 3 * n)
+        for n, name in enumerate(names)
+    ]
+    waiting = {
+        "Jobs of higher priority are before it": 188,
+        "Waits for free resources": 41,
+        "Waits for another job": 22,
+        "The account's limit of jobs is reached": 9,
+        "Held: release it with `scontrol release`": 2,
+    }
+    return Crowd(
+        user="ada",
+        jobs=(*others[:14], *jobs, *others[14:]),
+        more=214,
+        users=31,
+        holdings=(*holdings, Holding("ada", "short", 3, 12, 33), Holding("", "", 61, 904, 120)),
+        waiting=waiting,
+        before=(Before("gpu", 0, 0), Before("short", 37, 6)),
+    )
+
+
+def ended(now: datetime) -> Ended:
+    """What ended in the last day, in several ways."""
+    ways = (
+        (Phase.DONE, "COMPLETED", None, 0),
+        (Phase.DONE, "COMPLETED", None, 0),
+        (Phase.FAILED, "FAILED", "Exited with code 3", 3),
+        (Phase.DONE, "COMPLETED", None, 0),
+        (Phase.FAILED, "TIMEOUT", "Reached its time limit of 2:00:00", None),
+        (Phase.CANCELLED, "CANCELLED", "Cancelled", None),
+        (Phase.FAILED, "OUT_OF_MEMORY", "Ran out of memory: ask for more with `memory`", None),
+    )
+    jobs = [
+        Listed(
+            str(480_700 - 11 * n), f"sim11.{n:04d}", "ada", *ways[n % 7][:3], "short", 4, 8 * GIB,
+            time_limit=7200, submitted_at=now - timedelta(hours=3 + n),
+            started_at=now - timedelta(hours=2 + n), node=f"n{20 + n:03d}",
+            ended_at=now - timedelta(hours=n, minutes=11), exit_code=ways[n % 7][3],
+        )
+        for n in range(12)
+    ]  # fmt: skip
+    return Ended(tuple(jobs))
 
 
 def asked(database: Database, now: datetime) -> None:

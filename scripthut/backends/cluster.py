@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import PurePosixPath
 
-from scripthut.backends import disk, facts, node, node_work
+from scripthut.backends import disk, facts, node, node_work, sights
 from scripthut.backends.accounts import Asked, Open, unanswered
 from scripthut.backends.asking import Node, Ring
 from scripthut.backends.match import choose
 from scripthut.backends.measuring import Measuring, submitted_since
 from scripthut.backends.submitting import BATCH_SECONDS, Submissions, preview
 from scripthut.backends.turns import Turns
+from scripthut.clock import utcnow
 from scripthut.core.disk import Told, Wanted
 from scripthut.core.errors import Unreachable
 from scripthut.core.folders import Folder, Placed
@@ -176,6 +177,7 @@ class ClusterBackend:
                 {"key": f"facts {key}", "argv": argv, "timeout": facts.SECONDS}
                 for key, argv in asked.items()
             ]
+        commands += sights.commands(self._dialect.sights, self._node.user, wish, utcnow())
         commands += self._measuring.commands(self._dialect, watches)
         return {
             "commands": commands,
@@ -190,8 +192,9 @@ class ClusterBackend:
         queue = None
         if wish.queue:
             queue = self._dialect.list_queue(seen.ran["queue"], self._node.user)
+        crowd, ended = sights.read(self._dialect.sights, self._node.user, wish, seen.ran)
         if not wish.facts:
-            return Surveyed(queue)
+            return Surveyed(queue, None, crowd, ended)
         answers = {
             key.removeprefix("facts "): answer
             for key, answer in seen.ran.items()
@@ -202,7 +205,7 @@ class ClusterBackend:
             told = self._dialect.parse_facts(answers)
         except Unreachable as error:
             told = Facts(problems=(str(error),))
-        return Surveyed(queue, replace(told, disks=facts.disks(answers)))
+        return Surveyed(queue, replace(told, disks=facts.disks(answers)), crowd, ended)
 
     @staticmethod
     def _match(

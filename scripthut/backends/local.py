@@ -56,6 +56,7 @@ from scripthut.core.jobs import (
 )
 from scripthut.core.queue import bounded
 from scripthut.core.script import script
+from scripthut.core.sights import Crowd, Ended
 from scripthut.core.survey import Surveyed, Wish
 from scripthut.transports.local import Local
 
@@ -63,6 +64,8 @@ log = logging.getLogger(__name__)
 GRACE = 5.0  # seconds between TERM and KILL
 # A server that is itself a job of a cluster must not give its own id to its children.
 _NOT_OURS = ("SLURM_JOB_ID", "PBS_JOBID", "SLURMD_NODENAME", "SCRIPTHUT_JOB_ID")
+NOBODY_ELSE = "What runs on this machine is what scripthut started: nobody else has a queue here."
+NO_ACCOUNTS = "This machine keeps no accounts of what ended."
 WAITS = "local-"  # begins the id of a job that was taken and has not started
 
 
@@ -269,7 +272,12 @@ class LocalBackend:
             (sighting.phase, 1, partial(listed, jobs[token], sighting, user))
             for token, sighting in seen.sightings.items()
         )
-        return seen, Surveyed(queue if wish.queue else None, told if wish.facts else None)
+        return seen, Surveyed(
+            queue if wish.queue else None,
+            told if wish.facts else None,
+            Crowd(user, note=NOBODY_ELSE) if wish.crowd else None,
+            Ended(is_told=False, note=NO_ACCOUNTS) if wish.ended else None,
+        )
 
     def cancel_listed(self, ids: Collection[str]) -> None:
         """Nothing: all jobs here are ours."""

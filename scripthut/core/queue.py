@@ -37,12 +37,22 @@ class Listed:
     account: str | None = None
     count: int = 1
     tokens: tuple[Token, ...] = ()  # by which it may be a task of ours
+    ended_at: datetime | None = None  # None: it has not ended
+    exit_code: int | None = None
 
     def used(self, now: datetime) -> float:
         """CPU hours that it has held so far; 0 while it waits."""
-        if self.phase is not Phase.RUNNING or self.started_at is None:
+        if self.phase is Phase.WAITING or self.started_at is None:
             return 0.0
-        return self.cpus * max(0.0, (now - self.started_at).total_seconds()) / 3600
+        until = self.ended_at or now
+        return self.cpus * max(0.0, (until - self.started_at).total_seconds()) / 3600
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds for which it ran; None: it did not, or has not ended."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return max(0.0, (self.ended_at - self.started_at).total_seconds())
 
     @property
     def key(self) -> str:

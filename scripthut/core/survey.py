@@ -10,20 +10,28 @@ from pydantic import TypeAdapter, ValidationError
 
 from scripthut.core.jobs import Piece
 from scripthut.core.queue import Queue
+from scripthut.core.sights import Crowd, Ended
 from scripthut.core.units import size
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a look should bring besides the tasks: the user's queue, the facts, pieces of files."""
+    """What a look should bring besides the tasks: the user's queue, the facts, pieces of files.
+
+    `crowd`: everybody's jobs; `ended`: the user's that ended lately. Only somebody who looks wishes
+    for them.
+    """
 
     queue: bool = False
     facts: bool = False
+    crowd: bool = False
+    ended: bool = False
     pieces: Sequence[Piece] = ()
 
     def __bool__(self) -> bool:
         """Whether anything is wished for."""
-        return self.queue or self.facts or bool(self.pieces)
+        rides = self.queue or self.facts or self.crowd or self.ended
+        return rides or bool(self.pieces)
 
 
 class NodeState(StrEnum):
@@ -243,6 +251,8 @@ class Surveyed:
 
     queue: Queue | None = None
     facts: Facts | None = None
+    crowd: Crowd | None = None
+    ended: Ended | None = None
 
 
 def summarise(

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from scripthut.core.errors import Refused
 from scripthut.core.jobs import Accepted, Answer, Job, Rejected, Sighting, Token, Used
-from scripthut.core.queue import Queue
+from scripthut.core.queue import MOST, Queue
+from scripthut.core.sights import Crowd, Ended
 from scripthut.core.survey import Facts
 
 
@@ -53,6 +54,59 @@ def check_extra(
                 f"task {key!r}: extra_args {word!r} cannot be passed on: scripthut would not find "
                 "the job again"
             )
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a table of jobs is cut on the login node: some rows whole, the rest counted.
+
+    `at`: which field is which: `user`, `partition`, `state`, `cpus`, `reason`, `indices` of an
+    array, and `rank`: rows of the highest come first, and of those of the lowest `id`. `name`:
+    the one field that blanks may be within.
+    """
+
+    fields: int  # of a row; what has others is no row
+    at: Mapping[str, int]
+    record: str = "\n"  # ends a row
+    field: str | None = None  # between fields; None: blanks
+    below: str = ""  # rows come after a line that begins so
+    skips: tuple[str, ...] = ()  # states of jobs that are not told of
+    runs: tuple[str, ...] = ()  # states of jobs that hold something; they are told first
+    competes: tuple[str, ...] = ()  # reasons of jobs that wait for a place alone
+    user: str = ""  # before whose first waiting job others are counted
+    is_short: bool = False  # names of users are cut to the width of their column
+    most: int = MOST
+
+
+@dataclass(frozen=True)
+class Question:
+    """A command, and how its output is cut before it travels; None: it is not."""
+
+    argv: Sequence[str]
+    cut: Cut | None = None
+
+
+class Sights(Protocol):
+    """What is asked for people alone: everybody's jobs, and the user's that ended lately.
+
+    Nothing of it is ever evidence. What cannot be told is said in the `note`, never raised.
+    """
+
+    def crowd(self, user: str) -> Mapping[str, Question]:
+        """What to ask about everybody's jobs, by key."""
+        ...
+
+    def parse_crowd(self, answers: Mapping[str, Answer], user: str) -> Crowd:
+        """What was told of them."""
+        ...
+
+    def ended(self, user: str, since: datetime) -> Mapping[str, Question]:
+        """What to ask about the user's jobs that ended since then, by key."""
+        ...
+
+    def parse_ended(self, answers: Mapping[str, Answer], user: str) -> Ended:
+        """What was told of them."""
+        ...
 
 
 class Arrays(Protocol):
@@ -102,6 +156,9 @@ class Dialect(Protocol):
 
     @property
     def arrays(self) -> Arrays | None: ...  # None: tasks are submitted one by one
+
+    @property
+    def sights(self) -> Sights: ...  # for people alone
 
     @property
     def has_accounts(self) -> bool: ...  # who has left the queue is remembered, unless switched off

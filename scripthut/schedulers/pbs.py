@@ -13,15 +13,17 @@ from pathlib import PurePosixPath
 
 from scripthut.core import units
 from scripthut.core.errors import Refused, Unreachable
-from scripthut.core.jobs import UNKNOWN, Accepted, Answer, Job, Phase, Rejected, Sighting, Used
-from scripthut.core.queue import Listed, Queue, bounded
+from scripthut.core.jobs import UNKNOWN, Accepted, Answer, Job, Phase, Rejected, Used
+from scripthut.core.queue import Queue, bounded
 from scripthut.core.quote import sh
 from scripthut.core.survey import Facts
-from scripthut.schedulers import pbs_comments, pbs_facts, pbs_text
+from scripthut.schedulers import pbs_facts, pbs_text
 from scripthut.schedulers import pbs_words as words
 from scripthut.schedulers.base import Row, check_extra
-from scripthut.schedulers.pbs_end import NO_LOG, ending, used
-from scripthut.schedulers.pbs_text import Attributes
+from scripthut.schedulers.pbs_end import NO_LOG, used
+from scripthut.schedulers.pbs_jobs import count, elements, listed, owner, phase, row
+from scripthut.schedulers.pbs_sights import PBSSights
+from scripthut.schedulers.pbs_text import Attributes, said
 
 _ID = re.compile(r"\d{1,12}(?:\.[\w.-]{1,250})?")  # 4[].pbs1 and 4[2].pbs1 are arrays, never ours
 _GPUS = re.compile(r"gpu(?::[A-Za-z][\w.-]*)?(?::(\d{1,4}))?")
@@ -29,8 +31,6 @@ _VERSION = re.compile(r"pbs_version\s*=\s*(?:PBSPro_)?(\d+)", re.IGNORECASE)
 _NAME_ROOM = 200  # characters; PBS Pro takes 230
 _AT_ONCE = 500  # ids in one command: far from the longest command line
 _PROGRAM_MISSING = 127
-_AT_WORK = ("Running", "Exiting")  # states of an array's elements
-_OUTPUT_OF_SBATCH = "and the output was:\n"
 
 # Constant scripts; what they are asked is in their words. Times are printed in the zone of the
 # command. Ids that nobody knows, or that have ended, are no failure.
@@ -74,7 +74,7 @@ class PBS:
         if answer.code == _PROGRAM_MISSING:
             raise _missing("qstat")
         if answer.code < 0:
-            raise Unreachable(f"qstat did not say its version: {_said(answer)}")
+            raise Unreachable(f"qstat did not say its version: {said(answer)}")
         text = answer.out + answer.err
         if version := _VERSION.search(text):
             is_new = int(version[1]) >= words.FIRST_WITH_JSON
@@ -145,7 +145,7 @@ class PBS:
             raise _missing("qsub")
         if answer.code < 0 or ids or _holds(answer, words.UNKNOWN):
             return None
-        return Rejected(_said(answer), wait=_holds(answer, words.NOT_NOW))
+        return Rejected(said(answer), wait=_holds(answer, words.NOT_NOW))
 
     def queue(self, user: str) -> list[str]:
         """Qstat gives either a user's jobs or all there is to know of some; qselect joins both."""
@@ -161,13 +161,16 @@ class PBS:
         """All of it, arrays too."""
         found = list(self._of(answer, user).items())
         queue = bounded(
-            (_phase(job), _count(job), partial(_listed, job_id, job)) for job_id, job in found
+            (phase(job), count(job), partial(listed, job_id, job)) for job_id, job in found
         )
         # An array that has begun is one row, though some of it waits.
-        begun = (job for _, job in found if _phase(job) is Phase.RUNNING)
-        return replace(
-            queue, waiting=queue.waiting + sum(_elements(job, "Queued") for job in begun)
-        )
+        begun = (job for _, job in found if phase(job) is Phase.RUNNING)
+        return replace(queue, waiting=queue.waiting + sum(elements(job, "Queued") for job in begun))
+
+    @property
+    def sights(self) -> PBSSights:
+        """See pbs_sights.py."""
+        return PBSSights(self._kind, self.queue)
 
     def facts(self, user: str) -> Mapping[str, list[str]]:
         """See pbs_facts.py. Slurm's commands know of no server."""
@@ -209,20 +212,20 @@ class PBS:
 
     def _rows(self, shown: Mapping[str, Attributes]) -> Iterator[Row]:
         for job_id, attributes in shown.items():
-            if _ID.fullmatch(job_id) and (row := _row(job_id, attributes, self._kind)):
-                yield row
+            if _ID.fullmatch(job_id) and (found := row(job_id, attributes, self._kind)):
+                yield found
 
     def _of(self, answer: Answer, user: str) -> Mapping[str, Attributes]:
         """The user's jobs: Slurm's qstat tells of everybody's."""
         shown = self._shown(answer)
         is_whole = self._kind.has_qselect
-        return {job_id: job for job_id, job in shown.items() if is_whole or _owner(job) == user}
+        return {job_id: job for job_id, job in shown.items() if is_whole or owner(job) == user}
 
     def _shown(self, answer: Answer) -> Mapping[str, Attributes]:
         if answer.code == _PROGRAM_MISSING:
             raise _missing("qstat, or qselect,")
         if answer.code not in (0, words.NO_SUCH_JOB, words.HAS_FINISHED):
-            raise Unreachable(f"qstat did not answer: {_said(answer)}")
+            raise Unreachable(f"qstat did not answer: {said(answer)}")
         return pbs_text.jobs(answer.out)
 
     def measuring(self, ids: Collection[str], since: datetime) -> list[list[str]]:
@@ -246,7 +249,7 @@ class PBS:
         if answer.code == _PROGRAM_MISSING:
             raise _missing("qdel")
         if answer.code < 0 or _holds(answer, words.UNKNOWN):
-            raise Unreachable(f"qdel did not reach the scheduler: {_said(answer)}")
+            raise Unreachable(f"qdel did not reach the scheduler: {said(answer)}")
 
 
 def job_name(job: Job, kind: words.Kind) -> str:
@@ -283,104 +286,6 @@ def _missing(program: str) -> Unreachable:
 
 def _holds(answer: Answer, some: Sequence[str]) -> bool:
     return any(word in answer.err or word in answer.out for word in some)
-
-
-def _said(answer: Answer) -> str:
-    """PBS's own words, without the command's name before every line.
-
-    Slurm's commands tell first how they called sbatch.
-    """
-    lines = (answer.err.strip() or answer.out.strip()).split(_OUTPUT_OF_SBATCH)[-1].splitlines()
-    bare = [re.sub(r"^[' ]*(?:q\w+|sbatch): (?:error: )?", "", line).strip(" '") for line in lines]
-    return " ".join(filter(None, bare))[:1000] or f"exit code {answer.code} and no word"
-
-
-def _row(job_id: str, job: Attributes, kind: words.Kind) -> Row | None:
-    """A job as qstat showed it; None when nothing can be concluded from it."""
-    tokens = frozenset({job.get("Job_Name", "").rpartition("+")[2]}) - {""}
-    submitted = pbs_text.time(job.get("qtime") or job.get("ctime"))
-    started = pbs_text.time(job.get("stime") or job.get("start_time"))
-    node = re.split(r"[/+*]", job.get("exec_host", ""))[0] or None
-    letter = job.get("job_state", "")
-    if letter in words.OVER:
-        over = ending(job, kind)
-        if over is None:
-            return None
-        sighting = replace(over, job_id=job_id, started_at=started, node=node)
-        return Row(sighting, tokens, submitted)
-    # A letter that is not known: the job exists, and is no more known than that.
-    word, phase = words.STATES.get(letter, (letter or "UNKNOWN", Phase.WAITING))
-    waits = phase is Phase.WAITING
-    reason = _waiting(letter, job) if waits else words.STATE_REASONS.get(letter)
-    since = None if waits else started
-    return Row(
-        Sighting(job_id, phase, word, reason, started_at=since, node=node), tokens, submitted
-    )
-
-
-def _owner(job: Attributes) -> str:
-    """Slurm's commands write `euser = ada(1001)`, and the owner with a host."""
-    return re.split(r"[@(]", job.get("euser") or job.get("Job_Owner", ""))[0]
-
-
-def _phase(job: Attributes) -> Phase:
-    letter = job.get("job_state", "")
-    if letter == "B" and _elements(job, "Queued") and not _elements(job, *_AT_WORK):
-        return Phase.WAITING
-    known = Phase.DONE if letter in words.OVER else Phase.WAITING
-    return words.STATES.get(letter, ("", known))[1]
-
-
-def _count(job: Attributes) -> int:
-    """How many jobs a row stands for: of an array that has begun, those that run."""
-    which = _AT_WORK if _phase(job) is Phase.RUNNING else ("Queued",)
-    return max(1, _elements(job, *which))
-
-
-def _elements(job: Attributes, *states: str) -> int:
-    """How many of an array's elements are in one of the states, `Queued:5 Running:2`; else 0."""
-    told = dict(re.findall(r"(\w+):(\d+)", job.get("array_state_count", "")))
-    return sum(int(told.get(state, 0)) for state in states)
-
-
-def _listed(job_id: str, job: Attributes) -> Listed:
-    letter, phase = job.get("job_state", ""), _phase(job)
-    waits = phase is Phase.WAITING
-    cpus = job.get("Resource_List.ncpus", "1")
-    nodes = job.get("Resource_List.nodect", "1")
-    gpus = job.get("Resource_List.ngpus", "0")
-    return Listed(
-        job_id=job_id,
-        name=job.get("Job_Name", ""),
-        owner=job.get("Job_Owner", "").partition("@")[0],
-        phase=phase,
-        word=words.STATES.get(letter, (letter or "UNKNOWN", phase))[0],
-        reason=_waiting(letter, job) if waits else words.STATE_REASONS.get(letter),
-        partition=job.get("queue", ""),
-        cpus=int(cpus) if cpus.isdecimal() else 1,
-        memory=pbs_text.size(job.get("Resource_List.mem")),
-        nodes=int(nodes) if nodes.isdecimal() else 1,
-        gres=f"gpu:{gpus}" if gpus.isdecimal() and gpus != "0" else None,
-        time_limit=units.elapsed(job.get("Resource_List.walltime", "")),
-        submitted_at=pbs_text.time(job.get("qtime") or job.get("ctime")),
-        started_at=pbs_text.time(job.get("stime") or job.get("start_time")),
-        node=re.split(r"[/+*]", job.get("exec_host", ""))[0] or None,
-        account=job.get("Account_Name"),
-        count=_count(job),
-        tokens=(job.get("Job_Name", "").rpartition("+")[2],),
-    )
-
-
-def _waiting(letter: str, job: Attributes) -> str | None:
-    """Why a job waits, in words for people."""
-    if letter not in words.STATES:
-        return f"PBS calls its state {letter or 'nothing'}"
-    comment = job.get("comment", "").replace("\n", " ").strip()
-    if letter == "H":
-        hold = next((c for c in job.get("Hold_Types", "") if c in words.HOLDS), "")
-        waits = hold == "s" and "depend" in job
-        return "Waits for another job" if waits else words.HOLDS.get(hold, "Held")
-    return pbs_comments.why(comment) or words.STATE_REASONS.get(letter)
 
 
 def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from scripthut.core.errors import BadAnswer
+from scripthut.core.jobs import Answer
 
 Attributes: TypeAlias = Mapping[str, str]
 
@@ -16,6 +17,7 @@ _DATE = re.compile(r"\w{3} (\w{3}) +(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4})")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SIZE = re.compile(r"(\d{1,18})([kmgtp]?)([bw]?)", re.IGNORECASE)
 _WORD = 8  # bytes
+_OUTPUT_OF_SBATCH = "and the output was:\n"
 
 
 def jobs(text: str) -> dict[str, Attributes]:
@@ -117,3 +119,13 @@ def size(text: str | None) -> int | None:
         return None
     power = " kmgtp".index(match[2].lower() or " ")
     return int(match[1]) * int(1024**power) * (_WORD if match[3].lower() == "w" else 1)
+
+
+def said(answer: Answer) -> str:
+    """PBS's own words, without the command's name before every line.
+
+    Slurm's commands tell first how they called sbatch.
+    """
+    lines = (answer.err.strip() or answer.out.strip()).split(_OUTPUT_OF_SBATCH)[-1].splitlines()
+    bare = [re.sub(r"^[' ]*(?:q\w+|sbatch): (?:error: )?", "", line).strip(" '") for line in lines]
+    return " ".join(filter(None, bare))[:1000] or f"exit code {answer.code} and no word"

@@ -15,10 +15,10 @@ from scripthut.core.survey import Facts
 from scripthut.schedulers import slurm_facts
 from scripthut.schedulers import slurm_text as text
 from scripthut.schedulers import slurm_words as words
-from scripthut.schedulers.base import Arrays, Row, check_extra
+from scripthut.schedulers.base import Arrays, Row, Sights, check_extra
 from scripthut.schedulers.slurm_limits import Most
+from scripthut.schedulers.slurm_sights import SlurmSights
 
-_CLOCK = ("env", "TZ=UTC", "SLURM_TIME_FORMAT=%s")  # else times are local and say no zone
 _AT_ONCE = 500  # ids in one sacct: far from the longest command line
 _ACCEPTED = re.compile(r"(?:Submitted batch job )?(\d{1,10})(?:;\S+)?(?: on cluster \S+)?")
 _PROGRAM_MISSING = 127
@@ -158,7 +158,7 @@ class Slurm:
         """Finished jobs show for a while too (MinJobAge), so most verdicts need no accounting."""
         form = text.RECORD + text.FIELD.join(text.QUEUE_FIELDS) + text.RECORD
         return [
-            *_CLOCK,
+            *slurm_facts.CLOCK,
             slurm_facts.WHOLE,
             "squeue",
             "--noheader",
@@ -174,6 +174,11 @@ class Slurm:
     def list_queue(self, answer: Answer, user: str = "") -> Queue:  # noqa: ARG002 -- see queue()
         """All of it, arrays and heterogeneous jobs too."""
         return text.queue_listing(answer, self.most)
+
+    @property
+    def sights(self) -> Sights:
+        """See slurm_sights.py."""
+        return SlurmSights()
 
     def facts(self, user: str) -> Mapping[str, list[str]]:
         """See slurm_facts.py."""
@@ -237,7 +242,7 @@ class Slurm:
 def _sacct(fields: Sequence[str], since: datetime) -> list[str]:
     start = (since.astimezone(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S")
     ask = [
-        *_CLOCK,
+        *slurm_facts.CLOCK,
         slurm_facts.WHOLE,
         "sacct",
         "--noheader",

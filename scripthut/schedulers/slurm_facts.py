@@ -13,6 +13,7 @@ from scripthut.schedulers import slurm_limits
 from scripthut.schedulers import slurm_words as words
 from scripthut.schedulers.slurm_limits import NOT_KNOWN, Most
 
+CLOCK = ("env", "TZ=UTC", "SLURM_TIME_FORMAT=%s")  # else times are local and say no zone
 WHOLE = "SLURM_BITSTR_LEN=0"  # else squeue cuts the list of an array's waiting elements
 _FIELD = "\x1f"
 # Nodes and partitions of many fields: `Key=value`, the free text of people last on the line.

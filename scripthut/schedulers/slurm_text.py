@@ -51,7 +51,7 @@ def queue_rows(answer: Answer, most: Most = NOT_KNOWN) -> list[Row]:
 def queue_listing(answer: Answer, most: Most = NOT_KNOWN) -> Queue:
     """All jobs, for people."""
     return bounded(
-        (_phase(parts[1]), elements(parts[_INDICES]), partial(_listed, parts, most))
+        (phase_of(parts[1]), elements(parts[_INDICES]), partial(_listed, parts, most))
         for record in _records(answer)
         for parts in _elements(record)
     )
@@ -62,7 +62,7 @@ def ended_rows(answer: Answer) -> list[Row] | None:
     if any(word in answer.err for word in words.NO_ACCOUNTING):
         return None
     newest: dict[str, list[str]] = {}
-    told = _counted(_whole(answer).split(FIELD), len(ACCOUNT_FIELDS))
+    told = counted(_whole(answer).split(FIELD), len(ACCOUNT_FIELDS))
     for parts in (element for record in told for element in _never_began(record)):
         job_id, array = parts[0], parts[-1].rpartition(" ")[2]
         is_ours = "_" not in job_id or tokens.element(array, 0) is not None
@@ -82,7 +82,7 @@ def never_began(answer: Answer, ids: Collection[str]) -> list[Row]:
     if any(word in answer.err for word in words.NO_ACCOUNTING):
         return []
     told: dict[str, dict[str, str | None]] = {}  # of each array, its token by its elements
-    for record in _counted(_whole(answer).split(FIELD), len(ROLL_FIELDS)):
+    for record in counted(_whole(answer).split(FIELD), len(ROLL_FIELDS)):
         for job_id, named in _never_began(record):
             array, _, index = job_id.partition("_")
             own = tokens.element(named.rpartition(" ")[2], 0) if index.isdecimal() else None
@@ -107,7 +107,7 @@ def used(answer: Answer) -> dict[str, Used]:
     of them at once.
     """
     found: dict[str, Used] = {}
-    for step, held, time in _counted(_whole(answer).split(FIELD), len(USED_FIELDS)):
+    for step, held, time in counted(_whole(answer).split(FIELD), len(USED_FIELDS)):
         job_id = step.partition(".")[0]
         told = Used(_held(held), _processor_time(time))
         found[job_id] = found.get(job_id, UNKNOWN).or_more(told)
@@ -204,8 +204,8 @@ def _element(parts: Sequence[str], array_id: str, array: str, index: int) -> lis
     return own
 
 
-def _phase(word: str) -> Phase:
-    # A word of a newer Slurm: the job exists, and is no more known than that.
+def phase_of(word: str) -> Phase:
+    """What a state means. A word of a newer Slurm: the job exists, and no more is known."""
     return words.PHASES.get(word, Phase.WAITING)
 
 
@@ -213,31 +213,31 @@ def _listed(parts: Sequence[str], most: Most) -> Listed:
     job_id, word, why, submitted, start, end, limit, node, comment, *more, name = parts
     partition, user, cpus, memory, nodes, gres, account, indices = more
     never = beyond(why, asked(cpus, memory, nodes, gres), most)
-    times = _time(start), _time(end)
+    times = time_of(start), time_of(end)
     raw = Raw(job_id, word, why, *times, limit, node, name, comment, never=never)
     return Listed(
         job_id=job_id,
         name=name,
         owner=user,
-        phase=_phase(word),
+        phase=phase_of(word),
         word=word,
-        reason=_reason(raw, word, _phase(word), ""),
+        reason=reason_of(raw, word, phase_of(word), ""),
         partition=partition,
         cpus=int(cpus) if cpus.isdecimal() else 1,
-        memory=_memory(memory),
+        memory=memory_of(memory),
         nodes=int(nodes) if nodes.isdecimal() else 1,
         gres=None if gres in ("N/A", "(null)", "") else re.sub(r"(^|,)gres[:/]", r"\1", gres),
         time_limit=units.elapsed(limit),
-        submitted_at=_time(submitted),
+        submitted_at=time_of(submitted),
         started_at=raw.start,
         node=node or None,
         account=None if account in ("", "(null)") else account,
         count=elements(indices),
-        tokens=tuple(_tokens(name, comment)),
+        tokens=tuple(tokens_of(name, comment)),
     )
 
 
-def _memory(text: str) -> int | None:
+def memory_of(text: str) -> int | None:
     """Bytes in squeue's `%m`; 0 is all of a node."""
     try:
         return units.memory(text) or None
@@ -245,7 +245,8 @@ def _memory(text: str) -> int | None:
         return None
 
 
-def _tokens(name: str, comment: str) -> frozenset[str]:
+def tokens_of(name: str, comment: str) -> frozenset[str]:
+    """The words by which a job may be ours."""
     return frozenset({name.rpartition(" ")[2], comment}) - {"", "(null)"}
 
 
@@ -254,9 +255,9 @@ def _queued(parts: Sequence[str], most: Most) -> Row | None:
     _, _, cpus, memory, nodes, gres, *_ = more
     code = f"0:{words.raised(why) or 0}"  # squeue tells of a signal in the reason alone
     never = beyond(why, asked(cpus, memory, nodes, gres), most)
-    times = _time(start), _time(end)
+    times = time_of(start), time_of(end)
     raw = Raw(job_id, word, why, *times, limit, node, name, comment, code, never)
-    return _row(raw, _time(submitted))
+    return _row(raw, time_of(submitted))
 
 
 def _accounted(parts: Sequence[str]) -> Row | None:
@@ -265,8 +266,8 @@ def _accounted(parts: Sequence[str]) -> Row | None:
     if index:
         named, blank, token = name.rpartition(" ")
         name = f"{named}{blank}{tokens.element(token, int(index)) or token}"
-    raw = Raw(job_id, word, "None", _time(start), _time(end), limit, node, name, "", code)
-    row = _row(raw, _time(submitted))
+    raw = Raw(job_id, word, "None", time_of(start), time_of(end), limit, node, name, "", code)
+    row = _row(raw, time_of(submitted))
     # A job that the queue no longer has does not wait or run, whatever the accounts still say;
     # "allocation" is a record whose second half has not arrived.
     is_end = row is not None and row.sighting.phase not in (Phase.WAITING, Phase.RUNNING)
@@ -292,8 +293,8 @@ class Raw:
 
 def _row(raw: Raw, submitted: datetime | None) -> Row | None:
     word, _, by = raw.word.partition(" ")  # CANCELLED by 1001
-    phase = _phase(word)
-    exit_code, signal = _code(raw.code)
+    phase = phase_of(word)
+    exit_code, signal = code_of(raw.code)
     if phase is Phase.DONE and (exit_code or signal):
         phase = Phase.FAILED
     is_end = phase not in (Phase.WAITING, Phase.RUNNING)
@@ -303,17 +304,17 @@ def _row(raw: Raw, submitted: datetime | None) -> Row | None:
         job_id=raw.job_id,
         phase=phase,
         word=word,
-        reason=_reason(raw, word, phase, by),
+        reason=reason_of(raw, word, phase, by),
         exit_code=exit_code if exit_code or phase is Phase.DONE else None,
         signal=signal,
         started_at=None if phase is Phase.WAITING else raw.start,
         ended_at=raw.end if is_end else None,
         node=raw.node if raw.node not in ("", "None assigned", "(null)") else None,
     )
-    return Row(sighting, _tokens(raw.name, raw.comment), submitted)
+    return Row(sighting, tokens_of(raw.name, raw.comment), submitted)
 
 
-def _reason(raw: Raw, word: str, phase: Phase, by: str) -> str | None:
+def reason_of(raw: Raw, word: str, phase: Phase, by: str) -> str | None:
     """Why it waits, or why it ended, in words for people."""
     told = words.why(raw.why)
     limit = units.elapsed(raw.limit)
@@ -337,16 +338,16 @@ def _reason(raw: Raw, word: str, phase: Phase, by: str) -> str | None:
 
 
 def _failed(code: str) -> str:
-    exit_code, signal = _code(code)
+    exit_code, signal = code_of(code)
     if signal:
         return f"Ended by signal {signal}"
     return f"Exited with code {exit_code}" if exit_code else "Failed"
 
 
-def _code(text: str) -> tuple[int | None, int | None]:
+def code_of(text: str) -> tuple[int | None, int | None]:
     """Exit code and signal of `exit:signal`; 53 is Slurm's own sign, not a signal.
 
-    >>> _code("3:0"), _code("0:9"), _code("0:53"), _code("INVALID")
+    >>> code_of("3:0"), code_of("0:9"), code_of("0:53"), code_of("INVALID")
     ((3, None), (0, 9), (0, None), (None, None))
     """
     match = re.fullmatch(r"(\d{1,3}):(\d{1,3})", text)
@@ -356,10 +357,10 @@ def _code(text: str) -> tuple[int | None, int | None]:
     return int(match[1]), signal if 0 < signal < words.NO_START_SIGN else None
 
 
-def _time(text: str) -> datetime | None:
+def time_of(text: str) -> datetime | None:
     """A time as seconds since 1970, or in ISO where Slurm does not know the format; else None.
 
-    >>> _time("0"), _time("Unknown"), _time("1795439798").isoformat()
+    >>> time_of("0"), time_of("Unknown"), time_of("1795439798").isoformat()
     (None, None, '2026-11-23T13:16:38+00:00')
     """
     if re.fullmatch(r"[1-9]\d{0,10}", text):
@@ -373,10 +374,10 @@ def _time(text: str) -> datetime | None:
 def _stamp(parts: Sequence[str]) -> tuple[datetime, datetime]:
     """What orders incarnations: when it was (re)queued, then when it started."""
     never = datetime.fromtimestamp(0, UTC)
-    return (_time(parts[3]) or never, _time(parts[4]) or never) if parts else (never, never)
+    return (time_of(parts[3]) or never, time_of(parts[4]) or never) if parts else (never, never)
 
 
-def _counted(fields: Sequence[str], count: int) -> Iterator[list[str]]:
+def counted(fields: Sequence[str], count: int) -> Iterator[list[str]]:
     """Records of `count` fields each; the newline that ends a record leads the next one's id."""
     at = 0
     while at + count <= len(fields):

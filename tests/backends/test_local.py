@@ -14,6 +14,7 @@ import pytest
 from scripthut.backends import processes
 from scripthut.backends.local import LocalBackend
 from scripthut.core.jobs import Job, Phase, Rejected
+from scripthut.core.survey import Wish
 from tests.backends.conftest import LIMITS, Place
 
 
@@ -64,6 +65,16 @@ def test_another_process_is_never_taken_for_a_job(here: Place, change: object) -
     assert processes.find(wrong) is None
     here.backend.cancel([job])
     here.until_ended([job])
+
+
+def test_nobody_else_is_on_this_machine_and_it_keeps_no_accounts(here: Place) -> None:
+    _, told = here.backend.survey([], Wish(crowd=True, ended=True))
+    assert told.crowd is not None
+    assert told.ended is not None
+    assert "nobody else has a queue here" in str(told.crowd.note)
+    assert (told.ended.is_told, told.ended.jobs) == (False, ())
+    _, told = here.backend.survey([], Wish(queue=True))
+    assert (told.crowd, told.ended) == (None, None)
 
 
 def test_a_zombie_is_dead() -> None:

@@ -15,6 +15,8 @@ from scripthut.backends.cluster import UNHEARD, ClusterBackend
 from scripthut.core import paths
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Accepted, Job, Observation, OutputLimits, Phase, Rejected, Watch
+from scripthut.core.sights import Crowd, Ended
+from scripthut.core.survey import Wish
 from scripthut.schedulers.pbs import PBS
 from scripthut.schedulers.pbs_words import ON_SLURM
 from scripthut.transports.local import Local
@@ -52,6 +54,13 @@ def pbs(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     small.end()
 
 
+def told_of(place: Place) -> tuple[Crowd, Ended]:
+    _, told = place.backend.survey([], Wish(crowd=True, ended=True))
+    assert told.crowd is not None
+    assert told.ended is not None
+    return told.crowd, told.ended
+
+
 @pytest.fixture
 def there(pbs: StandIn, clock: Clock) -> Iterator[Place]:
     def make(limits: OutputLimits) -> ClusterBackend:
@@ -69,6 +78,29 @@ def asked(job: Job, **more: object) -> Job:
 
 def has_ended(seen: Observation, job: Job) -> bool:
     return job.token in seen.sightings and seen.sightings[job.token].ended_at is not None
+
+
+def test_everybody_s_jobs_and_those_that_ended_come_with_a_look(there: Place, kind: str) -> None:
+    good, bad, long = there.submit(
+        there.job(0, "true"), there.job(1, "exit 3"), there.job(2, "sleep 300")
+    )
+    there.until_ended([good, bad])
+    there.until_running([long])
+    crowd, ended = told_of(there)
+    assert [(job.name == good.token, job.phase) for job in crowd.jobs] == [(False, Phase.RUNNING)]
+    assert crowd.jobs[0].cpus == long.resources.cpus
+    assert crowd.note == "Nobody else has a job in the queue."
+    codes = {job.tokens[0]: (job.phase, job.exit_code) for job in ended.jobs}
+    assert codes == {good.token: (Phase.DONE, 0), bad.token: (Phase.FAILED, 3)}
+    assert ended.is_told is (kind != "torque")
+
+
+def test_a_server_that_is_down_is_no_failure_of_what_people_see(there: Place, pbs: StandIn) -> None:
+    told_of(there)
+    pbs.fault("down")
+    crowd, ended = told_of(there)
+    assert "cannot connect to server" in str(crowd.note)
+    assert "cannot connect to server" in str(ended.note)
 
 
 def test_a_server_that_is_down_gives_no_answer_at_all(there: Place, pbs: StandIn) -> None:

@@ -9,6 +9,7 @@
 #  jobs        job-requeue ID | job-requeuehold ID | job-suspend ID | job-resume ID | job-kill ID
 #              stepd-kill ID                       as when the node dies under one job
 #              prolog-fail on|off | prolog-slow SECONDS|off | ctldprolog-slow SECONDS|off
+#  privacy     private-data WORDS|off              what users see of each other, PrivateData
 #  sshd        ssh-stop (refused) | ssh-hang (no greeting) | ssh-cont | ssh-reload
 #              ssh-hang-sessions | ssh-cont-sessions | ssh-kill-sessions
 #  login       banner TEXT|off    before the login
@@ -71,6 +72,12 @@ kill_steps() {
   return 0
 }
 
+private() { # private WORDS|off
+  sed -i '/^PrivateData=/d' "$BASE/etc/slurm.conf"
+  [ "$1" = off ] || echo "PrivateData=$1" >>"$BASE/etc/slurm.conf"
+  scontrol reconfigure
+}
+
 all_off() {
   local f p node
   rm -f "$BASE"/fault/* "$BASE"/shim/*
@@ -78,6 +85,7 @@ all_off() {
   for f in "$BASE"/run/*.pid; do p=$(pid "$(basename "$f" .pid)") && kill -CONT "$p"; done
   for p in $(sessions); do kill -CONT "$p"; done
   pid slurmctld >/dev/null || return 0
+  ! grep -q '^PrivateData=' "$BASE/etc/slurm.conf" || private off
   for node in $(timeout 5 sinfo -h -N -t drain,down -o %N 2>/dev/null | sort -u); do
     scontrol update NodeName="$node" State=RESUME 2>/dev/null
   done
@@ -108,6 +116,7 @@ case $FAULT in
   job-kill) scancel "$1" ;;
   stepd-kill) kill_steps "slurmstepd: [[]$1.*" "$BASE/spool/*" ;;
   prolog-fail | prolog-slow | ctldprolog-slow) switch "$FAULT" "$1" ;;
+  private-data) private "$1" ;;
   ssh-stop) sessions >/dev/null && stop sshd ;;
   ssh-hang) send STOP sshd ;;
   ssh-cont) send CONT sshd ;;

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from scripthut.core.queue import Queue
+from scripthut.core.sights import Crowd, Ended
 from scripthut.core.survey import Facts, Surveyed, Wish
 from scripthut.store.db import Database
 from scripthut.store.machines import surveys
@@ -58,6 +59,32 @@ def test_looks_at_the_queue_and_at_the_facts_are_two_things(database: Database) 
     with database.reading() as session:
         known = surveys.known(session, "hpc")
     assert (known.queue.running, known.facts_at, known.queue_at) == (3, NOW, NOW)
+
+
+def test_everybody_s_jobs_and_ended_ones_are_asked_for_only_while_somebody_looks(
+    database: Database,
+) -> None:
+    both = Wish(crowd=True, ended=True)
+    assert wanted(database, rides=True) == BOTH  # a look that is taken anyway brings neither
+    surveys.look(database, "hpc", Wish(crowd=True), NOW)
+    assert due(database) == {"hpc"}
+    assert wanted(database, rides=False) == Wish(crowd=True)
+    surveys.look(database, "hpc", Wish(ended=True), NOW)
+    assert wanted(database, rides=False) == both
+    record(database, Surveyed(crowd=Crowd("ada", users=3), ended=Ended(note="x")))
+    assert due(database, 20 * SECOND) == set()
+    surveys.look(database, "hpc", both, NOW + 25 * SECOND)
+    assert wanted(database, False, 30 * SECOND) == Wish(crowd=True)
+    assert wanted(database, False, 61 * SECOND) == Wish()  # he has gone
+
+
+def test_what_is_long_is_read_by_those_alone_who_ask(database: Database) -> None:
+    record(database, Surveyed(crowd=Crowd("ada", users=3), ended=Ended(note="x")))
+    with database.reading() as session:
+        plain = surveys.known(session, "hpc")
+        assert (plain.crowd, plain.ended, plain.crowd_at) == (Crowd(), Ended(), NOW)
+        both = surveys.every(session, ["hpc"], Wish(crowd=True, ended=True))["hpc"]
+    assert (both.crowd, both.ended) == (Crowd("ada", users=3), Ended(note="x"))
 
 
 def test_an_order_is_sent_again_until_its_job_has_left_the_queue(database: Database) -> None:

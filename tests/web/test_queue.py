@@ -1,15 +1,19 @@
 """The page of the queues: everybody's jobs of a login, ours among them."""
 
+import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from scripthut.clock import utcnow
 from scripthut.core.jobs import Phase
 from scripthut.core.queue import Listed, Queue
-from scripthut.core.survey import Surveyed
+from scripthut.core.sights import Before, Crowd, Ended, Holding
+from scripthut.core.survey import Surveyed, Wish
 from scripthut.store.machines import surveys
-from scripthut.store.models import Run
+from scripthut.store.models import Run, Task
 
 JSON = {"Content-Type": "application/json"}
 
@@ -156,3 +160,157 @@ def test_a_refresh_and_another_order_keep_what_is_asked(client, three):
 
 def test_it_tells_what_running_jobs_have_held(client, three):
     assert ">4.0</td>" in client.get("/queue?find=alpha").text  # four CPUs for an hour
+
+
+def other(job_id, owner="mei", name="theirs", **more):
+    return replace(job(job_id, name, **more), owner=owner)
+
+
+@pytest.fixture
+def tell_all(hut, tell):
+    """Everybody's queue, the user's own jobs told in his queue too."""
+
+    def tell_all(*jobs, own=(), **more):
+        tell(*own)
+        told = {"users": 2, "holdings": (Holding("mei", "normal", 1, 8, 2),), **more}
+        with hut.database.writing() as session:
+            crowd = Crowd("ada", jobs, **told)
+            surveys.record(session, "cluster", Surveyed(crowd=crowd), hut.now)
+
+    return tell_all
+
+
+def test_all_users_jobs_are_shown_in_order_and_only_ones_own_can_be_cancelled(client, tell_all):
+    tell_all(other("8"), job("9", "alpha"), other("10"), own=[job("9", "alpha")])
+    page = client.get("/queue?who=all").text
+    assert page.index(">8<") < page.index(">9<") < page.index(">10<")
+    assert page.count("Cancel 9") == 1
+    assert "Cancel 8" not in page
+    assert client.get("/queue/cluster/8/ask").status_code == 404
+    told = client.get("/api/v1/jobs?who=all").json
+    assert [one["may_be_cancelled"] for one in told["jobs"]] == [False, True, False]
+    assert told["backends"][0]["everybody"]["holdings"][0]["user"] == "mei"
+
+
+def test_no_order_reaches_a_job_of_somebody_else(client, hut, tell_all):
+    tell_all(other("8"))
+    assert client.post("/api/v1/backends/cluster/jobs/8/cancel", headers=JSON).status_code == 404
+    assert ordered(hut) == set()
+
+
+def test_a_job_of_another_with_our_token_is_no_task_of_ours(client, hut, tell_all):
+    run = hut.run({"fit": "running", "next": "pending"})
+    tell_all(other("8", name=f"fit {run}.0.1", tokens=(f"{run}.0.1",)))
+    (shown,) = client.get("/api/v1/jobs?who=all").json["jobs"]
+    assert (shown["run_id"], shown["task_id"]) == (None, None)
+
+
+def test_elements_of_our_arrays_stand_in_the_place_of_their_array(client, tell_all):
+    tell_all(
+        other("8"),
+        job("9_[0-1]", "sweep", count=2),
+        other("10"),
+        own=[job("9_0", "sweep"), job("9_1", "sweep"), job("7", "seven")],
+    )
+    told = [one["id"] for one in client.get("/api/v1/jobs?who=all").json["jobs"]]
+    assert told == ["8", "9_0", "9_1", "10", "7"]
+
+
+def test_who_holds_the_machine_and_who_is_before_me_is_said(client, tell_all):
+    holdings = (Holding("mei", "normal", 3, 48, 2), Holding("ada", "normal", 0, 0, 1))
+    before = (Before("normal", 12, 4),)
+    tell_all(other("8"), holdings=holdings, before=before, waiting={"Waits for data": 3})
+    page = client.get("/queue?who=all").text
+    assert "<b>12</b> jobs of 4 others" in page
+    assert "Waits for data" in page
+    assert 'href="/queue?who=all&amp;find=mei"' in page
+
+
+def test_a_cluster_that_hides_others_jobs_says_so(client, tell_all):
+    tell_all(note="It shows nobody the jobs of others.", holdings=(), own=[job("9", "a9")])
+    page = client.get("/queue?who=all").text
+    assert "shows nobody the jobs of others" in page
+    assert ">a9<" in page
+
+
+def asked_of(hut):
+    with hut.database.reading() as session:
+        return surveys.wanted(session, "cluster", False, utcnow())
+
+
+def test_each_view_asks_for_no_more_than_it_shows(client, hut):
+    client.get("/queue")
+    assert asked_of(hut) == Wish(queue=True, facts=True)
+    assert "is being asked" in client.get("/queue?who=all").text
+    assert asked_of(hut) == Wish(queue=True, facts=True, crowd=True)
+    assert "is being asked" in client.get("/queue?phase=ended").text
+    assert asked_of(hut) == Wish(queue=True, facts=True, crowd=True, ended=True)
+
+
+def over(hut, job_id, phase=Phase.DONE, hours=1, **more):
+    at = hut.now - timedelta(hours=hours)
+    told = {"reason": None, "started_at": at - timedelta(minutes=30), "ended_at": at, **more}
+    return replace(job(job_id, f"job{job_id}"), phase=phase, **told)
+
+
+@pytest.fixture
+def tell_ended(hut):
+    def tell_ended(*jobs, **more):
+        with hut.database.writing() as session:
+            surveys.record(session, "cluster", Surveyed(ended=Ended(jobs, **more)), hut.now)
+
+    return tell_ended
+
+
+def test_ended_jobs_are_shown_with_how_they_ended(client, hut, tell_ended):
+    failed = over(hut, "7", Phase.FAILED, reason="Exited with code 3", exit_code=3)
+    tell_ended(over(hut, "8", exit_code=0), failed, over(hut, "6", hours=25))
+    page = client.get("/queue?phase=ended").text
+    assert "Exited with code 3" in page
+    assert ">completed<" in page
+    assert ">30m 00s<" in page
+    assert ">2.0</td>" in page
+    assert "job6" not in page  # longer ago than a day
+    assert "Cancel 7" not in page
+    told = client.get("/api/v1/jobs?phase=ended&by=code").json["jobs"]
+    assert [(one["id"], one["exit_code"], one["elapsed"]) for one in told] == [
+        ("8", 0, 1800.0),
+        ("7", 3, 1800.0),
+    ]
+
+
+def ended_here(hut, run, count):
+    with hut.database.writing() as session:
+        for task in session.scalars(select(Task).where(Task.run_id == run, Task.n < count)):
+            task.job_id, task.ended_seen_at, task.exit_code = f"10{task.n}", hut.now, task.n
+
+
+def test_without_accounting_our_own_tasks_tell_how_they_ended(client, hut, tell_ended):
+    run = hut.run({"fit": "completed", "bad": "failed", "next": "pending"})
+    ended_here(hut, run, 2)
+    tell_ended(is_told=False, note="This cluster keeps no accounts of jobs that ended.")
+    page = client.get("/queue?phase=ended").text
+    assert "keeps no accounts" in page
+    assert f'href="/runs/{run}/tasks/bad"' in page
+    told = client.get("/api/v1/jobs?phase=ended").json
+    assert {(one["task_id"], one["exit_code"]) for one in told["jobs"]} == {("fit", 0), ("bad", 1)}
+    tell_ended(is_told=True)
+    assert client.get("/api/v1/jobs?phase=ended").json["jobs"] == []
+
+
+def test_a_task_of_ours_that_the_accounting_tells_of_is_told_once(client, hut, tell_ended):
+    run = hut.run({"fit": "completed", "next": "pending"})
+    ended_here(hut, run, 1)
+    tell_ended(over(hut, "100", tokens=(f"{run}.0.1",)), is_told=False, note="It forgets.")
+    (told,) = client.get("/api/v1/jobs?phase=ended").json["jobs"]
+    assert (told["id"], told["task_id"]) == ("100", "fit")
+
+
+def test_five_hundred_of_everybody_s_and_of_ones_own_are_a_quick_page(client, tell_all):
+    own = [job(str(n), f"own{n}") for n in range(500)]
+    tell_all(*(other(str(n)) for n in range(1000, 1500)), own=own)
+    client.get("/queue?who=all")
+    began = time.process_time()
+    page = client.get("/queue?who=all").text
+    assert page.count("<tr>") >= 1000
+    assert time.process_time() - began < 2

@@ -5,6 +5,7 @@ from inspect import getsource
 
 from scripthut.backends.sent import (
     clear,
+    cut,
     disk,
     drop,
     fetch,
@@ -26,7 +27,7 @@ for name, length in json.loads(source.readline().decode()):
     exec(compile(source.read(length), name, "exec"), module.__dict__)
 module.main()
 """
-_READERS = (files, fetch, listing, find, read)
+_READERS = (files, fetch, listing, find, read, cut)
 _MAKERS = (place, drop, things, disk, free, clear)
 MODULES = (*_READERS, *_MAKERS, script)  # each after those it imports; the last one is run
 

@@ -18,6 +18,7 @@ import zlib
 from contextlib import suppress
 
 from scripthut.backends.sent.clear import clear
+from scripthut.backends.sent.cut import cut
 from scripthut.backends.sent.disk import scan
 from scripthut.backends.sent.drop import drops, hold
 from scripthut.backends.sent.fetch import fetch, logs, pieces
@@ -126,9 +127,13 @@ def run_all(commands: "list[dict[str, Any]]", say: "Callable[[dict[str, Any]], N
         thread.join()
     for at, command in enumerate(commands):
         code, out, err = results[at]
+        if code == 0 and command.get("cut"):
+            out = cut(out, command["cut"])
         # A queue of fifty thousand jobs is long, and much the same from line to line.
         told = {"ran": command["key"], "code": code, "err": pack(err[:8192])}
-        told.update({"z": pack(zlib.compress(out, 1))} if len(out) > LONG else {"out": pack(out)})
+        effort = 6 if command.get("cut") else 1
+        packed = {"z": pack(zlib.compress(out, effort))} if len(out) > LONG else {"out": pack(out)}
+        told.update(packed)
         say(told)
     return all(results[at][0] == 0 for at, c in enumerate(commands) if c.get("needed"))
 

@@ -6,9 +6,17 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import InstrumentedAttribute, Session, load_only
+from sqlalchemy.orm import InstrumentedAttribute, Session, load_only, undefer
 
 from scripthut.core.queue import Queue, queue_as_json, queue_of
+from scripthut.core.sights import (
+    Crowd,
+    Ended,
+    crowd_as_json,
+    crowd_of,
+    ended_as_json,
+    ended_of,
+)
 from scripthut.core.survey import Facts, Surveyed, Wish, facts_as_json, facts_of
 from scripthut.store.db import Database, DatabaseDown
 from scripthut.store.models import JobOrder, SurveyRow
@@ -16,6 +24,8 @@ from scripthut.store.models import JobOrder, SurveyRow
 LOOKS_FOR = timedelta(seconds=30)
 FRESH_FACTS = timedelta(seconds=60)  # while somebody looks; everybody's queue is asked for it
 FRESH_QUEUE = timedelta(seconds=8)
+FRESH_CROWD = timedelta(seconds=30)  # the scheduler tells of everybody's jobs for it
+FRESH_ENDED = timedelta(seconds=60)
 CALM_FACTS = timedelta(minutes=10)  # while nobody does: with a look that is taken anyway
 CALM_QUEUE = timedelta(minutes=1)
 ORDER_LASTS = timedelta(minutes=10)  # an order whose job has not ended by then is given up
@@ -30,16 +40,22 @@ class Known:
     facts_at: datetime | None = None
     queue: Queue = field(default_factory=Queue)
     queue_at: datetime | None = None
+    crowd: Crowd = field(default_factory=Crowd)  # read with `sights` alone, and so is `ended`
+    crowd_at: datetime | None = None
+    ended: Ended = field(default_factory=Ended)
+    ended_at: datetime | None = None
 
 
 def look(database: Database, backend: str, wish: Wish, now: datetime) -> None:
-    """Note that somebody looks at a backend's facts or queue; the engine asks for them then.
+    """Note that somebody looks at what a backend has; the engine asks for what is wished then.
 
     Written at most every LOOKS_FOR / 2, so that open pages do not write at every question.
     """
     columns = [
         *([SurveyRow.facts_until] if wish.facts else []),
         *([SurveyRow.queue_until] if wish.queue else []),
+        *([SurveyRow.crowd_until] if wish.crowd else []),
+        *([SurveyRow.ended_until] if wish.ended else []),
     ]
     _look(database, backend, columns, now)
 
@@ -80,8 +96,7 @@ class LookedAt:
 def looked_at(session: Session, now: datetime) -> LookedAt:
     """At what somebody looks, in one question: it is asked with every tick of the engine."""
     statement = select(SurveyRow).options(load_only(*_TIMES))
-    untils = (SurveyRow.facts_until, SurveyRow.queue_until, SurveyRow.log_until)
-    rows = session.scalars(statement.where(or_(*(until > now for until in untils)))).all()
+    rows = session.scalars(statement.where(or_(*(until > now for until in _UNTILS)))).all()
     return LookedAt(
         due=frozenset(row.backend for row in rows if _stale(row, now)),
         logs=frozenset(row.backend for row in rows if _is_seen(row.log_until, now)),
@@ -107,15 +122,24 @@ def wanted(session: Session, backend: str, rides: bool, now: datetime) -> Wish:
         or is_ordered is not None
         or (rides and _older(row.queue_at, CALM_QUEUE, now)),
         facts=stale.facts or (rides and _older(row.facts_at, CALM_FACTS, now)),
+        crowd=stale.crowd,
+        ended=stale.ended,
     )
 
 
-_TIMES = (
-    SurveyRow.facts_at,
+_UNTILS = (
     SurveyRow.facts_until,
-    SurveyRow.queue_at,
     SurveyRow.queue_until,
+    SurveyRow.crowd_until,
+    SurveyRow.ended_until,
     SurveyRow.log_until,
+)
+_TIMES = (
+    *_UNTILS,
+    SurveyRow.facts_at,
+    SurveyRow.queue_at,
+    SurveyRow.crowd_at,
+    SurveyRow.ended_at,
 )
 
 
@@ -124,6 +148,8 @@ def _stale(row: SurveyRow, now: datetime) -> Wish:
     return Wish(
         queue=_is_seen(row.queue_until, now) and _older(row.queue_at, FRESH_QUEUE, now),
         facts=_is_seen(row.facts_until, now) and _older(row.facts_at, FRESH_FACTS, now),
+        crowd=_is_seen(row.crowd_until, now) and _older(row.crowd_at, FRESH_CROWD, now),
+        ended=_is_seen(row.ended_until, now) and _older(row.ended_at, FRESH_ENDED, now),
     )
 
 
@@ -145,6 +171,10 @@ def record(session: Session, backend: str, surveyed: Surveyed, now: datetime) ->
         row.facts, row.facts_at = facts_as_json(surveyed.facts), now
     if surveyed.queue is not None:
         row.queue, row.queue_at = queue_as_json(surveyed.queue), now
+    if surveyed.crowd is not None:
+        row.crowd, row.crowd_at = crowd_as_json(surveyed.crowd), now
+    if surveyed.ended is not None:
+        row.ended, row.ended_at = ended_as_json(surveyed.ended), now
 
 
 def known(session: Session, backend: str) -> Known:
@@ -152,14 +182,32 @@ def known(session: Session, backend: str) -> Known:
     return every(session, [backend])[backend]
 
 
-def every(session: Session, backends: Collection[str]) -> Mapping[str, Known]:
-    """What is known of each of some backends."""
-    rows = session.scalars(select(SurveyRow).where(SurveyRow.backend.in_(backends)))
-    found = {
-        row.backend: Known(facts_of(row.facts), row.facts_at, queue_of(row.queue), row.queue_at)
-        for row in rows
-    }
+def every(
+    session: Session, backends: Collection[str], sights: Wish | None = None
+) -> Mapping[str, Known]:
+    """What is known of each of some backends; of everybody's jobs and ended ones as `sights` says.
+
+    None: neither.
+    """
+    wish = sights or Wish()
+    long = [*([SurveyRow.crowd] if wish.crowd else []), *([SurveyRow.ended] if wish.ended else [])]
+    statement = select(SurveyRow).where(SurveyRow.backend.in_(backends))
+    rows = session.scalars(statement.options(*(undefer(column) for column in long)))
+    found = {row.backend: _known(row, wish) for row in rows}
     return {name: found.get(name, Known()) for name in backends}
+
+
+def _known(row: SurveyRow, wish: Wish) -> Known:
+    return Known(
+        facts_of(row.facts),
+        row.facts_at,
+        queue_of(row.queue),
+        row.queue_at,
+        crowd_of(row.crowd or {}) if wish.crowd else Crowd(),
+        row.crowd_at,
+        ended_of(row.ended or {}) if wish.ended else Ended(),
+        row.ended_at,
+    )
 
 
 def ask_cancel(session: Session, backend: str, key: str, now: datetime) -> None:

@@ -39,10 +39,17 @@ class SurveyRow(Base):
     facts_until: Mapped[datetime | None]  # somebody looks at what the cluster has
     queue_until: Mapped[datetime | None]  # somebody looks at the queue
     log_until: Mapped[datetime | None]  # somebody looks at the last commands
+    crowd_until: Mapped[datetime | None]  # somebody looks at everybody's jobs
+    ended_until: Mapped[datetime | None]  # somebody looks at the user's jobs that ended lately
     facts_at: Mapped[datetime | None]  # when it was told; None: never
     queue_at: Mapped[datetime | None]
+    crowd_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # core.survey.Facts
     queue: Mapped[dict[str, Any]] = mapped_column(default=dict)  # core.queue.Queue
+    # Two that are long, and read by the queue's page alone: core.sights.Crowd and Ended.
+    crowd: Mapped[dict[str, Any] | None] = mapped_column(deferred=True, deferred_raiseload=True)
+    ended: Mapped[dict[str, Any] | None] = mapped_column(deferred=True, deferred_raiseload=True)
 
 
 class LoginRow(Base):

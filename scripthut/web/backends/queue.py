@@ -1,5 +1,7 @@
 """All jobs of the users' queues on every backend, ours and others, and orders to cancel them."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
@@ -7,10 +9,10 @@ from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
 from scripthut.core.errors import NotFound
-from scripthut.core.survey import Wish
 from scripthut.store.machines import queue, surveys
-from scripthut.store.machines.queue import BackendQueue, QueueRow
-from scripthut.web.backends.queue_look import PHASES, queue_look
+from scripthut.store.machines.queue import BackendQueue, QueueRow, View
+from scripthut.store.machines.surveys import Known
+from scripthut.web.backends.queue_look import ENDED, PHASES, VIEWS, queue_look
 from scripthut.web.extensions import config, database
 from scripthut.web.htmx import htmx
 from scripthut.web.questions import done
@@ -23,9 +25,9 @@ def index() -> ResponseReturnValue:
     """Show the queues; `backend` shows one alone, the rest is of queue_look.py."""
     name = "queue/_queues.html" if htmx else "queue/index.html"
     just, look = request.args.get("backend") or None, queue_look()
-    found = [(one, look.shown(one.rows)) for one in _looked_at(just)]
+    found = [(one, look.shown(one.rows)) for one in _looked_at(just, look.view)]
     names = [part.name for part in config().backends]
-    asked = {"just": just, "look": look, "names": names, "phases": tuple(PHASES)}
+    asked = {"just": just, "look": look, "names": names, "phases": (*PHASES, ENDED), "views": VIEWS}
     return render_template(name, queues=found, **asked)
 
 
@@ -40,11 +42,15 @@ def cancel(backend: str, job_id: str) -> ResponseReturnValue:
 
 @bp.get("/api/v1/jobs")
 def jobs() -> ResponseReturnValue:
-    """List the jobs of the users' queues; `backend` lists one backend's alone."""
-    found = _looked_at(request.args.get("backend") or None)
+    """List the jobs of the users' queues; `backend` lists one backend's alone.
+
+    `who=all` lists everybody's, `phase=ended` those that ended lately; `find` and `by` as the page.
+    """
+    look = queue_look()
+    found = _looked_at(request.args.get("backend") or None, look.view)
     return {
-        "backends": [_counts(one) for one in found],
-        "jobs": [_job(one.backend, row) for one in found for row in one.rows],
+        "backends": [{**_counts(one), **_TOLD[look.view](one.known)} for one in found],
+        "jobs": [_job(one.backend, row) for one in found for row in look.shown(one.rows)],
     }
 
 
@@ -67,11 +73,11 @@ def _names(just: str | None) -> list[str]:
     return names
 
 
-def _looked_at(just: str | None) -> list[BackendQueue]:
+def _looked_at(just: str | None, view: View) -> list[BackendQueue]:
     names = _names(just)
     for name in names:
-        surveys.look(database(), name, Wish(queue=True, facts=True), utcnow())
-    return queue.queues(g.session, names)
+        surveys.look(database(), name, view.wish, utcnow())
+    return queue.queues(g.session, names, view)
 
 
 def _counts(one: BackendQueue) -> dict[str, object]:
@@ -84,6 +90,34 @@ def _counts(one: BackendQueue) -> dict[str, object]:
         **counts,
         "soonest": soonest,
     }
+
+
+def _crowd(known: Known) -> dict[str, object]:
+    crowd = known.crowd
+    return {
+        "everybody": {
+            "at": _time(known.crowd_at),
+            "note": crowd.note,
+            "not_listed": crowd.more,
+            "users": crowd.users,
+            "holdings": [asdict(one) for one in crowd.holdings],
+            "waiting": dict(crowd.waiting),
+            "before_yours": [asdict(one) for one in crowd.before],
+        }
+    }
+
+
+def _ended(known: Known) -> dict[str, object]:
+    ended = known.ended
+    told = {"at": _time(known.ended_at), "note": ended.note, "not_listed": ended.more}
+    return {"ended": {**told, "is_told": ended.is_told}}
+
+
+_TOLD: Mapping[View, Callable[[Known], dict[str, object]]] = {
+    View.MINE: lambda _: {},
+    View.ALL: _crowd,
+    View.ENDED: _ended,
+}
 
 
 def _job(backend: str, row: QueueRow) -> dict[str, object]:
@@ -110,6 +144,10 @@ def _job(backend: str, row: QueueRow) -> dict[str, object]:
         "run_id": row.task.run_id if row.task else None,
         "task_id": row.task.key if row.task else None,
         "is_cancelling": row.is_cancelling,
+        "may_be_cancelled": row.is_own and not row.is_cancelling,
+        "ended_at": _time(job.ended_at),
+        "elapsed": job.elapsed,
+        "exit_code": job.exit_code,
     }
 
 

@@ -275,12 +275,20 @@ def qselect(words: list[str]) -> int:
 
 def qstat(words: list[str]) -> int:
     try:
-        options, ids = getopt.getopt(words, {"pro": "fF:x", "old": "fx", "torque": "f"}[KIND])
+        options, ids = getopt.getopt(
+            words, {"pro": "fF:xawB", "old": "fxaB", "torque": "faB"}[KIND]
+        )
     except getopt.GetoptError as error:
         print(f"qstat: invalid option -- '{error.opt}'\nusage: ...", file=sys.stderr)
         return 2
     given = dict(options)
+    if "-B" in given:
+        print(f"Server: {SERVER}\n    server_state = Active\n    query_other_jobs = True")
+        return 0
     shown, code = select(ids, "-x" in given)
+    if "-a" in given:
+        show_table(shown)
+        return code
     (show_json if given.get("-F") == "json" else show_text)(shown)
     return code
 
@@ -351,6 +359,18 @@ def variables(job: Job) -> dict[str, str]:
     home = os.environ["HOME"]
     odd = {"PBS_O_ODD": 'a "quote", a \\ and\na line    job_state = F'}
     return {"PBS_O_HOME": home, "PBS_O_PATH": os.environ["PATH"], **odd, "PBS_O_HOST": SERVER}
+
+
+def show_table(jobs: list[Job]) -> None:
+    """The short table, of which only the rows below the line are alike in all kinds."""
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    print(f"\n{SERVER}:\nJob ID  Username  Queue  Jobname  SessID NDS TSK  Memory Time  S Time")
+    print("------- --------- ------ -------- ------ --- ---- ------ ----- - -----")
+    for job in jobs:
+        asked = job["asked"]
+        row = [name_of(job), user, job["queue"], job["name"][:15], "--", "1", str(cpus(job))]
+        row += [asked.get("mem", "--"), asked.get("walltime", "--")[:5], job["state"], "--"]
+        print("  ".join(row))
 
 
 def show_json(jobs: list[Job]) -> None:
