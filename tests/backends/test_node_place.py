@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripthut.backends.sent import place as node_place
+from scripthut.backends.sent.apart import DEAD
 from scripthut.backends.sent.drop import drop, hold
 from scripthut.backends.sent.place import Where, step
 
@@ -27,7 +28,7 @@ def mark(wish: dict[str, object], text: str, age: float) -> Path:
 
 
 def test_a_maker_that_shows_signs_of_life_is_waited_for(wish: dict[str, object]) -> None:
-    file = mark(wish, "", age=node_place.DEAD - 10)
+    file = mark(wish, "", age=DEAD - 10)
     Path(Where(wish).log).write_text("first\nlast line\n")
     assert step(Where(wish), wish) == {"placed": "working", "why": "last line"}
     assert file.exists()
@@ -35,7 +36,7 @@ def test_a_maker_that_shows_signs_of_life_is_waited_for(wish: dict[str, object])
 
 def test_a_maker_that_died_is_not_waited_for(wish: dict[str, object]) -> None:
     """Its machine went down in the middle: nothing says how far it came, so all is made anew."""
-    file = mark(wish, "", age=node_place.DEAD + 10)
+    file = mark(wish, "", age=DEAD + 10)
     assert step(Where(wish), wish)["placed"] == "wanted"
     assert not file.exists()
 

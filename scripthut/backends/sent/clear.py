@@ -12,10 +12,11 @@ import stat
 import time
 from contextlib import suppress
 
+from scripthut.backends.sent.apart import time_in
 from scripthut.backends.sent.drop import GONE
 from scripthut.backends.sent.files import Refusal, enter, words_of
 from scripthut.backends.sent.free import free
-from scripthut.backends.sent.place import Where, now_there, read_mark
+from scripthut.backends.sent.place import Where, read_mark
 from scripthut.backends.sent.things import (
     COMMIT,
     HIDDEN,
@@ -238,7 +239,7 @@ def commit(wish: "Row", here: int, _hidden: int) -> "list[tuple[int, str, str]]"
     newest = found.st_mtime
     if known is not None:
         newest = max(newest, os.stat(where.mark).st_mtime)
-    untouched(now_there(where) - newest, wish["idle"])
+    untouched(time_in(where.hidden) - newest, wish["idle"])
     return [(here, name, IT)]
 
 

@@ -8,11 +8,10 @@ once at a time, whichever servers and login nodes it has.
 
 import json
 import os
-import sys
-import threading
 import time
 from contextlib import suppress
 
+from scripthut.backends.sent.apart import DEAD, apart, live, time_in
 from scripthut.backends.sent.files import pack
 from scripthut.backends.sent.things import OWN, everything, measured
 
@@ -24,8 +23,6 @@ if MYPY:  # Python 3.4 has no typing module
     Row = dict[str, Any]
     Emit = Callable[[dict[str, Any]], None]
 
-BEAT = 5.0  # seconds between two signs of life
-DEAD = 60.0  # seconds without one, after which the looking process is taken for dead
 PIECE = 256 * 1024  # bytes of what was found, in one answer
 OLD = 24 * 3600.0  # seconds
 
@@ -65,25 +62,14 @@ def step(desk: Desk, wish: "Row") -> "Row":
     forget_old(desk)
     with open(desk.found, "w"):
         pass
-    apart(desk, wish)
+    apart(lambda: work(desk, wish))
     return {"scan": "going", "offset": 0, "data": ""}
-
-
-def now_there(desk: Desk) -> float:
-    """The time by the clock of the file system, which may be another machine's."""
-    clock = os.path.join(desk.place, ".clock-%d" % os.getpid())
-    with open(clock, "w"):
-        pass
-    try:
-        return os.stat(clock).st_mtime
-    finally:
-        os.unlink(clock)
 
 
 def lock(desk: Desk) -> bool:
     """Become the one that looks; False while another one does."""
     with suppress(FileNotFoundError):
-        if now_there(desk) - os.stat(desk.lock).st_mtime < DEAD:
+        if time_in(desk.place) - os.stat(desk.lock).st_mtime < DEAD:
             return False
         away = "%s.%d" % (desk.lock, os.getpid())
         os.rename(desk.lock, away)  # of two that find it dead, one does
@@ -102,14 +88,14 @@ def is_alive(desk: Desk) -> bool:
     try:
         with open(desk.lock) as file:
             is_its = file.read() == desk.id
-        return is_its and now_there(desk) - os.stat(desk.lock).st_mtime < DEAD
+        return is_its and time_in(desk.place) - os.stat(desk.lock).st_mtime < DEAD
     except FileNotFoundError:
         return False
 
 
 def forget_old(desk: Desk) -> None:
     """Delete what earlier looks have found, which nobody asks about any more."""
-    limit = now_there(desk) - OLD
+    limit = time_in(desk.place) - OLD
     for name in os.listdir(desk.place):
         path = os.path.join(desk.place, name)
         with suppress(OSError):
@@ -129,40 +115,21 @@ def told(desk: Desk, offset: int) -> "Row":
     return {"scan": state, "offset": offset + len(data), "data": pack(data), "why": why}
 
 
-def apart(desk: Desk, wish: "Row") -> None:
-    """Look in a process that outlives this connection, and leaves the machine to others."""
-    sys.stdout.flush()
-    if os.fork() != 0:
-        return
+def work(desk: Desk, wish: "Row") -> None:
+    """Look, and leave the machine to others meanwhile."""
     try:
-        os.setsid()
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(nothing, descriptor)
-        os.closerange(3, 256)
         with suppress(OSError):
             os.nice(10)
-        beating = threading.Thread(target=beat, args=(desk.lock,))
-        beating.daemon = True
-        beating.start()
+        live(desk.lock)
         look(desk, wish)
     finally:
         with suppress(OSError):
             os.unlink(desk.lock)
-        os._exit(0)
-
-
-def beat(mark: str) -> None:
-    """Show that this process lives."""
-    with suppress(OSError):
-        while True:
-            os.utime(mark)
-            time.sleep(BEAT)
 
 
 def look(desk: Desk, wish: "Row") -> None:
     """Write down everything that there is, measured one after the other, and how it ended."""
-    now = now_there(desk)
+    now = time_in(desk.place)
     until = time.monotonic() + wish["seconds"]
     with open(desk.found, "a") as file:
 

@@ -5,10 +5,11 @@ Sent to the node, like its siblings: the standard library of Python 3.4 and late
 
 import os
 import shutil
-import sys
 from contextlib import suppress
+from functools import partial
 
-from scripthut.backends.sent.place import Where, drop_mark, now_there, read_mark
+from scripthut.backends.sent.apart import apart, time_in
+from scripthut.backends.sent.place import Where, drop_mark, read_mark
 
 MYPY = False
 if MYPY:  # Python 3.4 has no typing module
@@ -30,7 +31,7 @@ def drops(request: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") ->
         say({"dropped": n, "why": why})
         hidden.add(where.hidden)
     for place in hidden:
-        delete(place)
+        apart(partial(delete, place))
 
 
 def hold(wishes: "list[dict[str, Any]]") -> None:
@@ -51,7 +52,7 @@ def drop(where: Where, idle: float) -> "str | None":
     """
     if read_mark(where) != {"placed": "ready"}:
         return None  # it is not there, or another server makes it anew
-    if now_there(where) - os.stat(where.mark).st_mtime < idle:
+    if time_in(where.hidden) - os.stat(where.mark).st_mtime < idle:
         return "another server uses it, or has lately"
     # First out of sight, then its mark: without it nobody takes the directory for whole.
     os.rename(where.final, "%s.%d%s" % (where.mark, os.getpid(), GONE))
@@ -62,18 +63,7 @@ def drop(where: Where, idle: float) -> "str | None":
 
 
 def delete(hidden: str) -> None:
-    """Delete what is out of sight, in a process that outlives this connection."""
-    sys.stdout.flush()
-    if os.fork() != 0:
-        return
-    try:
-        os.setsid()
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(nothing, descriptor)
-        os.closerange(3, 256)
-        for name in os.listdir(hidden):
-            if name.endswith((GONE, ".old")):
-                shutil.rmtree(os.path.join(hidden, name), ignore_errors=True)
-    finally:
-        os._exit(0)
+    """Delete what is out of sight."""
+    for name in os.listdir(hidden):
+        if name.endswith((GONE, ".old")):
+            shutil.rmtree(os.path.join(hidden, name), ignore_errors=True)

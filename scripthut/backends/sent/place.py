@@ -12,19 +12,16 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
-import threading
-import time
 from contextlib import suppress
+
+from scripthut.backends.sent.apart import DEAD, apart, live, time_in
 
 MYPY = False
 if MYPY:  # Python 3.4 has no typing module
     from collections.abc import Callable
     from typing import Any
 
-BEAT = 5.0  # seconds between two signs of life
-DEAD = 60.0  # seconds without one, after which the maker is taken for dead
 POSTCLONE_SECONDS = 3600.0
 KEEP = 14 * 24 * 3600.0  # seconds that an unused archive stays
 TELLS = 800  # bytes of a log in a message
@@ -77,7 +74,7 @@ def step(where: Where, wish: "dict[str, Any]") -> "dict[str, Any]":
             return {"placed": "wanted", "offset": have if have < wish["size"] else 0}
     if not begin(where):
         return {"placed": "working", "why": "another server prepares it"}
-    apart(where, wish)
+    apart(lambda: work(where, wish), where.log)
     return {"placed": "working", "why": None}
 
 
@@ -86,7 +83,7 @@ def read_mark(where: Where) -> "dict[str, Any] | None":
     try:
         with open(where.mark, encoding="utf-8") as file:
             text = file.read()
-        age = now_there(where) - os.stat(where.mark).st_mtime
+        age = time_in(where.hidden) - os.stat(where.mark).st_mtime
     except FileNotFoundError:
         return None
     known = json.loads(text) if text.startswith("{") else {}
@@ -99,17 +96,6 @@ def read_mark(where: Where) -> "dict[str, Any] | None":
         return {"placed": "working", "why": last_line(where.log)}
     drop_mark(where)
     return None
-
-
-def now_there(where: Where) -> float:
-    """The time by the clock of the file system, which may be another machine's."""
-    clock = os.path.join(where.hidden, ".clock-%d" % os.getpid())
-    with open(clock, "w"):
-        pass
-    try:
-        return os.stat(clock).st_mtime
-    finally:
-        os.unlink(clock)
 
 
 def drop_mark(where: Where) -> None:
@@ -161,32 +147,18 @@ def begin(where: Where) -> bool:
     return True
 
 
-def apart(where: Where, wish: "dict[str, Any]") -> None:
-    """Make the directory in a process that outlives this connection."""
-    sys.stdout.flush()
-    if os.fork() != 0:
-        return
-    os.setsid()
-    nothing = os.open(os.devnull, os.O_RDWR)
-    log = os.open(where.log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    for descriptor, source in ((0, nothing), (1, log), (2, log)):
-        os.dup2(source, descriptor)
-    os.closerange(3, 256)
+def work(where: Where, wish: "dict[str, Any]") -> None:
+    """Make the directory, and say how it ended."""
     try:
         why = make(where, wish)
     except (OSError, tarfile.TarError, EOFError) as error:
         why = "The repository cannot be unpacked: %s." % error
-    try:
-        end(where, wish, why)
-    finally:
-        os._exit(0)
+    end(where, wish, why)
 
 
 def make(where: Where, wish: "dict[str, Any]") -> "str | None":
     """Unpack, rename, run what is to be run; why it failed, None when it is whole."""
-    beating = threading.Thread(target=beat, args=(where.mark,))
-    beating.daemon = True
-    beating.start()
+    live(where.mark)
     new = "%s.%d.new" % (os.path.join(where.hidden, wish["name"]), os.getpid())
     os.mkdir(new, 0o755)
     with tarfile.open(where.archive, "r:gz") as tar:
@@ -197,14 +169,6 @@ def make(where: Where, wish: "dict[str, Any]") -> "str | None":
     clear(where)  # of one that was never marked as whole
     os.rename(new, where.final)
     return postclone(where, wish["postclone"]) if wish["postclone"] else None
-
-
-def beat(mark: str) -> None:
-    """Show that the maker lives."""
-    with suppress(OSError):
-        while True:
-            os.utime(mark)
-            time.sleep(BEAT)
 
 
 def clear(where: Where) -> None:
@@ -253,7 +217,7 @@ def end(where: Where, wish: "dict[str, Any]", why: "str | None") -> None:
 
 def forget_old(where: Where) -> None:
     """Delete archives and pieces that nobody has asked for in a while."""
-    limit = now_there(where) - KEEP
+    limit = time_in(where.hidden) - KEEP
     for name in os.listdir(where.hidden):
         path = os.path.join(where.hidden, name)
         if name.endswith((".tar.gz", ".part")):

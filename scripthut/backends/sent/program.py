@@ -4,6 +4,7 @@ import json
 from inspect import getsource
 
 from scripthut.backends.sent import (
+    apart,
     clear,
     cut,
     disk,
@@ -28,7 +29,7 @@ for name, length in json.loads(source.readline().decode()):
 module.main()
 """
 _READERS = (files, fetch, listing, find, read, cut)
-_MAKERS = (place, drop, things, disk, free, clear)
+_MAKERS = (apart, place, drop, things, disk, free, clear)
 MODULES = (*_READERS, *_MAKERS, script)  # each after those it imports; the last one is run
 
 
