@@ -1,6 +1,7 @@
-"""Sizes and durations: the words people and schedulers write, as whole bytes and seconds."""
+"""Sizes, durations and times: the words people, schedulers and programs write."""
 
 import re
+from datetime import datetime
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 _UNITS = {"": MIB, "K": KIB, "M": MIB, "G": GIB, "T": 1024 * GIB, "P": 1024**2 * GIB}
@@ -116,3 +117,12 @@ def size(count: int) -> str:
         return f"{count} B"
     power = min((count.bit_length() - 1) // 10, 6)
     return f"{count / 1024**power:.1f} {'KMGTPE'[power - 1]}iB"
+
+
+def rfc3339(at: datetime | None) -> str | None:
+    """A time as JSON has it.
+
+    >>> rfc3339(datetime.fromisoformat("2026-11-27T09:30:00+00:00"))
+    '2026-11-27T09:30:00Z'
+    """
+    return at.isoformat().replace("+00:00", "Z") if at else None

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
 
 from flask import Blueprint, g, request, url_for
 from flask.typing import ResponseReturnValue
@@ -12,6 +11,7 @@ from scripthut import __version__
 from scripthut.clock import utcnow
 from scripthut.core.errors import Refused
 from scripthut.core.jobs import Chunk
+from scripthut.core.units import rfc3339
 from scripthut.core.workflow import schema
 from scripthut.ids import new_run_id
 from scripthut.store import collected, orders, runs, usage, watches
@@ -61,8 +61,8 @@ def _backend(name: str, kind: str, row: BackendRow | None) -> dict[str, object]:
     return {
         "name": name,
         "type": kind,
-        "answered_at": _time(row.answered_at) if row else None,
-        "failing_since": _time(row.failing_since) if row else None,
+        "answered_at": rfc3339(row.answered_at) if row else None,
+        "failing_since": rfc3339(row.failing_since) if row else None,
         "message": row.message if row else None,
         "notice": row.notice if row else None,
         "commands": row.commands if row else 0,
@@ -158,9 +158,9 @@ def run_json(run: RunRow) -> dict[str, object]:
         "name": run.name,
         "backend": run.backend,
         "status": run.state,
-        "created_at": _time(run.created_at),
-        "ended_at": _time(run.ended_at),
-        "cancel_asked_at": _time(run.cancel_asked_at),
+        "created_at": rfc3339(run.created_at),
+        "ended_at": rfc3339(run.ended_at),
+        "cancel_asked_at": rfc3339(run.cancel_asked_at),
         "url": url_for("runs.show", run_id=run.id),
         "counts": {state.value: count for state, count in run.counts.items()},
         "progress": round(run.progress, 4),
@@ -181,10 +181,10 @@ def _task(task: TaskRow) -> dict[str, object]:
         "job_id": task.job_id,
         "exit_code": task.exit_code,
         "signal": task.signal,
-        "submitted_at": _time(task.submitted_at),
-        "started_at": _time(task.started_at),
-        "finished_at": _time(task.finished_at),
-        "cancel_asked_at": _time(task.cancel_asked_at),
+        "submitted_at": rfc3339(task.submitted_at),
+        "started_at": rfc3339(task.started_at),
+        "finished_at": rfc3339(task.finished_at),
+        "cancel_asked_at": rfc3339(task.cancel_asked_at),
         "reason": task.reason,
         "cpus": task.cpus,
         "memory": task.memory,
@@ -197,10 +197,6 @@ def _task(task: TaskRow) -> dict[str, object]:
         "has_outputs": task.has_outputs,
         "has_run_summary": task.has_run_summary,
     }
-
-
-def _time(at: datetime | None) -> str | None:
-    return at.isoformat().replace("+00:00", "Z") if at else None
 
 
 @bp.get("/runs/<run_id>/summary")
@@ -233,7 +229,7 @@ def task(run_id: str, key: str) -> ResponseReturnValue:
     """
     full = runs.find_task(g.session, run_id, key)
     (row,) = runs.tasks_by_key(g.session, run_id, [key])
-    more = {"node": full.node, "cause": full.cause, "retry_at": _time(full.retry_at)}
+    more = {"node": full.node, "cause": full.cause, "retry_at": rfc3339(full.retry_at)}
     about = {"run_id": run_id, **_task(row), **more, "why": why_json(full)}
     shown = {"spec": shown_spec(full), "deps": full.deps, "events": events_json(full)}
     return about | {"outputs_problem": full.outputs_problem} | shown

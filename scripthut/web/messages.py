@@ -4,6 +4,7 @@ from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from scripthut.core.errors import NotFound, Refused
+from scripthut.core.units import rfc3339
 from scripthut.store import messages, runs
 from scripthut.web.extensions import config, database
 
@@ -38,8 +39,8 @@ def api_show(run_id: str) -> dict[str, object]:
         {
             "channel": one.channel,
             "event": f"run.{one.what.value}",
-            "made_at": one.made_at.isoformat(),
-            "sent_at": one.sent_at.isoformat() if one.sent_at else None,
+            "made_at": rfc3339(one.made_at),
+            "sent_at": rfc3339(one.sent_at),
             "problem": one.problem,
         }
         for one in messages.of_run(g.session, run_id)

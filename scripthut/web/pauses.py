@@ -6,6 +6,7 @@ from flask.typing import ResponseReturnValue
 from scripthut.clock import utcnow
 from scripthut.core.errors import Conflict, NotFound, Refused
 from scripthut.core.survey import Wish
+from scripthut.core.units import rfc3339
 from scripthut.store.machines import pauses, surveys
 from scripthut.store.machines.pauses import Held, Kind, Words
 from scripthut.store.models import PauseRow
@@ -90,7 +91,7 @@ def pause_json(row: PauseRow | None) -> dict[str, object] | None:
     """A pause as the API tells it; None: there is none."""
     if row is None:
         return None
-    return {"at": row.at.isoformat().replace("+00:00", "Z"), "who": row.who, "why": row.why}
+    return {"at": rfc3339(row.at), "who": row.who, "why": row.why}
 
 
 def _check(kinds: str, name: str) -> Kind:

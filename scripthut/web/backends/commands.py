@@ -6,6 +6,7 @@ from flask.typing import ResponseReturnValue
 from scripthut.clock import utcnow
 from scripthut.core.commands import Command, parts_as_json
 from scripthut.core.errors import NotFound
+from scripthut.core.units import rfc3339
 from scripthut.store.lease import leader
 from scripthut.store.machines import commands, surveys
 from scripthut.web.extensions import config, database
@@ -49,7 +50,7 @@ def _look(name: str) -> str:
 
 def _json(command: Command) -> dict[str, object]:
     return {
-        "at": command.at.isoformat().replace("+00:00", "Z"),
+        "at": rfc3339(command.at),
         "what": command.what,
         "command": command.command,
         "is_bad": command.is_bad,

@@ -1,7 +1,6 @@
 """The backends: does each answer, since when not, what it has, and what the user may have of it."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from flask import Blueprint, g, render_template
 from flask.typing import ResponseReturnValue
@@ -10,6 +9,7 @@ from scripthut.clock import utcnow
 from scripthut.config import AnyBackend
 from scripthut.core.errors import NotFound
 from scripthut.core.survey import Wish, facts_as_json
+from scripthut.core.units import rfc3339
 from scripthut.store.lease import leader
 from scripthut.store.machines import backends, logins, pauses, surveys
 from scripthut.store.machines.logins import Login
@@ -90,14 +90,14 @@ def _json(card: Card) -> dict[str, object]:
         "type": card.backend.type,
         "max_concurrent": card.backend.max_concurrent,
         "connected": row is not None and row.answered_at is not None and not row.failing_since,
-        "answered_at": _time(row.answered_at) if row else None,
-        "failing_since": _time(row.failing_since) if row else None,
+        "answered_at": rfc3339(row.answered_at) if row else None,
+        "failing_since": rfc3339(row.failing_since) if row else None,
         "message": row.message if row else None,
         "notice": row.notice if row else None,
         "watched": row.watched if row else 0,
         "paused": pause_json(card.pause),
         "login": _login(card.login) if card.login else None,
-        "facts_at": _time(known.facts_at),
+        "facts_at": rfc3339(known.facts_at),
         "facts": facts,
     }
 
@@ -112,7 +112,3 @@ def _login(login: Login) -> dict[str, object]:
         "prompts": [text for text, _ in question.prompts] if question else [],
         "is_answered": login.is_answered,
     }
-
-
-def _time(at: datetime | None) -> str | None:
-    return at.isoformat().replace("+00:00", "Z") if at else None

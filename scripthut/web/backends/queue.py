@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import datetime
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from scripthut.clock import utcnow
 from scripthut.core.errors import NotFound
+from scripthut.core.units import rfc3339
 from scripthut.store.machines import queue, surveys
 from scripthut.store.machines.queue import BackendQueue, QueueRow, View
 from scripthut.store.machines.surveys import Known
@@ -86,7 +86,7 @@ def _counts(one: BackendQueue) -> dict[str, object]:
     soonest = [partition.name for partition in one.known.facts.soonest]
     return {
         "name": one.backend,
-        "queue_at": _time(one.known.queue_at),
+        "queue_at": rfc3339(one.known.queue_at),
         **counts,
         "soonest": soonest,
     }
@@ -96,7 +96,7 @@ def _crowd(known: Known) -> dict[str, object]:
     crowd = known.crowd
     return {
         "everybody": {
-            "at": _time(known.crowd_at),
+            "at": rfc3339(known.crowd_at),
             "note": crowd.note,
             "not_listed": crowd.more,
             "users": crowd.users,
@@ -109,7 +109,7 @@ def _crowd(known: Known) -> dict[str, object]:
 
 def _ended(known: Known) -> dict[str, object]:
     ended = known.ended
-    told = {"at": _time(known.ended_at), "note": ended.note, "not_listed": ended.more}
+    told = {"at": rfc3339(known.ended_at), "note": ended.note, "not_listed": ended.more}
     return {"ended": {**told, "is_told": ended.is_told}}
 
 
@@ -138,18 +138,14 @@ def _job(backend: str, row: QueueRow) -> dict[str, object]:
         "nodes": job.nodes,
         "gres": job.gres,
         "time_limit": job.time_limit,
-        "submitted_at": _time(job.submitted_at),
-        "started_at": _time(job.started_at),
+        "submitted_at": rfc3339(job.submitted_at),
+        "started_at": rfc3339(job.started_at),
         "node": job.node,
         "run_id": row.task.run_id if row.task else None,
         "task_id": row.task.key if row.task else None,
         "is_cancelling": row.is_cancelling,
         "may_be_cancelled": row.is_own and not row.is_cancelling,
-        "ended_at": _time(job.ended_at),
+        "ended_at": rfc3339(job.ended_at),
         "elapsed": job.elapsed,
         "exit_code": job.exit_code,
     }
-
-
-def _time(at: datetime | None) -> str | None:
-    return at.isoformat().replace("+00:00", "Z") if at else None

@@ -6,7 +6,6 @@ Looking at a source and starting a workflow is the engine's work. A request for 
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
 
 from flask import Blueprint, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
@@ -15,6 +14,7 @@ from scripthut.config import AnySource, GitSource
 from scripthut.core.errors import Invalid, NotFound, Refused, Unreachable
 from scripthut.core.mask import without_secrets_within
 from scripthut.core.refs import shown, web_page
+from scripthut.core.units import rfc3339
 from scripthut.core.workflow.workflows import missing, overlay, stacks
 from scripthut.store import runs, source_orders, sources
 from scripthut.store.machines import pauses
@@ -219,14 +219,14 @@ def _source(
             "branch": row.ref if row and row.ref else part.branch,
             "cloned": label is not None,
             "last_commit": label,
-            "last_commit_date": _time(row.committed_at) if row else None,
+            "last_commit_date": rfc3339(row.committed_at) if row else None,
             "last_commit_subject": row.subject if row else None,
             "commit_url": web_page(part.url, label) if label and "-" not in label else None,
         }
     else:
         about["path"] = part.path
     return about | {
-        "looked_at": _time(row.looked_at) if row else None,
+        "looked_at": rfc3339(row.looked_at) if row else None,
         "error": row.message if row else None,
         "paused": pause_json(pause),
         "warnings": [w for w in [row.notice if row else None, *(h.problem for h in held)] if w],
@@ -242,7 +242,3 @@ def _workflow(row: WorkflowRow) -> dict[str, object]:
         "params": row.params,
         "problem": row.problem,
     }
-
-
-def _time(at: datetime | None) -> str | None:
-    return at.isoformat().replace("+00:00", "Z") if at else None

@@ -26,6 +26,7 @@ from scripthut.core.files.lines import lines
 from scripthut.core.jobs import Used
 from scripthut.core.mask import without_secrets
 from scripthut.core.states import State
+from scripthut.core.units import rfc3339
 from scripthut.core.waiting import waiting
 from scripthut.core.workflow import env
 from scripthut.core.workflow.spec import TaskSpec
@@ -193,7 +194,7 @@ def events_json(task: Task) -> list[dict[str, object]]:
     """What happened to a task as the JSON API says it, the oldest first."""
     return [
         {
-            "at": e.at.isoformat().replace("+00:00", "Z"),
+            "at": rfc3339(e.at),
             "what": e.what,
             "old": e.old,
             "new": e.new,
