@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
 from tests import showroom
-from tests.chromium import ARGS
+from tests.chromium import launch
 from tests.serving import ROOT
 
 WIDTHS = {"wide": (1400, 900), "phone": (390, 844)}
@@ -74,7 +74,7 @@ def main(directory: Path, names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as data, sync_playwright() as playwright:
         server = make_server("127.0.0.1", 0, showroom.make(Path(data)), threaded=True)
         Thread(target=server.serve_forever, daemon=True).start()
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        browser = launch(playwright)
         for width in WIDTHS:
             for theme in THEMES:
                 take(

@@ -187,8 +187,11 @@ def test_without_its_frame_a_page_is_shut_in_all_the_same(
     assert frame.evaluate("window.o") == "null"
 
 
-def test_a_document_of_pages_is_shown_by_the_browser(page: Page, write: Keep) -> None:
+def test_a_document_of_pages_is_shown_by_the_browser(
+    whole_browser: Browser, site: str, write: Keep
+) -> None:
     row = write("paper.pdf", PDF)
+    page = whole_browser.new_page(base_url=site)
     with page.expect_response(lambda r: "/sandbox/" in r.url) as answered:
         page.goto(f"{TASK}/outputs/view/{row}")
 
