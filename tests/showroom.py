@@ -25,6 +25,7 @@ from scripthut.store.models import BackendRow, EventRow, Lease, Output, Run, Tas
 from scripthut.store.outputs import Found
 from scripthut.web import create_app
 from tests import showroom_disk, showroom_rest
+from tests.compiled import compiled
 from tests.databases import places
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -279,7 +280,7 @@ def make(directory: Path) -> Flask:
     config = {"settings": settings, "backends": backends, **more}
     live = showroom_rest.followed(directory / "scripthut.yaml", config)
     upgrade(live.config.database_url)
-    app = create_app(live)
+    app = compiled(create_app(live))
     fill(app)
     return app
 

@@ -26,6 +26,7 @@ from scripthut.store.models import BackendRow, Base, EventRow, Lease, Run, Task
 from scripthut.store.outputs import Found
 from scripthut.store.versions import next_version
 from scripthut.web import create_app
+from tests.compiled import compiled
 from tests.databases import places
 
 Keep = Callable[..., int]
@@ -165,7 +166,7 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture
 def app(config: Config) -> Iterator[Flask]:
-    app = create_app(config)
+    app = compiled(create_app(config))
     app.testing = True
     database: Database = app.extensions["database"]
     Base.metadata.create_all(database.engine)
