@@ -138,13 +138,23 @@ def surroundings(directory: Path, python_path: str = str(ROOT)) -> dict[str, str
 
 def until(look: Callable[[], Any], patience: float = PATIENCE) -> Any:
     """What `look` gives as soon as it gives something; fails after `patience` seconds."""
-    end = time.monotonic() + patience
+    began = time.monotonic()
     while True:
         found = look()
         if found:
             return found
-        assert time.monotonic() < end, f"did not come about in {patience} s: {look}"
-        time.sleep(0.05)
+        waited = time.monotonic() - began
+        assert waited < patience, f"did not come about in {patience} s: {look}"
+        time.sleep(pause(waited))
+
+
+def pause(waited: float) -> float:
+    """Seconds until one looks again: to look is work for the machine that is waited for.
+
+    >>> [pause(waited) for waited in (0.1, 2, 60)]
+    [0.05, 0.1, 0.25]
+    """
+    return min(max(0.05, waited / 20), 0.25)
 
 
 def ended(site: Site, run: str, patience: float = PATIENCE) -> Any:

@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 import yaml
 
 from tests.databases import places
+from tests.serving import pause
 
 HUT = [sys.executable, "-m", "scripthut.cli"]
 
@@ -167,8 +168,9 @@ def until(
     holds: Callable[[], bool], timeout: float, what: str | Callable[[], str] = "a condition"
 ) -> None:
     """Wait until a condition holds; an assertion that names it when it never does."""
-    end = time.monotonic() + timeout
+    began = time.monotonic()
     while not holds():
-        if time.monotonic() > end:
+        waited = time.monotonic() - began
+        if waited > timeout:
             raise AssertionError(f"waited {timeout} s for {what() if callable(what) else what}")
-        time.sleep(0.1)
+        time.sleep(pause(waited))
