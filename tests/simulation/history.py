@@ -291,5 +291,7 @@ def quiet() -> Iterator[None]:
     log = logging.getLogger("scripthut")
     before = log.level
     log.setLevel(logging.CRITICAL)
-    yield
-    log.setLevel(before)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
