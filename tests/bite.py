@@ -184,6 +184,27 @@ ROWS = (
         ("tests/schedulers/test_pbs_text.py", "-k", "somebody_else"),
     ),
     Row(
+        "no token is read from the list of everybody's jobs",
+        "scripthut/schedulers/slurm_sights.py",
+        "count=elements(indices),",
+        'count=elements(indices), tokens=tuple(tokens_of(name.rstrip(), "")),',
+        ("tests/schedulers/test_sights.py", "-k", "no_token"),
+    ),
+    Row(
+        "a cluster is asked for everybody's jobs only while somebody looks",
+        "scripthut/store/machines/surveys.py",
+        "crowd=stale.crowd,",
+        "crowd=rides or stale.crowd,",
+        ("tests/store", "-k", "only_while_somebody_looks"),
+    ),
+    Row(
+        "nobody else's job has a button to cancel it",
+        "templates/queue/_row.html",
+        "row.is_own and not row.is_cancelling",
+        "not row.is_cancelling",
+        ("tests/web/test_queue.py", "-k", "only_ones_own"),
+    ),
+    Row(
         "accounting of an earlier run is no verdict",
         "scripthut/core/judge.py",
         "ended < task.started_at:",

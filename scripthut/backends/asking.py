@@ -23,7 +23,8 @@ MOST = 200  # commands that are remembered
 NODE_SCRIPT = "the node script (constant; python3 there reads it from standard input)"
 WHO = "Who we are there, and where our home directory is"
 READ = 32 * 1024  # characters of either end of a text that are looked through
-ASIDES = ("facts", "used")  # begin the keys of commands that may fail: much is not everywhere
+# Begin the keys of commands that may fail: much is not everywhere.
+ASIDES = ("facts", "used", "crowd", "ended")
 
 
 class Ring:

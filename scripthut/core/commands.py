@@ -14,6 +14,8 @@ MOST_PARTS = 20  # of a request
 _KEYS: Mapping[str, str] = {
     "queue": "the queue",
     "facts": "what the cluster has",
+    "crowd": "everybody's jobs",
+    "ended": "what ended lately",
     "accounting": "the accounting",
     "kind": "which scheduler it is",
     "arrays": "how large arrays may be",

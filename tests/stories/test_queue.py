@@ -38,6 +38,32 @@ def test_another_job_is_seen_and_cancelled_and_ours_leads_to_its_task(
     assert "job 1 " not in server.post("/backends/hpc/jobs/99999/cancel")["error"]
 
 
+def test_others_jobs_are_seen_and_not_touched_and_what_ended_is_told(
+    server: Server, slurm: Cluster
+) -> None:
+    ask = ["sbatch", "--parsable", "-o", "/dev/null", "-J"]
+    theirs = slurm.as_user([*ask, "theirs", "--wrap", "sleep 600"], "hut2").strip()
+    run_id = server.run([{"id": "bad", "command": "exit 3", "memory": "50M"}])
+    server.await_end(run_id)
+
+    def everybody() -> dict[str, dict[str, object]]:
+        return {job["id"]: job for job in server.get("/jobs?who=all")["jobs"]}
+
+    def ended() -> list[dict[str, object]]:
+        jobs: list[dict[str, object]] = server.get("/jobs?phase=ended")["jobs"]
+        return [job for job in jobs if job["run_id"] == run_id]
+
+    until(lambda: theirs in everybody(), 30, "everybody's queue is told to who looks")
+    other = everybody()[theirs]
+    assert (other["owner"], other["name"], other["may_be_cancelled"]) == ("hut2", "theirs", False)
+    assert "no job" in server.post(f"/backends/hpc/jobs/{theirs}/cancel")["error"]
+    until(lambda: bool(ended()), 90, "the accounting tells of it")
+    (job,) = ended()
+    assert (job["phase"], job["exit_code"], job["task_id"]) == ("failed", 3, "bad")
+    assert "Cancel " + theirs not in server.page("/queue?who=all")
+    assert slurm.squeue("-j", theirs, "-o", "%T").strip() == "RUNNING"
+
+
 def test_what_the_cluster_has_is_told_to_whoever_asks(server: Server) -> None:
     def facts() -> dict[str, object]:
         (backend,) = server.get("/backends")["backends"]
