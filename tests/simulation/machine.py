@@ -12,7 +12,8 @@ from scripthut.core import tokens
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Accepted, Answer, Job, Phase, Rejected, Sighting, Used
 from scripthut.core.survey import Facts, Queue
-from scripthut.schedulers.base import Arrays, Row
+from scripthut.schedulers.base import Arrays, Row, Sights
+from scripthut.schedulers.slurm_sights import SlurmSights
 from scripthut.schedulers.slurm_text import FIELD, never_began
 from scripthut.schedulers.slurm_words import NO_ACCOUNTING
 from tests.simulation.cluster import EPOCH, MINUTE, Lie, SimCluster
@@ -208,11 +209,16 @@ class Language:
     def queue(self, user: str) -> list[str]:
         return ["queue"]
 
-    def parse_queue(self, answer: Answer) -> list[Row]:
+    def parse_queue(self, answer: Answer, user: str) -> list[Row]:
         return [one for row in json.loads(answer.out) for one in _rows(row)]
 
     def list_queue(self, answer: Answer, user: str) -> Queue:
         return Queue()
+
+    @property
+    def sights(self) -> Sights:
+        """Slurm's, of which nothing is asked: nobody looks."""
+        return SlurmSights()
 
     def facts(self, user: str) -> Mapping[str, list[str]]:
         return {}
