@@ -46,9 +46,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The interpreter of an environment in which only the wheel was installed."""
     directory = tmp_path_factory.mktemp("empty")
-    subprocess.run([sys.executable, "-m", "venv", str(directory / "venv")], check=True)
+    words = ["-m", "venv", "--without-pip", str(directory / "venv")]
+    subprocess.run([sys.executable, *words], check=True)
     python = str(directory / "venv/bin/python")
-    pip(python, "install", str(wheel))
+    pip(sys.executable, "--python", python, "install", "--no-compile", str(wheel))
     yield python
     shutil.rmtree(directory)
 
