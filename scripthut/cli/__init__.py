@@ -1,5 +1,6 @@
 """The command line: what a person types, and nothing that decides anything."""
 
+import gc
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -84,7 +85,12 @@ class Commands(click.Group):
 
 def _command(name: str) -> click.Command:
     module, _, there = COMMANDS[name].partition(":")
-    found: click.Command = getattr(import_module(f"scripthut.cli.{module}"), there)
+    gc.disable()  # all that is imported stays: to look through it again and again takes a third
+    try:
+        found: click.Command = getattr(import_module(f"scripthut.cli.{module}"), there)
+    finally:
+        gc.freeze()
+        gc.enable()
     return found
 
 
