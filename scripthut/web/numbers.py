@@ -1,6 +1,7 @@
 """Numbers in addresses: none is larger than a database holds, and programs hear of wrong ones."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from flask import Request
@@ -10,15 +11,23 @@ from werkzeug.utils import cached_property
 
 from scripthut.core.errors import Refused
 
-MOST = 2**53 - 1  # and one more of them is still no number too large
+# Of rows and versions: PostgreSQL's INTEGER has one number more; asking for another is an error.
+MOST = 2**31 - 2
+MOST_BYTES = 2**53 - 2
+BYTES = frozenset({"at", "from", "length", "seen", "start", "tail"})  # places in files, and sizes
 LEAST: Mapping[str, int] = {"limit": 1, "length": 1, "since": -1}  # of the others 0
 
 
-def number(text: str) -> int:
-    """A whole number as near to the one that is written as a database can hold."""
+def number(text: str, most: int) -> int:
+    """A whole number as near to the one that is written as can be asked for."""
     if len(text) > 1000:
         raise ValueError("too long for a number")
-    return min(max(int(text), -MOST), MOST)
+    return min(max(int(text), -most), most)
+
+
+def _reader(key: str, type: Callable[[str], Any] | None) -> Any:
+    """What reads an argument: a number in the bounds of its kind."""
+    return partial(number, most=MOST_BYTES if key in BYTES else MOST) if type is int else type
 
 
 class Numbers(ImmutableMultiDict[str, str]):
@@ -27,10 +36,10 @@ class Numbers(ImmutableMultiDict[str, str]):
     def get(  # type: ignore[override]
         self, key: str, default: Any = None, type: Callable[[str], Any] | None = None
     ) -> Any:
-        return super().get(key, default, number if type is int else type)  # type: ignore[arg-type]
+        return super().get(key, default, _reader(key, type))
 
     def getlist(self, key: str, type: Callable[[str], Any] | None = None) -> list[Any]:
-        return super().getlist(key, number if type is int else type)  # type: ignore[arg-type]
+        return super().getlist(key, _reader(key, type))
 
 
 class ToldNumbers(Numbers):
@@ -44,7 +53,7 @@ class ToldNumbers(Numbers):
             return super().get(key, default, type)
         least = LEAST.get(key, 0)
         try:
-            found = number(text)
+            found = _reader(key, int)(text)
         except ValueError:
             found = least - 1
         if found < least:
@@ -66,4 +75,4 @@ class Number(IntegerConverter):
     """`<int:…>` of an address, in the same bounds: what is not there is said to be not there."""
 
     def to_python(self, value: str) -> int:
-        return MOST if len(value) > 15 else int(value)
+        return MOST if len(value) > 15 else min(int(value), MOST)

@@ -12,7 +12,11 @@ PAGES = (
     "/runs/abcdefgh/changes?since=-{}",
     "/runs/abcdefgh/changes?since=0&after={}",
     "/runs/abcdefgh/listed?from={}",
+    "/runs/abcdefgh/listed?from={}&find=a",
     "/runs/abcdefgh?task={}",
+    "/runs/abcdefgh?open={}&rows={}&shown={}",
+    "/runs/abcdefgh/tasks/a/attempts/{}",
+    "/runs/abcdefgh/tasks/a/outputs/id/{}",
     "/runs/abcdefgh?unfold={}&at={}",
     "/runs/abcdefgh/tasks/a/outputs/view/{}",
     "/runs/abcdefgh/groups/{}",
@@ -23,7 +27,9 @@ PAGES = (
 )
 
 
-@pytest.mark.parametrize("digits", [HUGE, "9" * 6000], ids=["30 digits", "6000 digits"])
+@pytest.mark.parametrize(
+    "digits", [str(2**31), HUGE, "9" * 6000], ids=["2^31", "30 digits", "6000 digits"]
+)
 @pytest.mark.parametrize("page", PAGES)
 def test_a_number_that_no_database_holds_breaks_nothing(
     client: FlaskClient, hut: Hut, page: str, digits: str
