@@ -2,6 +2,7 @@
 
 import json
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,33 @@ def test_of_two_that_begin_one_is_the_maker(wish: dict[str, object]) -> None:
     Path(where.hidden).mkdir()
     assert node_place.begin(where)
     assert not node_place.begin(where)
+
+
+@pytest.mark.parametrize("why", [None, "postclone ended with exit code 1"])
+def test_a_maker_that_slept_and_was_taken_for_dead_leaves_what_another_made(
+    wish: dict[str, object], tmp_path: Path, why: str | None
+) -> None:
+    """A file system that hangs for a minute is enough; jobs may be in the other's by then."""
+    wish = {**wish, "archive": "a" * 64, "postclone": None, "keep": True}
+    sleeper, other = Where(wish), Where(wish)
+    Path(sleeper.hidden).mkdir()
+    (tmp_path / "x.txt").write_text("the sleeper's")
+    with tarfile.open(sleeper.archive, "w:gz") as tar:
+        tar.add(tmp_path / "x.txt", "x.txt")
+    assert node_place.begin(sleeper)
+    os.utime(sleeper.mark, (0, 0))
+    assert node_place.read_mark(other) is None
+    assert node_place.begin(other)
+    assert node_place.make(other, wish) is None
+    node_place.end(other, wish, None)
+    (Path(other.final) / "x.txt").write_text("a job's")
+
+    assert node_place.make(sleeper, wish) is None
+    node_place.end(sleeper, wish, why)
+
+    assert (Path(other.final) / "x.txt").read_text() == "a job's"
+    assert step(Where(wish), wish) == {"placed": "ready"}
+    assert not list(Path(sleeper.hidden).glob("*.new"))
 
 
 @pytest.mark.parametrize("is_made", [True, False])

@@ -35,18 +35,29 @@ def apart(work: "Callable[[], object]", log: str = os.devnull) -> None:
         os._exit(0)
 
 
-def live(mark: str) -> None:
-    """Touch this file every few seconds from now on, until it is gone."""
-    beating = threading.Thread(target=_beat, args=(mark,))
+def live(mark: str, text: str) -> None:
+    """Touch this file every few seconds from now on, for as long as it says this."""
+    beating = threading.Thread(target=_beat, args=(mark, text))
     beating.daemon = True
     beating.start()
 
 
-def _beat(mark: str) -> None:
-    with suppress(OSError):
-        while True:
+def _beat(mark: str, text: str) -> None:
+    while True:
+        with suppress(OSError):  # a file system may fail once, and the work goes on
+            if not says(mark, text):
+                return
             os.utime(mark)
-            time.sleep(BEAT)
+        time.sleep(BEAT)
+
+
+def says(mark: str, text: str) -> bool:
+    """Whether a file says this; who slept for long finds what another process has written."""
+    try:
+        with open(mark) as file:
+            return file.read() == text
+    except FileNotFoundError:
+        return False
 
 
 def time_in(folder: str) -> float:

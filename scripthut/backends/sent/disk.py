@@ -11,7 +11,7 @@ import os
 import time
 from contextlib import suppress
 
-from scripthut.backends.sent.apart import DEAD, apart, live, time_in
+from scripthut.backends.sent.apart import DEAD, apart, live, says, time_in
 from scripthut.backends.sent.files import pack
 from scripthut.backends.sent.things import OWN, everything, measured
 
@@ -86,9 +86,7 @@ def lock(desk: Desk) -> bool:
 def is_alive(desk: Desk) -> bool:
     """Whether the process that looks shows signs of life."""
     try:
-        with open(desk.lock) as file:
-            is_its = file.read() == desk.id
-        return is_its and time_in(desk.place) - os.stat(desk.lock).st_mtime < DEAD
+        return says(desk.lock, desk.id) and time_in(desk.place) - os.stat(desk.lock).st_mtime < DEAD
     except FileNotFoundError:
         return False
 
@@ -120,11 +118,12 @@ def work(desk: Desk, wish: "Row") -> None:
     try:
         with suppress(OSError):
             os.nice(10)
-        live(desk.lock)
+        live(desk.lock, desk.id)
         look(desk, wish)
     finally:
         with suppress(OSError):
-            os.unlink(desk.lock)
+            if says(desk.lock, desk.id):
+                os.unlink(desk.lock)
 
 
 def look(desk: Desk, wish: "Row") -> None:

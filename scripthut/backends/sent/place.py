@@ -13,9 +13,10 @@ import os
 import shutil
 import subprocess
 import tarfile
+import time
 from contextlib import suppress
 
-from scripthut.backends.sent.apart import DEAD, apart, live, time_in
+from scripthut.backends.sent.apart import DEAD, apart, live, says, time_in
 
 MYPY = False
 if MYPY:  # Python 3.4 has no typing module
@@ -52,6 +53,7 @@ class Where:
         self.mark, self.log, self.script = base + ".state", base + ".log", base + ".sh"
         self.archive = os.path.join(self.hidden, "%s.tar.gz" % wish["archive"])
         self.part = os.path.join(self.hidden, "%s.part" % wish["archive"])
+        self.own = "%s %d %r" % (os.uname()[1], os.getpid(), time.monotonic())  # says who makes it
 
 
 def step(where: Where, wish: "dict[str, Any]") -> "dict[str, Any]":
@@ -141,10 +143,17 @@ def is_whole(where: Where, sha256: str) -> bool:
 def begin(where: Where) -> bool:
     """Become the maker; False when there is one."""
     try:
-        os.close(os.open(where.mark, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        made = os.open(where.mark, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
         return False
+    with os.fdopen(made, "w") as file:
+        file.write(where.own)
     return True
+
+
+def is_maker(where: Where) -> bool:
+    """Whether this is still the maker: one that slept for long was taken for dead."""
+    return says(where.mark, where.own)
 
 
 def work(where: Where, wish: "dict[str, Any]") -> None:
@@ -158,7 +167,7 @@ def work(where: Where, wish: "dict[str, Any]") -> None:
 
 def make(where: Where, wish: "dict[str, Any]") -> "str | None":
     """Unpack, rename, run what is to be run; why it failed, None when it is whole."""
-    live(where.mark)
+    live(where.mark, where.own)
     new = "%s.%d.new" % (os.path.join(where.hidden, wish["name"]), os.getpid())
     os.mkdir(new, 0o755)
     with tarfile.open(where.archive, "r:gz") as tar:
@@ -166,6 +175,9 @@ def make(where: Where, wish: "dict[str, Any]") -> "str | None":
             tar.extractall(new, filter="fully_trusted")  # noqa: S202 (the server packed it)
         else:
             tar.extractall(new)  # noqa: S202
+    if not is_maker(where):  # what another one made since may be in use
+        shutil.rmtree(new, ignore_errors=True)
+        return None
     clear(where)  # of one that was never marked as whole
     os.rename(new, where.final)
     return postclone(where, wish["postclone"]) if wish["postclone"] else None
@@ -200,6 +212,8 @@ def postclone(where: Where, text: str) -> "str | None":
 
 def end(where: Where, wish: "dict[str, Any]", why: "str | None") -> None:
     """Write the mark, which makes the directory one that is used; or leave nothing of it."""
+    if not is_maker(where):
+        return
     if why is not None:
         clear(where)
     record = {"is": "ready"} if why is None else {"is": "failed", "why": why}

@@ -237,10 +237,10 @@ def of_entry(row: "Row", count: Sum) -> "Row":
     finally:
         os.close(above)
     if row["kind"] == "commit":
-        with suppress(OSError):
-            mark = os.stat(os.path.join(row["root"], HIDDEN, row["name"] + ".state"))
-            count.newest = max(count.newest, mark.st_mtime)
-            told["busy"] = mark.st_size == 0  # it is being made
+        state = os.path.join(row["root"], HIDDEN, row["name"] + ".state")
+        with suppress(OSError), open(state, "rb") as mark:
+            count.newest = max(count.newest, os.fstat(mark.fileno()).st_mtime)
+            told["busy"] = mark.read(1) != b"{"  # it is being made
     return told
 
 
