@@ -159,7 +159,7 @@ def crowd(jobs: list[Listed], now: datetime) -> Crowd:
     }
     return Crowd(
         user="ada",
-        jobs=(*others[:14], *jobs, *others[14:]),
+        jobs=(*others[:11], *jobs[:3], *others[11:16], *jobs[3:], *others[16:]),
         more=214,
         users=31,
         holdings=(*holdings, Holding("ada", "short", 3, 12, 33), Holding("", "", 61, 904, 120)),

@@ -185,6 +185,8 @@ def test_all_users_jobs_are_shown_in_order_and_only_ones_own_can_be_cancelled(cl
     page = client.get("/queue?who=all").text
     assert page.index(">8<") < page.index(">9<") < page.index(">10<")
     assert page.count("Cancel 9") == 1
+    assert page.count("data-mine") == 1
+    assert 'hx-get="/queue?who=all"' in page  # it stays so while it refreshes
     assert "Cancel 8" not in page
     assert client.get("/queue/cluster/8/ask").status_code == 404
     told = client.get("/api/v1/jobs?who=all").json
@@ -312,5 +314,5 @@ def test_five_hundred_of_everybody_s_and_of_ones_own_are_a_quick_page(client, te
     client.get("/queue?who=all")
     began = time.process_time()
     page = client.get("/queue?who=all").text
-    assert page.count("<tr>") >= 1000
+    assert page.count("<tr") >= 1000
     assert time.process_time() - began < 2
