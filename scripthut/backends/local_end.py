@@ -24,6 +24,7 @@ from scripthut.core.queue import Listed
 
 log = logging.getLogger(__name__)
 PERIOD = 1.0  # seconds between two looks at the limits
+YOUNG = 2.0  # seconds; what a process holds before is not yet what it will hold, and no use of it
 FULL = 0.95  # of its memory: what the kernel kills a job at, but for a page or two
 # What passes by itself: a full disk, no more processes, no more files.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
@@ -239,9 +240,11 @@ class Guard:
             processes.end(process)
             return
         held = processes.memory(process)
-        with suppress(OSError):  # how much it held is no reason not to end it
-            hold(one.job, held)
-        if asked.memory is not None and held > asked.memory:
+        is_over = asked.memory is not None and held > asked.memory
+        if age >= YOUNG or is_over:
+            with suppress(OSError):  # how much it held is no reason not to end it
+                hold(one.job, held)
+        if is_over:
             condemn(one.job, MEMORY)
             log.info("memory limit token=%s limit=%s", one.job.token, asked.memory)
             kill(one.job, process)

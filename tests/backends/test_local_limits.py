@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scripthut.backends import processes
+from scripthut.backends import local_end, processes
 from scripthut.backends.local import LocalBackend
 from scripthut.backends.local_room import Room
 from scripthut.clock import utcnow
@@ -235,7 +235,8 @@ def test_what_a_task_held_at_most_is_known_of_long_ones_and_short_ones(here: Pla
         asking(
             here,
             1,
-            f'python3 -c "{holds.format(60, 3)}" & python3 -c "{holds.format(70, 3)}"; wait',
+            f'python3 -c "{holds.format(60, 5)}" & python3 -c "{holds.format(70, 5)}"; wait',
+            memory=GIB,
         ),
         asking(here, 2, "true"),
     )
@@ -246,3 +247,11 @@ def test_what_a_task_held_at_most_is_known_of_long_ones_and_short_ones(here: Pla
     assert 130 * MIB <= long < 230 * MIB
     again = Place(backend(), lambda _: backend()).look(jobs).sightings
     assert again[jobs[1].token].used == seen[jobs[1].token].used
+
+
+def test_what_a_task_holds_while_it_begins_does_not_pass_for_what_it_has_used(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_end, "YOUNG", 3600.0)
+    jobs = here.submit(asking(here, 0, "sleep 2"))
+    assert here.until_ended(jobs).sightings[jobs[0].token].used.memory is None
