@@ -18,7 +18,7 @@ BACKENDS = {
     "ecs": "ECS is not used by this version: tasks cannot run there",
 }
 SETTINGS = {
-    "filter_user": "jobs are shown for the user who logs in: this version has no other filter",
+    "filter_user": "the queue's page shows the jobs of the user who logs in, or all users'",
 }
 
 
