@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scratch import scratch
+from tests.scratch import quick, scratch
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +59,7 @@ def running_postgres() -> Iterator[Postgres]:
     programs = _programs()
     if programs is None or shutil.which("setpriv") is None:
         pytest.skip("no PostgreSQL here (Debian packages postgresql and util-linux)")
-    with scratch() as place:  # short: a socket's path is limited
+    with scratch(quick()) as place:  # short: a socket's path is limited
         place.chmod(0o711)
         base = place / "pg"
         base.mkdir()

@@ -1,5 +1,7 @@
 """Directories directly below /tmp: their paths are short, and other users may look into them.
 
+Those with files that are made and removed all the time may be in memory.
+
 Whoever makes one holds a lock on it until it is gone. So a directory that nobody holds was left by
 a run that was killed, and the next run removes it.
 """
@@ -18,6 +20,8 @@ import psutil
 import pytest
 
 ROOT = Path("/tmp")
+MEMORY = Path("/dev/shm")  # a directory without a disk, on Linux
+ENOUGH = 1 << 30  # bytes that must be free in it
 PREFIX = "hut."
 DOWN = Path(__file__).parent / "cluster" / "down.sh"
 
@@ -29,20 +33,26 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
+def scratch(root: Path | None = None) -> Iterator[Path]:
     """A directory for as long as the `with` lasts."""
-    with claimed() as (place, _):
+    with claimed(root) as (place, _):
         try:
             yield place
         finally:
             shutil.rmtree(place)
 
 
+def quick() -> Path:
+    """Where files are made and removed without a disk, if there is room for them."""
+    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH
+    return MEMORY if has_room else ROOT
+
+
 @contextmanager
-def claimed() -> Iterator[tuple[Path, int]]:
+def claimed(root: Path | None = None) -> Iterator[tuple[Path, int]]:
     """A directory that another process is to remove, and the descriptor that holds its lock."""
     with _alone():
-        place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=ROOT))
+        place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root or ROOT))
         lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(lock, fcntl.LOCK_EX)
     try:
@@ -54,7 +64,7 @@ def claimed() -> Iterator[tuple[Path, int]]:
 def sweep() -> None:
     """Remove the directories that nobody holds, with the clusters in them."""
     with _alone():
-        for place in sorted(ROOT.glob(f"{PREFIX}*")):
+        for place in sorted([*ROOT.glob(f"{PREFIX}*"), *MEMORY.glob(f"{PREFIX}*")]):
             if _is_ours(place) and _is_left(place):
                 _remove(place)
 

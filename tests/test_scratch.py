@@ -13,9 +13,9 @@ from tests import scratch
 from tests.serving import ROOT, until
 
 HOLDS = """
-from tests.scratch import scratch
+from tests.scratch import quick, scratch
 import time
-with scratch() as place:
+with scratch(ROOT) as place:
     (place / "file").touch()
     print(place, flush=True)
     time.sleep(100)
@@ -48,8 +48,10 @@ def has_ended(process: psutil.Process) -> bool:
         return True
 
 
-def test_what_a_killed_run_has_left_is_removed_and_what_another_one_uses_is_not() -> None:
-    with run(HOLDS) as (dead, killed), run(HOLDS) as (alive, _):
+@pytest.mark.parametrize("root", ["None", "quick()"])
+def test_what_a_killed_run_has_left_is_removed_and_what_another_one_uses_is_not(root: str) -> None:
+    holds = HOLDS.replace("ROOT", root)
+    with run(holds) as (dead, killed), run(holds) as (alive, _):
         killed.kill()
         killed.wait()
         assert (dead / "file").exists()
