@@ -34,9 +34,9 @@ def move(
     version = next_version(session, task.run_id)
     changes = {**facts, "state": new, "version": version}
     if new in SPENT:
-        changes.setdefault("finished_at", now)
         changes["missing_since"] = None
-        if old not in SPENT:
+        if old not in SPENT:  # a generator's job ended long before its tasks joined
+            changes.setdefault("finished_at", now)
             changes["ended_seen_at"] = now
     statement = (
         update(Task)

@@ -71,6 +71,15 @@ def test_a_document_joins_its_run_when_the_generator_completes(world: World) -> 
     assert (added.maker, added.depth, added.base) == (world.task("make").id, 1, "sims")
 
 
+def test_a_generator_has_ended_when_its_job_did(world: World) -> None:
+    made(world)
+    ended = world.task("make").finished_at
+    write(world, task("a"))
+    world.turn(seconds=40)
+    assert world.states() == {"make": "completed", "a": "submitted"}
+    assert world.task("make").finished_at == ended
+
+
 def test_a_document_is_waited_for_however_wrong_the_nodes_clock_is(world: World) -> None:
     world.cluster.is_ahead = -timedelta(hours=1)
     made(world)
