@@ -16,6 +16,7 @@ import pytest
 from scripthut.backends.disk import asking
 from scripthut.backends.local import LocalBackend
 from scripthut.backends.sent import clear as node_clear
+from scripthut.backends.sent import free
 from scripthut.backends.sent import things as node_things
 from scripthut.core.disk import Done, Kind, Removal, Scan, Stage, Thing, Wanted, Way
 
@@ -284,6 +285,29 @@ def test_what_has_not_begun_when_time_is_up_is_asked_again(
     node_clear.clear(asking(wanted, PurePosixPath(disk.home))["clears"], said.append)  # type: ignore[arg-type]
     assert said == [] and (folder / "outputs" / RUN / "fit.1" / "plot.png").exists()
     assert not (folder / ".scripthut" / "remove01.gone").exists()
+
+
+def test_what_takes_longer_to_list_than_there_is_time_goes_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "remove01.gone" / "it"
+    place.mkdir(parents=True)
+    for n in range(20):
+        (place / f"{n}").touch()
+    now, listing = [0.0], os.listdir
+
+    def slow(path: int) -> list[str]:
+        now[0] += 10
+        return listing(path)
+
+    monkeypatch.setattr(free, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(free.os, "listdir", slow)
+    monkeypatch.setattr(free, "LEAST", 5)
+    hidden = os.open(tmp_path, os.O_RDONLY)
+    ways = [free.free(hidden, "remove01.gone", now[0] + 3)["way"] for _ in range(6)]
+    os.close(hidden)
+    assert (ways[0], ways[-1]) == ("going", "gone")
+    assert listing(tmp_path) == []
 
 
 def test_what_a_run_has_begun_to_use_stays(disk: Disk) -> None:

@@ -15,6 +15,8 @@ if MYPY:  # Python 3.4 has no typing module
 
     Row = dict[str, Any]
 
+LEAST = 1000  # entries in one step: to list a directory of millions may take longer than the time
+
 
 def free(hidden: int, trash: str, until: float) -> "Row":
     """Delete what is out of its place, until the time is up."""
@@ -24,6 +26,7 @@ def free(hidden: int, trash: str, until: float) -> "Row":
         return {"way": "gone", "why": None}
     try:
         work = Freeing(there, until)
+        work.is_done = time.monotonic() <= until  # else it is not begun in this step
         work.run()
     finally:
         os.close(there)
@@ -45,18 +48,23 @@ class Freeing:
 
     def __init__(self, top: int, until: float) -> None:
         self.top, self.until = top, until
-        self.freed = 0
+        self.freed = self.entries = 0
         self.problem = None  # type: str | None
         self.is_done = True
 
     def run(self) -> None:
         """Delete until nothing is left, or the time is up."""
-        todo = os.listdir(self.top)
+        todo = os.listdir(self.top) if self.is_done else []
         while todo and self.is_done:
-            if time.monotonic() > self.until:
+            if self.is_late():
                 self.is_done = False
                 return
             self.one(todo.pop(), todo)
+
+    def is_late(self) -> bool:
+        """Whether the time is up, and something was deleted in it."""
+        self.entries += 1
+        return self.entries > LEAST and time.monotonic() > self.until
 
     def one(self, name: str, todo: "list[str]") -> None:
         """Delete an entry of the top; directories in it become entries of the top."""
@@ -78,7 +86,7 @@ class Freeing:
     def empty(self, here: int, todo: "list[str]") -> None:
         """Take everything out of a directory."""
         for name in os.listdir(here):
-            if time.monotonic() > self.until:
+            if self.is_late():
                 self.is_done = False
                 return
             try:
