@@ -11,6 +11,7 @@ from scripthut.backends.accounts import Asked, Open, unanswered
 from scripthut.backends.asking import Node, Ring
 from scripthut.backends.match import choose
 from scripthut.backends.measuring import Measuring, submitted_since
+from scripthut.backends.remains import Remains
 from scripthut.backends.submitting import BATCH_SECONDS, Submissions, preview
 from scripthut.backends.turns import Turns
 from scripthut.clock import utcnow
@@ -71,6 +72,7 @@ class ClusterBackend:
         self._queued: dict[Token, frozenset[str]] = {}  # ids in the queue, when last looked
         self._absent_since: dict[Token, float] = {}  # jobs without an id
         self._unclaimed_since: dict[Token, float] = {}  # of which nothing says what became
+        self._remains = Remains()
         self._accounting_pause: tuple[float, str | None] = (0.0, None)
         self._glance_from = 0.0
         self._measuring = Measuring(now)
@@ -132,6 +134,7 @@ class ClusterBackend:
                 del seen.notes[job.token]
         rows = self._dialect.parse_queue(seen.ran["queue"], self._node.user) if live else []
         sightings = self._match(live, rows, seen.claims)
+        self._remains.keep_back(sightings, seen)
         self._remember(live, rows, sightings, seen)
         asked = self._account(live, sightings, seen)
         found = {**asked.sightings, **sightings}

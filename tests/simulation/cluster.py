@@ -30,6 +30,7 @@ class Lie(StrEnum):
     TWICE = "one submission makes two jobs"
     SLOW = "a job shows only a while after it was taken"
     STALE = "the queue answers with what it was a moment ago"
+    BETWEEN = "jobs begin and end between the parts of one answer"
     PURGE = "an ended job leaves the queue at once"
     LAG = "accounting lags by hours"
     SILENT = "accounting does not answer"

@@ -254,6 +254,8 @@ class Histories:
                 continue
             if truth not in self._truths(said):
                 self.wrong.append(f"{token} is said to be {said}, in truth: {truth}")
+            if task.requeues and not self.plan.lies & {Lie.REQUEUE, Lie.PREEMPT, Lie.STALE}:
+                self.wrong.append(f"{token} is said to have gone back into the queue")
         self._judge_events()
 
     def _truths(self, said: State) -> Collection[str]:

@@ -70,6 +70,8 @@ class Machine:
             told.append(self._submit(job))
         for command in request.get("commands", []):
             told.append({"ran": command["key"], **self._command(command["argv"])})
+            if self.cluster.lies_by(Lie.BETWEEN, 0.5):
+                self.cluster.pass_time(self.cluster.pause(0, 60))
         for group in request.get("states", []):
             told += self._files(group["tokens"])
         for group in request.get("outputs", []):
