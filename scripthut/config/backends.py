@@ -1,15 +1,18 @@
 """The sections that describe places where jobs run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from scripthut.config import machine
 from scripthut.config.env import EnvGroups, EnvRules
 from scripthut.config.machine import processors
 from scripthut.config.part import Part
 from scripthut.core import units
 from scripthut.core.costs import Rates
+from scripthut.core.workflow.spec import TaskSpec
 
 CLONES = "~/scripthut-repos"
 
@@ -92,6 +95,12 @@ class Local(Part):
     prices: Prices | None = None  # None: costs are not shown
     env: EnvRules = []
     env_groups: EnvGroups = {}
+
+    def beyond(self, tasks: Sequence[TaskSpec]) -> list[str]:
+        """Sentences for what tasks ask for, and this machine does not have."""
+        return machine.beyond(
+            tasks, self.cpus or len(processors()), self.memory or machine.memory()
+        )
 
 
 AnyBackend = Annotated[Slurm | PBS | Local, Field(discriminator="type")]

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import ValidationError, model_validator
 
-from scripthut.config import later, machine
+from scripthut.config import later
 from scripthut.config.backends import AnyBackend, Local
 from scripthut.config.env import EnvGroups, EnvRules
 from scripthut.config.later import LaterBackend
@@ -66,13 +66,7 @@ class Config(Part):
     def beyond(self, backend: str, tasks: Sequence[TaskSpec]) -> list[str]:
         """Sentences for what tasks ask for, and this machine does not have."""
         local = (one for one in self.backends if one.name == backend and isinstance(one, Local))
-        return [
-            sentence
-            for one in local
-            for sentence in machine.beyond(
-                tasks, one.cpus or len(machine.processors()), one.memory or machine.memory()
-            )
-        ]
+        return [sentence for one in local for sentence in one.beyond(tasks)]
 
     def unusable(self, backend: str | None) -> str | None:
         """Why nothing can run on a backend that is kept; None: it can, or there is none."""

@@ -28,13 +28,30 @@ def beyond(tasks: Sequence[TaskSpec], cpus: int, most: int) -> list[str]:
     return [
         *_said([t for t in tasks if t.cpus > cpus], "processors", str(cpus)),
         *_said([t for t in tasks if (t.memory or 0) > most], "memory", size(most)),
+        *_shared([t for t in tasks if t.gres]),
     ]
 
 
 def _said(tasks: Sequence[TaskSpec], what: str, has: str) -> list[str]:
     if not tasks:
         return []
-    names = ", ".join(task.id for task in tasks[:3])
-    rest = f" and {len(tasks) - 3} more" if len(tasks) > 3 else ""
     asks, get = ("asks", "gets") if len(tasks) == 1 else ("ask", "get")
-    return [f"{names}{rest} {asks} for more {what} than this machine has ({has}), and {get} that."]
+    who = f"{_names(tasks)} {asks}"
+    return [f"{who} for more {what} than this machine has ({has}), and {get} that."]
+
+
+def _shared(tasks: Sequence[TaskSpec]) -> list[str]:
+    """A sentence for those that ask for GPUs, which nobody shares out here."""
+    if not tasks:
+        return []
+    asks = "asks" if len(tasks) == 1 else "ask"
+    words = ", ".join(sorted({str(task.gres) for task in tasks})[:3])
+    return [
+        f"{_names(tasks)} {asks} for {words}, which this machine does not share out: "
+        "every task sees what there is."
+    ]
+
+
+def _names(tasks: Sequence[TaskSpec]) -> str:
+    rest = f" and {len(tasks) - 3} more" if len(tasks) > 3 else ""
+    return ", ".join(task.id for task in tasks[:3]) + rest

@@ -1,14 +1,20 @@
 """What a cycle acts with: one backend, and a database it may write only while it leads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
 from scripthut.backends.base import Backend
 from scripthut.core.jobs import Job, OutputLimits
+from scripthut.core.workflow.spec import TaskSpec
 from scripthut.store.db import Session
 from scripthut.store.files.kept import Kept
+
+
+def nothing_beyond(_: Sequence[TaskSpec]) -> Sequence[str]:
+    """No task asks for more than there is; of a cluster, its scheduler says so itself."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class Hands:
     limits: OutputLimits
     secret_names: frozenset[str] = frozenset()  # of variables, besides those that look like it
     kind: str | None = None  # the backend's type in the configuration
+    beyond: Callable[[Sequence[TaskSpec]], Sequence[str]] = nothing_beyond  # said of what joins
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ submitted there.
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scripthut.backends import build
 from scripthut.backends.base import Backend
 from scripthut.config import AnyBackend, Config, Settings
+from scripthut.config.backends import Local
 from scripthut.engine.asking import Asker
 from scripthut.engine.cycle import Cycle
 from scripthut.engine.lead import Lead
@@ -122,6 +123,8 @@ class Fleet:
             reach = _reach(part, settings)
         limits, names = settings.outputs.limits(), frozenset(settings.secret_names)
         hands = self._lead.hands(backend, self._kept, limits, names, part.type)
+        if isinstance(part, Local):
+            hands = replace(hands, beyond=part.beyond)
         cycle = Cycle(hands, part.type, 0 if is_leaving else part.max_concurrent, self._upkeep)
         quick = 0.5 if part.type == "local" else 2.0
         pace = Pace(quick, float(settings.poll_interval))

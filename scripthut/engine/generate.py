@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
@@ -73,6 +74,7 @@ def _join(hands: Hands, task: Task, data: bytes, path: str, now: datetime) -> in
         beside = generators.beside(session, task)
     name = PurePosixPath(path).name
     document = parse_text(text, name, beside=beside, inherited=task.run.params or {})
+    document = replace(document, notices=(*document.notices, *hands.beyond(document.tasks)))
     with hands.writing() as session:
         return generators.join_run(session, task, document, directory(task), now)
 

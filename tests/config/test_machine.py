@@ -29,6 +29,13 @@ def test_what_is_asked_for_beyond_the_machine_is_said() -> None:
     assert machine.beyond(tasks, 8, 64 * 1024**3) == []
 
 
+def test_gpus_are_not_shared_out_here_and_that_is_said() -> None:
+    tasks = [TaskSpec(id="fit", gres="gpu:1", **SPEC), TaskSpec(id="plot", **SPEC)]
+    assert machine.beyond(tasks, 8, 64 * 1024**3) == [
+        "fit asks for gpu:1, which this machine does not share out: every task sees what there is."
+    ]
+
+
 def test_the_limits_of_a_backend_count_as_the_machine() -> None:
     both = [
         {"type": "local", "name": "here", "cpus": 2},

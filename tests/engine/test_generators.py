@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
+from scripthut.config.backends import Local
 from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Unreadable
 from scripthut.engine import generate
@@ -69,6 +70,16 @@ def test_a_document_joins_its_run_when_the_generator_completes(world: World) -> 
     assert history(world, "make")[-3:] == ["produced", "joined", "exited_ok"]
     added = world.task("sim.1")
     assert (added.maker, added.depth, added.base) == (world.task("make").id, 1, "sims")
+
+
+def test_of_what_joins_it_is_said_what_the_machine_does_not_have(world: World) -> None:
+    here = Local(type="local", name="hpc", cpus=2)
+    world.cycle.hands = replace(world.cycle.hands, beyond=here.beyond)
+    write(world, task("a", cpus=3))
+    run_id = made(world)
+    with world.database.reading() as session:
+        notices = runs.find_run(session, run_id).notices
+    assert notices == ["a asks for more processors than this machine has (2), and gets that."]
 
 
 def test_a_generator_has_ended_when_its_job_did(world: World) -> None:

@@ -16,6 +16,7 @@ from scripthut.core.errors import Unreachable
 from scripthut.core.jobs import Accepted, Job, Rejected, Token
 from scripthut.core.states import State
 from scripthut.core.workflow.document import parse
+from scripthut.core.workflow.spec import TaskSpec
 from scripthut.engine import loop
 from scripthut.engine.loop import Engine
 from scripthut.store import lease
@@ -154,6 +155,18 @@ def test_an_engine_that_broke_says_so_and_its_process_is_told(
 
 def raises(error: Exception) -> None:
     raise error
+
+
+def test_the_engine_knows_what_this_machine_has(tmp_path: Path) -> None:
+    here = {"type": "local", "name": "hpc", "cpus": 2}
+    config = Config.model_validate({"backends": [here], "settings": places(tmp_path)})
+    engine = Engine(config, {"hpc": FakeCluster()})
+    Base.metadata.create_all(engine.database.engine)
+    assert engine.tick(NOW)
+    engine.wait()
+    said = engine._fleet.members["hpc"].cycle.hands.beyond
+    assert len(said([TaskSpec(id="a", name="a", command="true", cpus=3)])) == 1
+    engine.database.dispose()
 
 
 def test_a_connection_outlives_a_change_of_limits_pace_and_prices(tmp_path: Path) -> None:

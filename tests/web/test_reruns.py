@@ -105,6 +105,19 @@ def started(client, hut):
     return run_id
 
 
+def test_with_other_parameters_too_it_is_said_what_the_machine_does_not_have(client, hut):
+    tasks = [{"id": "fit", "command": "true", "cpus": "${params.cpus}"}]
+    document = {"params": {"cpus": 1}, "tasks": tasks}
+    body = {"backend": "cluster", "name": "s", "document": document}
+    run_id = client.post("/api/v1/runs", json=body).json["id"]
+    with hut.database.writing() as session:
+        session.execute(update(Task).values(state="completed"))
+        session.execute(update(Run).values(ended_at=hut.now))
+    new = client.post(f"/api/v1/runs/{run_id}/rerun", json={"params": {"cpus": 9999}}).json
+    (notice,) = new["about"]["notices"]
+    assert notice.startswith("fit asks for more processors than this machine has")
+
+
 def test_a_run_is_run_again_with_other_parameters(client, hut):
     run_id = started(client, hut)
     made = client.post(f"/api/v1/runs/{run_id}/rerun", json={"params": {"kind": "median"}})

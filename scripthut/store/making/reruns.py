@@ -4,7 +4,8 @@ It begins with what the origin began with: its first document's tasks, its rules
 Where completed tasks are taken over, so is what their generators had added; nothing is added twice.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -18,6 +19,7 @@ from scripthut.core.workflow import graph
 from scripthut.core.workflow.document import LABEL, parse
 from scripthut.core.workflow.params import Param, declared
 from scripthut.core.workflow.rules import Layer
+from scripthut.core.workflow.spec import TaskSpec
 from scripthut.store.machines.disk import check_stays
 from scripthut.store.making.create import NewRun, Source, Workspace, create_run, insert_run
 from scripthut.store.making.importing import check_begun_here
@@ -67,9 +69,11 @@ def rerun_with(  # noqa: PLR0913
     given: Mapping[str, object],
     now: datetime,
     request_key: str | None = None,
+    beyond: Callable[[str, Sequence[TaskSpec]], Sequence[str]] = lambda _backend, _tasks: (),
 ) -> Run:
     """Make a new run of an old one's document, with other parameters; the rest as they were.
 
+    `beyond`: sentences for what tasks ask for, and their backend does not have.
     Conflict and Refused as in `rerun`; Refused, too, when the document has no parameters, or is
     not known; Invalid when they are wrong.
     """
@@ -81,6 +85,8 @@ def rerun_with(  # noqa: PLR0913
         )
     given = {**(origin.params or {}), **given}
     document = parse(origin.document, "The document", given)
+    said = beyond(origin.backend, document.tasks)
+    document = replace(document, notices=(*document.notices, *said))
     source = Source(
         origin.source, origin.workflow, origin.git_repo, origin.git_branch, origin.git_sha
     )

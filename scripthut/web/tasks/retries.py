@@ -11,7 +11,7 @@ from scripthut.ids import new_run_id
 from scripthut.store import runs
 from scripthut.store.machines import pauses
 from scripthut.store.making import create, reruns, retries
-from scripthut.web.extensions import database
+from scripthut.web.extensions import config, database
 from scripthut.web.htmx import htmx
 from scripthut.web.questions import done, some
 
@@ -70,7 +70,8 @@ def again(
         origin = runs.find_run(session, run_id)
         pauses.check_source(session, origin.source)
         if given:
-            return reruns.rerun_with(session, origin, new_id, given, utcnow(), key).id
+            said = config().beyond
+            return reruns.rerun_with(session, origin, new_id, given, utcnow(), key, said).id
         return reruns.rerun(session, origin, new_id, reruns.Mode(str(mode)), utcnow(), key).id
 
 
