@@ -51,7 +51,8 @@ def moves(url: str, told: int) -> None:
 
 def test_a_writer_killed_a_hundred_times_loses_nothing_that_was_committed(url: str) -> None:
     chance = Random(20260301)
-    acknowledged = 0
+    pace = 0.01  # seconds that a write takes, as the writers before showed
+    lived, heard_more = 0.0, 0
     for _ in range(TIMES):
         listen, told = os.pipe()
         writer = os.fork()
@@ -62,13 +63,16 @@ def test_a_writer_killed_a_hundred_times_loses_nothing_that_was_committed(url: s
                 os._exit(1)
         os.close(told)
         os.read(listen, 1)  # it has begun
-        acknowledged += 1
-        time.sleep(chance.uniform(0, 0.03))  # at which instant is the point
+        began = time.monotonic()
+        time.sleep(chance.uniform(0, 3 * pace))  # at which instant is the point
         os.kill(writer, signal.SIGKILL)
+        lived += time.monotonic() - began
         os.waitpid(writer, 0)
         while heard := os.read(listen, 65536):
-            acknowledged += len(heard)
+            heard_more += len(heard)
         os.close(listen)
+        pace = lived / max(1, heard_more)
+    acknowledged = TIMES + heard_more
     database = Database(url)
     with database.reading() as session:
         task = session.scalars(select(Task)).one()

@@ -215,7 +215,7 @@ class TestConnection:
         threads = threading.active_count()
         for n in range(30):
             by_proxy.run(["echo", str(n)])
-        assert psutil.Process().num_fds() <= before
+        until(lambda: psutil.Process().num_fds() <= before)
         until(lambda: threading.active_count() <= threads)
         by_proxy.close()
         until(lambda: psutil.Process().num_fds() < before)
