@@ -104,6 +104,7 @@ def test_what_processes_are_made_with_holds_once_they_have_begun_anew(directory:
         until(lambda: "begun anew" not in site.get("/runs").text)
 
 
+@pytest.mark.own_database("SQLite's file is where the data are, and moves with them")
 def test_the_server_moves_to_another_port_and_to_other_data(directory: Path) -> None:
     ports = [free_port(), free_port()]
     config = local(directory, server_port=ports[0])
@@ -124,6 +125,7 @@ def test_the_server_moves_to_another_port_and_to_other_data(directory: Path) -> 
         assert [run["id"] for run in site.get("/api/v1/runs").json["runs"]] == [first]
 
 
+@pytest.mark.own_database("SQLite's file is where the data are, and moves with them")
 def test_places_that_cannot_be_had_change_nothing_and_are_named(directory: Path) -> None:
     config = local(directory, server_port=free_port())
     with (

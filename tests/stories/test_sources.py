@@ -208,8 +208,13 @@ def test_a_directory_is_a_source_too(server: Server, tmp_path: Path) -> None:
     ]
     server.stop()
     server.start()
-    until(lambda: source(server)["workflows"] != [], 30, "the first look")
-    bad, good = server.get("/sources/study/workflows")["workflows"]
+
+    def found() -> list[dict[str, Any]]:
+        told: list[dict[str, Any]] = server.get("/sources/study/workflows")["workflows"]
+        return told
+
+    until(lambda: len(found()) == 2, 30, "the first look; the repository of that name has one")
+    bad, good = found()
     assert "is not JSON" in bad["problem"]
     assert good["title"] == "Say hello"
     text, place, *_ = seen(server, start(server))
