@@ -19,6 +19,7 @@ from scripthut.config.words import Loc, place
 from scripthut.core.errors import Invalid, Refused
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")  # an anchor, a tag: they are no part of a value
+_SIGN = re.compile(r"[ \t]*(&|#(?=\S))")
 _COMMENT = re.compile(r"(?<![^\s])#[^\r\n]*")
 COMMENT = "a comment"
 NULL = "tag:yaml.org,2002:null"
@@ -52,6 +53,7 @@ class _Span:
     there: frozenset[Loc]
     places: frozenset[Loc]
     value: str
+    befores: frozenset[str] = frozenset()  # the words that stand before it in lists
     comment: str | None = None  # the line of it, where it is a comment's
 
 
@@ -64,6 +66,7 @@ def veil(text: str, name: str, secret_names: Collection[str] = ()) -> Veiled:
     prefix = "kept-secret-"
     while prefix in text:
         prefix += "x-"
+    _check_signs(text, name, names)
     spans = [span for span in _spans(text) if _is_secret(span, names)]
     spans += _of_comments(text, names)
     secrets: list[Secret] = []
@@ -148,24 +151,42 @@ def _moved(match: re.Match[str], secret: Secret | None, line: int) -> str:
 
 
 def _is_secret(span: _Span, names: frozenset[str]) -> bool:
-    return any(masked(loc, span.value, names) != span.value for loc in span.places)
+    return any(
+        masked(loc, span.value, names, before) != span.value
+        for loc in span.places
+        for before in span.befores or ("",)
+    )
+
+
+def _check_signs(text: str, name: str, names: frozenset[str]) -> None:
+    """Invalid where a sign of YAML's stands in place of a secret, and may be its beginning."""
+    root = yaml.compose(text, Loader=reading.Loader)
+    for _, loc, node, _ in _scalars(root, (), ()) if root is not None else ():
+        found = _SIGN.match(text, node.start_mark.index) if node.tag == NULL else None
+        if found and masked(loc, "a value", names) != "a value":
+            line = text.count("\n", 0, found.end()) + 1
+            what = "names a place" if found[1] == "&" else "begins a comment"
+            said = f"line {line}: {place(loc)} has no value, since `{found[1]}` {what}"
+            raise Invalid(name, [f"{said}: put what stands there into quotes"])
 
 
 def _spans(text: str) -> Iterator[_Span]:
     """The values of a text, with where they stand and every place that they are the value of."""
     root = yaml.compose(text, Loader=reading.Loader)
-    found: dict[int, tuple[ScalarNode, set[Loc], set[Loc]]] = {}
-    for there, loc, node in _scalars(root, (), ()) if root is not None else ():
-        _, theres, places = found.setdefault(id(node), (node, set(), set()))
+    found: dict[int, tuple[ScalarNode, set[Loc], set[Loc], set[str]]] = {}
+    for there, loc, node, before in _scalars(root, (), ()) if root is not None else ():
+        _, theres, places, befores = found.setdefault(id(node), (node, set(), set(), set()))
         theres.add(there)
         places.add(loc)
-    for node, theres, places in found.values():
+        befores.add(before)
+    for node, theres, places, befores in found.values():
         start, end = node.start_mark.index, node.end_mark.index
         properties = _PROPERTIES.match(text, start, end)
         start = properties.end() if properties else start
         end = start + len(text[start:end].rstrip())  # a block's last line ends are not its own
         if end > start and node.tag != NULL:
-            yield _Span(start, end, frozenset(theres), frozenset(places), node.value)
+            sets = frozenset(theres), frozenset(places)
+            yield _Span(start, end, *sets, node.value, frozenset(befores))
 
 
 def _of_comments(text: str, names: frozenset[str]) -> Iterator[_Span]:
@@ -173,7 +194,8 @@ def _of_comments(text: str, names: frozenset[str]) -> Iterator[_Span]:
         begins = hiding.secret_from(line, names)
         if begins is not None:
             end = start + len(line)
-            yield _Span(start + begins, end, frozenset(), frozenset(), line[begins:], line)
+            said = line[begins:]
+            yield _Span(start + begins, end, frozenset(), frozenset(), said, comment=line)
 
 
 def _comments(text: str) -> Iterator[tuple[int, str]]:
@@ -192,16 +214,20 @@ def _comments(text: str) -> Iterator[tuple[int, str]]:
         at = end
 
 
-def _scalars(node: Node, there: Loc, loc: Loc) -> Iterator[tuple[Loc, Loc, ScalarNode]]:
-    """Every value below a node: where it belongs, and its place.
+def _scalars(
+    node: Node, there: Loc, loc: Loc, before: str = ""
+) -> Iterator[tuple[Loc, Loc, ScalarNode, str]]:
+    """Every value below a node: where it belongs, its place, and the word before it in a list.
 
     An entry of a list belongs to its name, wherever it stands among the others.
     """
     if isinstance(node, ScalarNode):
-        yield there, loc, node
+        yield there, loc, node, before
     elif isinstance(node, SequenceNode):
+        before = ""
         for n, item in enumerate(node.value):
-            yield from _scalars(item, (*there, _name(item)), (*loc, n))
+            yield from _scalars(item, (*there, _name(item)), (*loc, n), before)
+            before = item.value if isinstance(item, ScalarNode) else ""
     elif isinstance(node, MappingNode):
         for key, value in node.value:
             words: Loc = (key.value,) if isinstance(key, ScalarNode) else ("?",)

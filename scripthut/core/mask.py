@@ -167,12 +167,16 @@ def _without_login(match: re.Match[str]) -> str:
 
 
 def without_secrets(spec: Mapping[str, object], names: Collection[str] = ()) -> dict[str, object]:
-    """A task's stored specification as it may be shown: `env` and `command` masked."""
+    """A task's stored specification as it may be shown: `env`, `command`, `extra_args` masked."""
     env = spec.get("env")
     known = {str(k): str(v) for k, v in env.items()} if isinstance(env, Mapping) else {}
     values = secrets(known, names)
     shown = {k: SIGN if is_secret(k, names) else mask(v, values) for k, v in known.items()}
-    return {**spec, "env": shown, "command": mask(str(spec.get("command", "")), values)}
+    said = {**spec, "env": shown, "command": mask(str(spec.get("command", "")), values)}
+    words = spec.get("extra_args")
+    if isinstance(words, list):
+        said["extra_args"] = [mask(word, values) for word in mask_argv(map(str, words), names)]
+    return said
 
 
 def without_secrets_within(data: object, names: Collection[str] = ()) -> object:

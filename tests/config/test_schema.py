@@ -89,3 +89,16 @@ def test_no_secret_is_said_of_a_wrong_value() -> None:
     with pytest.raises(Invalid, match="what stands there is not text") as invalid:
         parse({"settings": {"cli_auth": auth, "workers": "https://ghp_hunter22@h"}})
     assert "hunter22" not in str(invalid.value)
+
+
+def test_no_secret_in_a_list_of_words_is_shown(tmp_path: Path) -> None:
+    words = "[--token, hunter22, '--export=A=1,HF_TOKEN=hunter33 x', --qos=high]"
+    backend = f"{{name: hpc, type: slurm, ssh: {{host: h}}, extra_args: {words}}}"
+    (tmp_path / "a.yaml").write_text(f"backends: [{backend}]\n")
+    found = shown.values(resolve(Where(tmp_path / "a.yaml", tmp_path, tmp_path), {}))
+    assert [one.value for one in found if one.place.startswith("backends[0].extra_args")] == [
+        "--token",
+        "***",
+        "--export=A=1,HF_TOKEN=***",
+        "--qos=high",
+    ]

@@ -166,3 +166,26 @@ def test_a_comment_s_secret_stays_in_its_comment(moved: str) -> None:
 def test_names_that_are_none_hide_nothing() -> None:
     text = "settings: {secret_names: [[a], PIN]}\nenv: [{set: {PIN: '77'}}]\n"
     assert "77" not in veil(text, "a.yaml").text
+
+
+@pytest.mark.parametrize("said", ["&hunter22", "&hunter22 # mine", "#hunter22", " &hunter22"])
+def test_a_secret_that_yaml_takes_for_a_sign_is_not_shown(said: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        veil(f"env:\n- set:\n    MODE: &fast\n    HF_TOKEN: {said}\n", "a.yaml")
+    (problem,) = refused.value.problems
+    assert problem.startswith("line 4: env[0].set.HF_TOKEN has no value, since `")
+    assert "hunter22" not in problem and "quotes" in problem
+
+
+def test_what_is_empty_and_a_comment_behind_it_are_no_secret() -> None:
+    text = "env:\n- set:\n    HF_TOKEN: # to be filled in\n    A_KEY:\n    MODE: &fast\n"
+    assert veil(text, "a.yaml").text == text
+
+
+def test_the_word_behind_an_option_is_hidden_in_a_list() -> None:
+    text = "backends:\n- extra_args: [--token, hunter22, -v, 'A_KEY=hunter33 x', --qos, high]\n"
+    before = veil(text, "a.yaml")
+    assert before.text == text.replace("hunter22", "kept-secret-1").replace(
+        "'A_KEY=hunter33 x'", "kept-secret-2"
+    )
+    assert unveil(before.text, "a.yaml", before) == text

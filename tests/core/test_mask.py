@@ -81,12 +81,14 @@ def test_a_longer_secret_goes_before_one_that_is_in_it() -> None:
 def test_a_specification_is_shown_without_secrets() -> None:
     spec = {"command": "curl -u me:hunter22 x", "env": {"X_PASSWORD": "hunter22", "PIN": "1"}}
 
-    shown = without_secrets({**spec, "cpus": 2}, ["PIN"])
+    words = ["--token", "abc", "--comment=hunter22", "--qos=high"]
+    shown = without_secrets({**spec, "cpus": 2, "extra_args": words}, ["PIN"])
 
     assert shown == {
         "command": "curl -u me:*** x",
         "env": {"X_PASSWORD": SIGN, "PIN": SIGN},
         "cpus": 2,
+        "extra_args": ["--token", SIGN, f"--comment={SIGN}", "--qos=high"],
     }
 
 
