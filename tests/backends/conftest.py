@@ -35,6 +35,7 @@ from scripthut.transports.ssh import SSH
 from scripthut.transports.ssh_config import Target
 from tests.cluster.fixtures import Cluster
 from tests.cluster.pbs.small import StandIn, start_pbs
+from tests.serving import pause
 
 LIMITS = OutputLimits(file_bytes=100_000, files=6, depth=3, listed=40)
 ENDED = (Phase.DONE, Phase.FAILED, Phase.CANCELLED)
@@ -83,13 +84,14 @@ class Place:
         self, jobs: Sequence[Job], claim: Callable[[Observation], bool], seconds: float = 60
     ) -> Observation:
         """Look again and again until a claim holds."""
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
         while True:
             seen = self.look(jobs)
             if claim(seen):
                 return seen
-            assert time.monotonic() < deadline, f"in vain for {seconds} s: {seen}"
-            time.sleep(0.1)
+            waited = time.monotonic() - began
+            assert waited < seconds, f"in vain for {seconds} s: {seen}"
+            time.sleep(2 * pause(waited))  # a look is several processes
 
     def until_ended(self, jobs: Sequence[Job], seconds: float = 60) -> Observation:
         return self.until(jobs, lambda seen: all(is_over(seen, job.token) for job in jobs), seconds)
