@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 from scripthut.core.errors import Invalid
 from scripthut.web import create_app
 
+pytestmark = pytest.mark.own_database("who asks is judged before any row is read")
 CANCEL = "/runs/abcdefgh/cancel"
 OURS = {"Sec-Fetch-Site": "same-origin"}
 
