@@ -56,6 +56,27 @@ ROWS = (
         ("tests/core/test_script.py", "-k", "same_token or start_at_once"),
     ),
     Row(
+        "what a job that waits has left counts from the next look on",
+        "scripthut/backends/cluster.py",
+        "        self._remains.keep_back(sightings, seen)\n",
+        "",
+        ("tests/simulation/test_histories.py", "-k", "every_verdict"),
+    ),
+    Row(
+        "who slept while a commit was unpacked leaves what another made",
+        "scripthut/backends/sent/place.py",
+        "    return says(where.mark, where.own)",
+        "    return True",
+        ("tests/backends/test_node_place.py", "-k", "slept"),
+    ),
+    Row(
+        "a commit's directory is never called as an older version's clone is",
+        "scripthut/core/folders.py",
+        'return f"{sha[:12]}-{mark}',
+        'return f"{sha[:12]}',
+        ("tests/stories/test_sources.py", "-k", "older_version"),
+    ),
+    Row(
         "a secret is put back only where it stood",
         "scripthut/config/veil.py",
         "or span.there != secret.there",
