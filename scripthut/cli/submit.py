@@ -20,9 +20,14 @@ def text_of(file: Path) -> str:
     except FileNotFoundError as error:
         raise Missing(str(file)) from error
     except OSError as error:
-        raise Invalid(str(file), [f"cannot be read: {error.strerror}"]) from error
+        raise Invalid(called(file), [f"cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
-        raise Invalid(str(file), [f"is not UTF-8 text: {error.reason}"]) from error
+        raise Invalid(called(file), [f"is not UTF-8 text: {error.reason}"]) from error
+
+
+def called(file: Path) -> str:
+    """How a file is called in a sentence."""
+    return "standard input" if str(file) == "-" else str(file)
 
 
 def start(
@@ -37,7 +42,7 @@ def start(
     Raises Invalid when the document or the server's answer to it names problems.
     """
     text = text_of(file)
-    parsed = document.parse_text(text, str(file), params)
+    parsed = document.parse_text(text, called(file), params)
     stem = "workflow" if str(file) == "-" else file.stem
     body: dict[str, object] = {
         "backend": backend,

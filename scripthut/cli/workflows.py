@@ -122,12 +122,14 @@ def run_command(  # noqa: PLR0913 - one for each option
 
 
 def _view_file(file: Path, as_json: bool) -> None:
-    found = document.parse_text(submit.text_of(file), str(file))
+    called = submit.called(file)
+    found = document.parse_text(submit.text_of(file), called)
     if as_json:
         tasks = [spec.kept() for spec in found.tasks]
         print_json({"file": str(file), "title": found.title, "tasks": tasks})
         return
-    click.echo(f"{file}: is well, {len(found.tasks)} tasks")
+    count = len(found.tasks)
+    click.echo(f"{called}: is well, {count} task{'' if count == 1 else 's'}")
     for notice in found.notices:
         click.echo(f"note: {notice}", err=True)
 

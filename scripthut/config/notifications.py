@@ -9,9 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from scripthut.config.part import Part
+from scripthut.config.settings import Url
 from scripthut.core.happenings import Interest, What
-
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 
 
 class _Channel(Part):

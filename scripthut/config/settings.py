@@ -35,6 +35,17 @@ class Access(Part):
     cloudflared_app: str | None = None
 
 
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+
+
+def _database(url: str) -> str:
+    if not url.startswith(("sqlite:", "postgresql:", "postgresql+")):
+        raise ValueError(
+            "is not an address like sqlite:////srv/hut.db or postgresql+psycopg://user@host/hut"
+        )
+    return url
+
+
 def _proxies(words: list[str]) -> list[str]:
     peers(words)  # what is refused here would let no process of the server begin
     return words
@@ -49,10 +60,12 @@ class Settings(Part):
     workers: int = Field(2, ge=1, le=64)
     threads: int = Field(8, ge=1, le=256)
     data_dir: Path = Path("~/.cache/scripthut")
-    database_url: str | None = None  # None: SQLite in data_dir
+    database_url: Annotated[str, AfterValidator(_database)] | None = (
+        None  # None: SQLite in data_dir
+    )
     engine: bool = True  # False: web only; `scripthut engine` acts
     allowed_hosts: list[str] = []  # besides loopback; a Host header must be one of them
-    site_url: str | None = None  # how people reach the pages, for links in messages
+    site_url: Url | None = None  # how people reach the pages, for links in messages
     trusted_proxies: Annotated[
         list[str], AfterValidator(_proxies)
     ] = []  # addresses whose X-Forwarded-* headers count

@@ -7,6 +7,7 @@ from typing import get_args
 from pydantic import BaseModel
 
 from scripthut.config.hiding import hidden
+from scripthut.core import wrong
 from scripthut.core.mask import is_secret
 
 Loc = tuple[int | str, ...]
@@ -27,25 +28,11 @@ GONE = {
     ("workflows",): "is no section: name where the workflow files are under `sources` instead",
 }
 SENTENCES = {
-    "missing": "is required",
-    "string_type": "{given} is not text: put it into quotes",
-    "int_type": "{given} is not a whole number",
-    "int_parsing": "{given} is not a whole number",
-    "int_from_float": "{given} is not a whole number",
-    "bool_type": "{given} is neither true nor false",
-    "bool_parsing": "{given} is neither true nor false",
     "list_type": "must be a list, each entry behind a dash",
-    "dict_type": "must be a mapping, `name: value`",
-    "model_type": "must be a mapping, `name: value`",
-    "model_attributes_type": "must be a mapping, `name: value`",
-    "path_type": "{given} is not a path: put it into quotes",
-    "string_too_short": "must not be empty",
     "union_tag_not_found": "needs a `type`: {kinds}",
     "union_tag_invalid": "the type {tag} is not one of {kinds}",
-    "greater_than_equal": "{given} is less than {ge}",
-    "less_than_equal": "{given} is more than {le}",
-    "literal_error": "{given} is not one of {expected}",
 }
+INNER = ("later", "later_backends")  # fields of the whole that are no keys of a file
 
 
 def place(loc: Sequence[int | str]) -> str:
@@ -74,12 +61,14 @@ def say(error: Mapping[str, object], root: type[BaseModel] | None = None) -> str
     loc = loc if isinstance(loc, tuple) else ()
     if kind == "extra_forbidden":
         return GONE.get(loc) or "is not a known key" + _nearest(loc, root)
-    words = {"given": _given(error.get("input"), loc)}
-    context = error.get("ctx")
-    words |= {str(k): str(v) for k, v in context.items()} if isinstance(context, dict) else {}
-    if kind in SENTENCES:
+    if kind in SENTENCES and error.get("input") is not None:
+        context = error.get("ctx")
+        words = {str(k): str(v) for k, v in context.items()} if isinstance(context, dict) else {}
         kinds = (str(k) for model in _at(root, loc) for k in _tags(model)) if root else ()
         return SENTENCES[kind].format_map(words | {"kinds": ", ".join(kinds)})
+    said = wrong.sentence(error, _given(error.get("input"), loc))
+    if said is not None:
+        return said
     message = str(error["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:] if kind != "value_error" else message
 
@@ -112,7 +101,7 @@ def keys(root: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
     ['host', 'port']
     """
     found = [model.model_fields.items() for model in _at(root, loc)]
-    return [f.alias or name for fields in found for name, f in fields]
+    return [f.alias or name for fields in found for name, f in fields if name not in INNER]
 
 
 def _at(root: type[BaseModel], loc: Sequence[int | str]) -> list[type[BaseModel]]:

@@ -112,7 +112,7 @@ def test_a_source_that_cannot_be_read_is_named_beside_the_workflow_that_is_sough
 def test_a_document_here_is_checked_and_run(place: Path, site: Site) -> None:
     (place / "here.yaml").write_text("tasks:\n  - id: a\n    command: echo hi\n")
     checked = hut(place, site, "workflow", "view", "--file", "here.yaml")
-    assert checked.stdout == "here.yaml: is well, 1 tasks\n"
+    assert checked.stdout == "here.yaml: is well, 1 task\n"
     done = hut(place, site, "workflow", "run", "--file", "here.yaml", "--watch", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["name"] == "here"

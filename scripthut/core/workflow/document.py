@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from scripthut.core import wrong
 from scripthut.core.errors import Invalid, Refused
 from scripthut.core.workflow import env, graph, params
 from scripthut.core.workflow.notation import read, with_lines
@@ -210,7 +211,8 @@ def _problem(above: str, error: Mapping[str, Any]) -> str:
         gone, message = message.split(": ", 1)
         where = f"{where}.{gone}"
     elif kind != "value_error":
-        message = f"{_given(error['input'])} is wrong: {message[:1].lower()}{message[1:]}"
+        other = f"{_given(error['input'])} is wrong: {message[:1].lower()}{message[1:]}"
+        message = wrong.sentence(error, _given(error["input"])) or other
     return f"{where}: {message}"
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from scripthut.core import wrong
 from scripthut.core.errors import Invalid
 from scripthut.core.workflow.rules import NAME
 
@@ -208,6 +209,7 @@ def _place(loc: tuple[int | str, ...]) -> str:
 
 
 def _words(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "is not a known key"
     message = str(error["msg"]).removeprefix("Value error, ")
-    known = {"extra_forbidden": "is not a known key", "missing": "is required"}
-    return known.get(str(error["type"]), message)
+    return wrong.sentence(error, repr(error["input"])) or message

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from scripthut.core import wrong
 from scripthut.core.errors import BROKEN, Invalid, NotFound, Refused
 from scripthut.core.workflow import document, params
 from scripthut.core.workflow.notation import read
@@ -133,7 +134,7 @@ def overlay(source: str, content: bytes | None) -> Layer:
     try:
         rules = _Overlay.model_validate(written)
     except ValidationError as error:
-        raise Invalid(OVERLAY, [_problem(e["loc"], e["msg"]) for e in error.errors()]) from None
+        raise Invalid(OVERLAY, [_problem(e) for e in error.errors()]) from None
     return Layer(label, rules.env, rules.env_groups)
 
 
@@ -141,6 +142,8 @@ def _listed(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _problem(loc: Sequence[int | str], message: str) -> str:
-    place = "".join(f"[{w}]" if isinstance(w, int) else f".{w}" for w in loc)
-    return f"{place.removeprefix('.')}: {message.removeprefix('Value error, ')}"
+def _problem(error: Mapping[str, Any]) -> str:
+    place = "".join(f"[{w}]" if isinstance(w, int) else f".{w}" for w in error["loc"])
+    message = str(error["msg"]).removeprefix("Value error, ")
+    said = wrong.sentence(error, "what stands there") or message
+    return f"{place.removeprefix('.')}: {said}"
