@@ -31,10 +31,12 @@ def writes(app: Flask, hut) -> Callable[..., None]:
         kept.put_as(name, html.encode())
         task_id = hut.task_id("abcdefgh", key)
         with hut.database.writing() as session:
-            session.query(Output).filter_by(task_id=task_id, area=area, raw=raw).delete()
+            rows = session.query(Output).filter_by(task_id=task_id, area=area, raw=raw)
+            known = next((row.id for row in rows), None)  # which stays, as it does in the engine
+            rows.delete()
         hut.add(
             Output(
-                task_id=task_id, area=area, raw=raw, path=raw.decode(), size=len(html),
+                id=known, task_id=task_id, area=area, raw=raw, path=raw.decode(), size=len(html),
                 mtime_ns=1, kind="markdown", sha256=sha, html=name,
             )
         )  # fmt: skip
