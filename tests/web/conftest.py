@@ -27,7 +27,7 @@ from scripthut.store.outputs import Found
 from scripthut.store.versions import next_version
 from scripthut.web import create_app
 from tests.compiled import compiled
-from tests.databases import is_postgres, places
+from tests.databases import places
 
 Keep = Callable[..., int]
 SOON = 6_000  # milliseconds; a page asks every 2 s, and this machine may be busy
@@ -169,7 +169,7 @@ def app(config: Config) -> Iterator[Flask]:
     app = compiled(create_app(config))
     app.testing = True
     database: Database = app.extensions["database"]
-    if not is_postgres():
+    if database.engine.dialect.name == "sqlite":  # elsewhere they are there
         Base.metadata.create_all(database.engine)
     yield app
     database.dispose()
