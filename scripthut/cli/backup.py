@@ -8,7 +8,7 @@ import click
 from scripthut import __version__
 from scripthut.cli.configuration import where
 from scripthut.cli.options import config_option, json_option
-from scripthut.cli.show import print_json
+from scripthut.cli.show import print_json, some, when
 from scripthut.clock import utcnow
 from scripthut.config import environment, resolve
 from scripthut.core import units
@@ -54,6 +54,6 @@ def _say(manifest: Manifest, verb: str, as_json: bool) -> None:
         print_json({**asdict(manifest), "files": len(manifest.files), "bytes": manifest.size})
         return
     click.echo(
-        f"{verb} {len(manifest.files)} files of {units.size(manifest.size)}, as of "
-        f"{manifest.made_at}, by scripthut {manifest.version}."
+        f"{verb} {some(len(manifest.files), 'file')} of {units.size(manifest.size)}, as of "
+        f"{when(manifest.made_at)}, by scripthut {manifest.version}."
     )

@@ -11,7 +11,7 @@ from scripthut.backends import checkup
 from scripthut.backends.checkup import Finding, Level
 from scripthut.cli.configuration import settle, where
 from scripthut.cli.options import config_option, json_option
-from scripthut.cli.show import print_json
+from scripthut.cli.show import print_json, some
 from scripthut.clock import utcnow
 from scripthut.config import environment, resolve
 from scripthut.core.errors import Refused
@@ -37,7 +37,7 @@ def doctor_command(backend: str | None, config_file: Path | None, as_json: bool)
         names = ", ".join(part.name for part in live.config.backends)
         raise Refused(f"There is no backend {backend} in the configuration, only {names}.")
     files = ", ".join(str(file) for file in resolve(where(config_file), environment()).files)
-    read = f"{files or 'no file'}, {len(live.config.backends)} backends"
+    read = f"{files or 'no file'}, {some(len(live.config.backends), 'backend')}"
     found: dict[str, list[Finding]] = {
         HERE: [
             Finding("configuration", Level.OK, read),
@@ -48,11 +48,11 @@ def doctor_command(backend: str | None, config_file: Path | None, as_json: bool)
     for part in parts:
         found[part.name] = list(checkup.check(part, live.config.settings, utcnow, person))
     if as_json:
-        print_json({name: [asdict(finding) for finding in some] for name, some in found.items()})
+        print_json({name: [asdict(finding) for finding in told] for name, told in found.items()})
     else:
-        for name, some in found.items():
-            _show(name, some)
-    is_bad = any(finding.level is Level.BAD for some in found.values() for finding in some)
+        for name, told in found.items():
+            _show(name, told)
+    is_bad = any(finding.level is Level.BAD for told in found.values() for finding in told)
     return 1 if is_bad else 0
 
 
@@ -91,9 +91,9 @@ class Terminal:
         return None if is_over() else answers
 
 
-def _show(name: str, some: list[Finding]) -> None:
+def _show(name: str, told: list[Finding]) -> None:
     click.echo(name)
-    for finding in some:
+    for finding in told:
         click.echo(f"  {_SIGNS[finding.level]} {finding.what}: {finding.said}")
         if finding.todo:
             click.echo(f"    → {finding.todo}")

@@ -12,7 +12,7 @@ from scripthut.cli.client import Client, word
 from scripthut.cli.following import ENDS, MANY, table, telling, watch
 from scripthut.cli.options import json_option
 from scripthut.cli.reach import server_option
-from scripthut.cli.show import console, print_json, state, when
+from scripthut.cli.show import console, print_json, some, state, when
 from scripthut.cli.starting import chosen, interval_option, param_option, tell, watch_option
 from scripthut.core.errors import Refused
 
@@ -143,7 +143,9 @@ def retry_command(run: str, task: str | None, as_json: bool, base: str) -> None:
     if as_json:
         print_json(said)
     else:
-        console().print(f"{run}: {said['retried']} tasks wait again", highlight=False)
+        count = said["retried"]
+        words = f"{some(count, 'task')} {'waits' if count == 1 else 'wait'} again"
+        console().print(f"{run}: {words}", highlight=False)
 
 
 @run_group.command("vouch")

@@ -17,7 +17,7 @@ from scripthut.cli.fetching import bring
 from scripthut.cli.following import say_uncollected, until_collected
 from scripthut.cli.options import json_option
 from scripthut.cli.reach import server_option
-from scripthut.cli.show import console, print_json
+from scripthut.cli.show import console, print_json, some
 from scripthut.core.archive import Names
 from scripthut.core.errors import NotFound, Refused
 from scripthut.core.units import size
@@ -102,7 +102,7 @@ def get_command(  # noqa: PLR0913
             else:
                 why = file["note"] or "has not been fetched yet"
                 click.echo(f"left out: {part['task_id']}/{file['path']} {why}", err=True)
-    click.echo(f"{count} files in {into}")
+    click.echo(f"{some(count, 'file')} in {into}")
 
 
 @outputs_group.command("pin")
@@ -127,13 +127,13 @@ def summary_command(run: str, watch: bool, interval: float, as_json: bool, base:
     client = Client(base)
     address = f"runs/{word(run)}/summary"
     if watch and not as_json:
-        with Live(console=console(), auto_refresh=False) as live:
+        with Live(console=console(is_prose=True), auto_refresh=False) as live:
             for _ in until_collected(client, run, interval):
                 live.update(_rendered(client.get(address)), refresh=True)
             live.update(_rendered(client.get(address)), refresh=True)
         return
     found = client.get(address)
-    print_json(found) if as_json else console().print(_rendered(found))
+    print_json(found) if as_json else console(is_prose=True).print(_rendered(found))
     say_uncollected(found)
 
 

@@ -11,7 +11,7 @@ from scripthut.cli import complete, submit
 from scripthut.cli.client import Client, word
 from scripthut.cli.options import json_option
 from scripthut.cli.reach import server_option
-from scripthut.cli.show import console, print_json
+from scripthut.cli.show import console, print_json, some
 from scripthut.cli.starting import chosen, interval_option, param_option, served, tell, watch_option
 from scripthut.core.errors import NotFound, Refused
 from scripthut.core.workflow import document
@@ -128,8 +128,7 @@ def _view_file(file: Path, as_json: bool) -> None:
         tasks = [spec.kept() for spec in found.tasks]
         print_json({"file": str(file), "title": found.title, "tasks": tasks})
         return
-    count = len(found.tasks)
-    click.echo(f"{called}: is well, {count} task{'' if count == 1 else 's'}")
+    click.echo(f"{called}: is well, {some(len(found.tasks), 'task')}")
     for notice in found.notices:
         click.echo(f"note: {notice}", err=True)
 

@@ -149,7 +149,7 @@ def test_a_large_file_is_fetched_first_and_survives_a_cut_line(
     assert "left out: fit/link is a symbolic link" in left.stderr
     with Proxy(site.port) as proxy:
         fetched = hut("outputs", "get", large, "-o", "all", site=site, cwd=tmp_path)
-        assert fetched.stdout == "1 files in all\n"
+        assert fetched.stdout == "1 file in all\n"
         proxy.cut_after = 5_000_000
         through = Site("127.0.0.1", proxy.port)
         one = hut("outputs", "get", large, "fit", "big one.bin", site=through, cwd=tmp_path)

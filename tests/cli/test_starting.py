@@ -204,7 +204,7 @@ def test_a_run_is_tried_again_told_of_and_deleted(place: Path, site: Site) -> No
     told = hut(place, site, "run", "env", run, "a")
     assert re.search(r"X +1 +task", told.stdout), told
     until(lambda: "Task:    a" in hut(place, site, "run", "logs", run, "a").stdout)
-    assert "1 tasks wait again" in hut(place, site, "run", "retry", run).stdout
+    assert "1 task waits again" in hut(place, site, "run", "retry", run).stdout
     ended(site, run)
     first = hut(place, site, "run", "logs", run, "a", "--attempt", "1")
     assert "Task:    a" in first.stdout
