@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from scripthut.core import units
+from scripthut.core import tokens, units
 from scripthut.core.jobs import Answer, Phase
 from scripthut.core.queue import Listed
 from scripthut.core.sights import OTHERS, Crowd, Ended
@@ -173,10 +173,25 @@ def _ended(row: Sequence[str]) -> Listed | None:
         node=None if node in _NOTHING else node,
         account=None if account in _NOTHING else account,
         count=elements(job_id.partition("_[")[2].rstrip("]")),
-        tokens=tuple(tokens_of(name, "")),
+        tokens=_tokens(job_id, name),
         ended_at=ended,
         exit_code=exit_code if exit_code or phase is Phase.DONE else None,
     )
+
+
+def _tokens(job_id: str, name: str) -> tuple[str, ...]:
+    """The words by which a job may be ours; a record of many elements is no one task's.
+
+    >>> [_tokens(job_id, "fit abcdefgh.0.1") for job_id in ("7", "7_36", "7_[4-5]")]
+    [('abcdefgh.0.1',), ('abcdefgh.10.1',), ()]
+    """
+    _, is_element, index = job_id.partition("_")
+    words = tokens_of(name, "")
+    if not is_element:
+        return tuple(words)
+    if not index.isdecimal():
+        return ()
+    return tuple(tokens.element(word, int(index)) or word for word in words)
 
 
 def _number(text: str) -> int:

@@ -139,6 +139,19 @@ def test_an_ending_is_in_words_and_its_token_leads_to_its_task() -> None:
     assert "run00000.0.1" in job.tokens
 
 
+def test_an_element_that_ended_leads_to_its_own_task() -> None:
+    ids = ("7_5", "7_36", "7_[40-41]")
+    text = "".join(sacct(job_id, "FAILED", "1795807960", "fit run00000.0.1") for job_id in ids)
+    found = {job.job_id: (job.tokens, job.count) for job in ended_of(SLURM, text).jobs}
+    assert found == {
+        "7_5": (("run00000.5.1",), 1),
+        "7_36": (("run00000.10.1",), 1),
+        "7_[40-41]": ((), 2),
+    }
+    (other,) = ended_of(SLURM, sacct("8_5", "FAILED", "1795807960", "my simulation")).jobs
+    assert other.tokens == ("simulation",)
+
+
 def test_where_no_accounts_are_kept_a_sentence_says_so() -> None:
     off = Answer(1, "", "Slurm accounting storage is disabled\n")
     assert SLURM.parse_ended({"jobs": off}, "hut") == Ended(
