@@ -103,7 +103,7 @@ class Fleet:
             one.backend.close()
             del self.members[name]
             log.info("backend let go backend=%s", name)
-        elif not one.is_leaving:
+        elif not one.is_leaving or one.tuning != _tuning(settings):
             log.info("backend leaves, watched until its tasks end backend=%s", name)
             self.members[name] = self._member(one.part, settings, one, is_leaving=True)
 
@@ -122,6 +122,7 @@ class Fleet:
             backend = given or build(part, settings, Asker(self._lead, part.name))
             reach = _reach(part, settings)
         limits, names = settings.outputs.limits(), frozenset(settings.secret_names)
+        backend.ring.secret_names = names
         hands = self._lead.hands(backend, self._kept, limits, names, part.type)
         if isinstance(part, Local):
             hands = replace(hands, beyond=part.beyond)
@@ -134,7 +135,7 @@ class Fleet:
 def _reach(part: AnyBackend, settings: Settings) -> tuple[object, ...]:
     """What a backend is built of. This machine's has room for as many jobs as may run at once."""
     beside = BESIDE if part.type != "local" else BESIDE - {"max_concurrent"}
-    return part.model_dump(exclude=set(beside)), settings.outputs, settings.secret_names
+    return part.model_dump(exclude=set(beside)), settings.outputs.limits()
 
 
 def _tuning(settings: Settings) -> tuple[object, ...]:

@@ -181,13 +181,20 @@ def test_a_connection_outlives_a_change_of_limits_pace_and_prices(tmp_path: Path
     engine.live.config = config.model_copy(
         update={
             "backends": [part.model_copy(update=changes)],
-            "settings": config.settings.model_copy(update={"poll_interval": 77}),
+            "settings": config.settings.model_copy(
+                update={
+                    "poll_interval": 77,
+                    "secret_names": ["MY_WORD"],
+                    "outputs": config.settings.outputs.model_copy(update={"keep_days": 7}),
+                }
+            ),
         }
     )
     assert engine.tick(NOW)
     engine.wait()
     member = engine._fleet.members["hpc"]
     assert (cluster.is_closed, member.backend) == (False, cluster)
+    assert cluster.ring.secret_names == member.cycle.hands.secret_names == {"MY_WORD"}
     assert (member.part.max_concurrent, member.pace.slow) == (7, 77.0)
     other = part.model_copy(update={"ssh": SSH(host="elsewhere")})
     engine.live.config = config.model_copy(update={"backends": [other]})
