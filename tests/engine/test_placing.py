@@ -206,6 +206,27 @@ def test_however_many_commits_are_sent_a_cycle_spends_no_longer_on_it(
     assert [offset for _, offset, _ in asked] == [0, 4, 8]
 
 
+def test_a_small_archive_does_not_wait_until_a_large_one_is_whole(
+    world: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for sha in "12":
+        world.start(sha=sha * 40)
+    world.turn()
+    with world.database.writing() as session:
+        rows = session.scalars(select(Checkout).order_by(Checkout.id))
+        for row, size in zip(rows, (40, 4), strict=True):
+            file = tmp_path / f"{row.id}.tar.gz"
+            file.write_bytes(bytes(size))
+            facts = {"archive": "a" * 64, "file": str(file), "size": size, "sent": 0}
+            checkouts.change(session, row.id, Stage.PACKED, **facts)
+    asked = world.cluster.asked
+    asked.clear()
+    monkeypatch.setattr(placing, "PIECE", 4)
+    monkeypatch.setattr(placing, "time", SimpleNamespace(monotonic=lambda: 9.0 * len(asked)))
+    world.turn()
+    assert [folder.name[0] for folder, _, _ in asked] == ["2"]
+
+
 def test_an_archive_that_is_gone_is_packed_again(world: Ground, tmp_path: Path) -> None:
     """The engine that packed it may have been on another machine."""
     world.start()

@@ -43,8 +43,9 @@ def place(hands: Hands, config: Config, now: datetime) -> int:
         rows = checkouts.to_do(session, name, now)
     moved = sum(_asked(hands, row, now) for row in rows if row.stage != Stage.PACKED)
     until = time.monotonic() + SENDING
-    for row in rows:
-        if row.stage == Stage.PACKED and time.monotonic() < until:
+    packed = [row for row in rows if row.stage == Stage.PACKED]
+    for row in sorted(packed, key=_left):  # else a small one waits until a large one is whole
+        if time.monotonic() < until:
             moved += _sent(hands, row, until, now)
     return len(unplaced) + moved
 
@@ -88,6 +89,11 @@ def _folder(row: Checkout) -> Folder:
 def _asked(hands: Hands, row: Checkout, now: datetime) -> bool:
     """Ask about a directory once; whether it moved."""
     return _write(hands, row, hands.backend.place(_folder(row)), now)
+
+
+def _left(row: Checkout) -> int:
+    """Bytes of an archive that are still to be sent."""
+    return row.size - row.sent
 
 
 def _sent(hands: Hands, row: Checkout, until: float, now: datetime) -> bool:
