@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from inspect import getsource
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -91,6 +91,15 @@ def test_the_script_is_python_of_2014(module: object) -> None:
     source = getsource(module)  # type: ignore[arg-type]
     tree = ast.parse(source, feature_version=(3, 4))
     assert not [each for each in ast.walk(tree) if isinstance(each, ast.JoinedStr | ast.AnnAssign)]
+    unpacked = [part for each in ast.walk(tree) for part in _parts(each)]
+    assert not [part for part in unpacked if part is None or isinstance(part, ast.Starred)]
+
+
+def _parts(node: ast.AST) -> Sequence[ast.expr | None]:
+    """What stands in a list, tuple, set or mapping, where older Pythons unpack nothing."""
+    if isinstance(node, ast.List | ast.Tuple | ast.Set):
+        return node.elts
+    return node.keys if isinstance(node, ast.Dict) else ()
 
 
 @pytest.mark.parametrize("python", pythons())

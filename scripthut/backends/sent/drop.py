@@ -23,7 +23,7 @@ def drops(request: "dict[str, Any]", say: "Callable[[dict[str, Any]], None]") ->
     """Let directories go; says of each, by its place, whether it went, or why it stays."""
     hidden = set()
     for n, wish in enumerate(request.get("drops", [])):
-        where = Where({"archive": "", **wish})
+        where = Where(dict(wish, archive=wish.get("archive", "")))
         try:
             why = drop(where, wish["idle"])
         except OSError as error:
@@ -41,7 +41,7 @@ def hold(wishes: "list[dict[str, Any]]") -> None:
             if "notes" in wish:
                 os.utime(wish["notes"], follow_symlinks=False)
             else:
-                os.utime(Where({"archive": "", **wish}).mark)
+                os.utime(Where(dict(wish, archive=wish.get("archive", ""))).mark)
 
 
 def drop(where: Where, idle: float) -> "str | None":

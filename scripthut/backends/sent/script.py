@@ -181,7 +181,7 @@ def hand_over(job: "dict[str, Any]", script: bytes, timeout: float) -> "tuple[in
 def withdraw(group: "dict[str, Any]") -> None:
     """Claim tokens for no job, so that none that comes later runs; a job's own claim stays."""
     with suppress(OSError, Refusal):  # then nothing is claimed, and the next look shows it
-        os.makedirs("/".join([group["base"], *group["path"]]), 0o700, exist_ok=True)
+        os.makedirs("/".join([group["base"]] + group["path"]), 0o700, exist_ok=True)
         here = descend(group["base"], group["path"])
         try:
             for token in group["tokens"]:
