@@ -18,6 +18,7 @@ UNHEARD = timedelta(minutes=1)  # "no such job" for this long: it was never subm
 YOUNG = timedelta(seconds=10)  # a scheduler may take this long to show a job it accepted
 WORD = timedelta(seconds=30)  # how long a scheduler's own word is awaited for a killed job
 LATE = timedelta(minutes=2)  # a file of a node may show so late on the login node
+APART = timedelta(minutes=1)  # so far apart are two clocks at most
 
 _KILLED = 137  # what a shell makes of SIGKILL, which is what a kernel without memory sends
 SIGNALLED = range(129, 128 + 65)  # exit codes that tell of a signal; 255 is a code like any other
@@ -279,7 +280,18 @@ def _in_queue(task: Standing, seen: Evidence, sighting: Sighting, now: datetime)
     facts |= {"started_at": sighting.started_at or task.started_at or now, "node": sighting.node}
     if seen.claimed_by is not None:
         facts["job_id"] = seen.claimed_by  # of one that waited for this machine, its process
+    if seen.note is not None and _began_after(seen.note, task, sighting):
+        facts["void_note"] = seen.note.ended_at  # as above, where its wait was seen too briefly
     return Verdict(None if task.state is State.RUNNING else Event.SEEN_RUNNING, facts)
+
+
+def _began_after(note: ExitNote, task: Standing, sighting: Sighting) -> bool:
+    """Whether what runs began after a note's end; only of one that requeued is that told closely.
+
+    The two times are of two clocks, and a short job may be seen to run with its note there.
+    """
+    apart = timedelta(0) if task.requeues else APART
+    return sighting.started_at is not None and sighting.started_at > note.ended_at + apart
 
 
 def _absent(task: Standing, seen: Evidence, now: datetime, answering_since: datetime) -> Verdict:

@@ -157,6 +157,19 @@ def test_a_requeue_is_counted_and_makes_the_note_of_the_run_before_void() -> Non
     assert "requeues" not in verdict(State.QUEUED, waits, requeues=1).facts
 
 
+@pytest.mark.parametrize(
+    ("requeues", "began", "is_void"),
+    [(1, 5, True), (1, -5, False), (0, 5, False), (0, 90, True)],
+)
+def test_a_note_that_is_older_than_what_runs_is_void_where_the_wait_between_was_missed(
+    requeues: int, began: int, is_void: bool
+) -> None:
+    runs = sighting(Phase.RUNNING, started_at=NOW + timedelta(seconds=began))
+    found = verdict(State.QUEUED, Evidence(runs, note(0), claimed_by="17"), requeues=requeues)
+    assert found.event is Event.SEEN_RUNNING
+    assert found.facts.get("void_note") == (NOW if is_void else None)
+
+
 def test_after_a_requeue_a_note_alone_is_believed_when_a_newer_one_would_be_seen() -> None:
     seen = Evidence(note=note(0))
     assert verdict(State.SETTLING, seen, missing_since=NOW, requeues=1).event is None
