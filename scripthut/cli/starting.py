@@ -49,11 +49,11 @@ def tell(
         click.echo(client.page(run["id"]), err=True)
 
 
-def served(client: Client, said: dict[str, Any]) -> dict[str, Any]:
+def served(client: Client, said: dict[str, Any], patience: float = PATIENCE) -> dict[str, Any]:
     """The run that came of an order, once the engine has served it. Invalid, Refused."""
     if "order" not in said:
         return said
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     click.echo("waiting for the engine ...", err=True)
     while said["status"] == "waiting":
         if time.monotonic() > deadline:

@@ -13,9 +13,10 @@ from scripthut.cli.options import json_option
 from scripthut.cli.reach import server_option
 from scripthut.cli.show import console, print_json, some
 from scripthut.cli.starting import chosen, interval_option, param_option, served, tell, watch_option
-from scripthut.core.errors import NotFound, Refused
+from scripthut.core.errors import HutError, NotFound, Refused
 from scripthut.core.workflow import document
 
+SOON = 30.0  # seconds that a second look at sources may take
 source_option = click.option(
     "--source", metavar="NAME", shell_complete=complete.sources, help="The source it is in."
 )
@@ -175,10 +176,13 @@ def _named(everything: list[dict[str, Any]], name: str) -> dict[str, Any] | None
 
 def _looked_at(client: Client, source: str | None) -> list[str]:
     """Have a source looked at, or all; what is wrong with those that cannot be."""
-    said = client.post(f"sources/{word(source)}/sync" if source else "sources/sync", {})
-    if "order" in said:
-        served(client, said)
-        said = client.get(f"sources/{word(source)}" if source else "sources")
+    try:
+        said = client.post(f"sources/{word(source)}/sync" if source else "sources/sync", {})
+        if "order" in said:
+            served(client, said, SOON)
+            said = client.get(f"sources/{word(source)}" if source else "sources")
+    except HutError as error:  # the others may have been looked at meanwhile
+        return [f"not all sources could be looked at: {error}"]
     looked_at = [said] if source else said["sources"]
     return [f"{one['name']} cannot be read: {one['error']}" for one in looked_at if one["error"]]
 

@@ -109,6 +109,17 @@ def test_a_source_that_cannot_be_read_is_named_beside_the_workflow_that_is_sough
         (place / "moved").rename(study)
 
 
+def test_of_a_paused_source_what_is_known_is_said_all_the_same(place: Path, site: Site) -> None:
+    assert hut(place, site, "source", "pause", "study", "--who", "ada").returncode == 0
+    try:
+        done = hut(place, site, "workflow", "view", "later", "--source", "study")
+        assert done.returncode == 1
+        assert ".hut/workflows/fit.json" in done.stderr
+        assert "paused" in done.stderr
+    finally:
+        assert hut(place, site, "source", "resume", "study").returncode == 0
+
+
 def test_a_document_here_is_checked_and_run(place: Path, site: Site) -> None:
     (place / "here.yaml").write_text("tasks:\n  - id: a\n    command: echo hi\n")
     checked = hut(place, site, "workflow", "view", "--file", "here.yaml")
