@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import PurePosixPath
 
-from scripthut.backends import disk, facts, node, node_work, sights
+from scripthut.backends import disk, facts, node, node_work
 from scripthut.backends.accounts import Asked, Open, unanswered
 from scripthut.backends.asking import Node, Ring
 from scripthut.backends.match import choose
 from scripthut.backends.measuring import Measuring, submitted_since
 from scripthut.backends.remains import Remains
+from scripthut.backends.sights import Asking
 from scripthut.backends.submitting import BATCH_SECONDS, Submissions, preview
 from scripthut.backends.turns import Turns
 from scripthut.clock import utcnow
@@ -76,6 +77,7 @@ class ClusterBackend:
         self._accounting_pause: tuple[float, str | None] = (0.0, None)
         self._glance_from = 0.0
         self._measuring = Measuring(now)
+        self._asking = Asking(now)
 
     @property
     def name(self) -> str:
@@ -180,7 +182,7 @@ class ClusterBackend:
                 {"key": f"facts {key}", "argv": argv, "timeout": facts.SECONDS}
                 for key, argv in asked.items()
             ]
-        commands += sights.commands(self._dialect.sights, self._node.user, wish, utcnow())
+        commands += self._asking.commands(self._dialect.sights, self._node.user, wish, utcnow())
         commands += self._measuring.commands(self._dialect, watches)
         return {
             "commands": commands,
@@ -195,7 +197,8 @@ class ClusterBackend:
         queue = None
         if wish.queue:
             queue = self._dialect.list_queue(seen.ran["queue"], self._node.user)
-        crowd, ended = sights.read(self._dialect.sights, self._node.user, wish, seen.ran)
+        sights, user = self._dialect.sights, self._node.user
+        crowd, ended = self._asking.read(sights, user, wish, seen.ran, utcnow())
         if not wish.facts:
             return Surveyed(queue, None, crowd, ended)
         answers = {

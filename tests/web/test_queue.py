@@ -300,6 +300,16 @@ def test_without_accounting_our_own_tasks_tell_how_they_ended(client, hut, tell_
     assert client.get("/api/v1/jobs?phase=ended").json["jobs"] == []
 
 
+def test_where_the_accounting_did_not_tell_it_is_not_said_that_nothing_ended(client, tell_ended):
+    tell_ended(is_told=False, note="The scheduler did not tell within 3 s what ended.")
+    page = client.get("/queue?phase=ended").text
+    assert "within 3 s" in page
+    assert "No job of yours is known to have ended in the last day." in page
+    assert "<b>0</b> known to have ended" in page
+    tell_ended(is_told=True)
+    assert "No job of yours ended in the last day." in client.get("/queue?phase=ended").text
+
+
 def test_a_task_of_ours_that_the_accounting_tells_of_is_told_once(client, hut, tell_ended):
     run = hut.run({"fit": "completed", "next": "pending"})
     ended_here(hut, run, 1)
