@@ -74,7 +74,7 @@ class Cut:
     runs: tuple[str, ...] = ()  # states of jobs that hold something; they are told first
     competes: tuple[str, ...] = ()  # reasons of jobs that wait for a place alone
     user: str = ""  # before whose first waiting job others are counted
-    is_short: bool = False  # names of users are cut to the width of their column
+    is_short: bool = False  # names of users may be cut to the width of their column
     most: int = MOST
 
 

@@ -60,14 +60,12 @@ class PBSSights:
             why = said(answer)
             return Crowd(user, note=f"Others' jobs cannot be listed: qstat says: {why}")
         found = table(answer)
-        rows = [[row[0], _whole(row[1], user), *row[2:]] for row in found.rows]
-        groups = [(_whole(one[0], user), *one[1:]) for one in found.groups]
-        crowd = counts(replace(found, groups=groups), _RUNS, _why)
+        crowd = counts(found, _RUNS, _why)
         note = None
         if not others(crowd, user):
             is_hidden = "hides" in answers and not _SHOWN.search(answers["hides"].out)
             note = alone("query_other_jobs is not set" if is_hidden else None)
-        return replace(crowd, user=user, jobs=tuple(map(_listed, rows)), note=note)
+        return replace(crowd, user=user, jobs=tuple(map(_listed, found.rows)), note=note)
 
     def ended(self, user: str, since: datetime) -> Mapping[str, Question]:  # noqa: ARG002 -- a history is not asked by time
         """The last of the history; else what the queue still shows of jobs that ended."""
@@ -121,12 +119,6 @@ class PBSSights:
 
 def _why(letter: str) -> str:
     return _WHY.get(letter, f"PBS calls its state {letter}" if letter else OTHERS)
-
-
-def _whole(name: str, user: str) -> str:
-    """The user's own name where a column cut it."""
-    is_own = len(name) >= 8 and user.startswith(name.rstrip("*"))
-    return user if is_own else name
 
 
 def _listed(row: Sequence[str]) -> Listed:

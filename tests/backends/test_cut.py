@@ -132,6 +132,7 @@ def test_no_text_breaks_it(seed: int) -> None:
     ]
     text = "".join(dice.choice(pieces) for _ in range(4000))
     text += row(1, "me", indices="0-999999999", cpus=10**17, name="n" * 10_000)
-    for how in (HOW, Cut(fields=9, at=AT | {"name": 8}, below="---", runs=("R",))):
+    short = Cut(fields=9, at=AT | {"name": 8}, below="---", runs=("R",), user="me", is_short=True)
+    for how in (HOW, Cut(fields=9, at=AT | {"name": 8}, below="---", runs=("R",)), short):
         found = json.loads(cut(text.encode("utf-8", "surrogateescape"), asdict(how)))
         assert all(len(value) <= FIELD for column in found["columns"] for value in column)

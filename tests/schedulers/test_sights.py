@@ -178,11 +178,41 @@ def test_slurm_s_qstat_tells_of_names_with_blanks() -> None:
     assert {job.job_id for job in crowd.jobs} == {"1", "2", "3", "4", "5"}
 
 
-def test_a_column_that_cuts_names_does_not_make_the_user_a_stranger() -> None:
-    row = "9.pbs1  {}  workq  x  --  1  4  1gb  01:00  R  00:10\n"
-    text = "------\n" + row.format("maximili*") + row.format("max") + row.format("maximus*")
+def qstat(width: int, *users: str) -> str:
+    """A table of one job each, its column of users so wide."""
+    dashes = " ".join(["------", "-" * width, *["-----"] * 9])
+    rows = [
+        f"{n}.pbs1 {name}  workq  x  --  1  4  1gb  01:00  R  00:10" for n, name in enumerate(users)
+    ]
+    return "\n".join(["Job ID", dashes, *rows, ""])
+
+
+@pytest.mark.parametrize(
+    ("width", "name", "is_own"),
+    [
+        (8, "maximil*", True),
+        (8, "maximili", True),  # a column that cuts without a sign
+        (8, "maximus*", False),
+        (8, "max", False),
+        (15, "maximilian", True),
+        (15, "maximili", False),  # a shorter name, and whole
+        (15, "maximilia", False),
+    ],
+)
+def test_a_name_that_its_column_cut_is_the_users_own_and_a_whole_one_is_not(
+    width: int, name: str, is_own: bool
+) -> None:
+    crowd = crowd_of(PBS(kind=OLD_PRO).sights, qstat(width, name, "max"), user="maximilian")
+    owner = "maximilian" if is_own else name
+    assert [job.owner for job in crowd.jobs] == [owner, "max"]
+    assert {one.user for one in crowd.holdings} == {owner, "max"}
+    assert crowd.users == len({owner, "max"})
+
+
+def test_a_table_that_does_not_say_how_wide_it_is_cuts_with_a_star_alone() -> None:
+    text = qstat(8, "maximil*", "maximili").replace(" -----", "", 1)
     crowd = crowd_of(PBS(kind=OLD_PRO).sights, text, user="maximilian")
-    assert [job.owner for job in crowd.jobs] == ["maximilian", "max", "maximus*"]
+    assert [job.owner for job in crowd.jobs] == ["maximilian", "maximili"]
 
 
 def test_a_server_that_hides_others_jobs_is_said_to() -> None:

@@ -45,12 +45,13 @@ def columns(told: "list[list[str]]", how: "dict[str, Any]") -> "list[list[str]]"
 
 
 def read(text: str, how: "dict[str, Any]") -> "Iterator[list[str]]":
-    """The table's rows."""
-    is_below = not how["below"]
+    """The table's rows, the user's own name whole."""
+    is_below, width = not how["below"], 0
     for record in text.split(how["record"]):
         line = record.strip("\r\n")
         if not is_below:
             is_below = line.startswith(how["below"])
+            width = width_of(line, how) if is_below and how["is_short"] else 0
             continue
         row = line.split(how["field"], how["fields"] - 1) if how["field"] else line.split()
         more = len(row) - how["fields"]
@@ -58,7 +59,21 @@ def read(text: str, how: "dict[str, Any]") -> "Iterator[list[str]]":
             at = how["at"]["name"]
             row[at : at + more + 1] = [" ".join(row[at : at + more + 1])]
         if len(row) == how["fields"]:
+            if how["is_short"]:
+                row[how["at"]["user"]] = whole(row[how["at"]["user"]], width, how["user"])
             yield row
+
+
+def width_of(dashes: str, how: "dict[str, Any]") -> int:
+    """How wide the column of users is, by the line under its head; 0: it does not say."""
+    columns = dashes.split()
+    return len(columns[how["at"]["user"]]) if len(columns) == how["fields"] else 0
+
+
+def whole(name: str, width: int, user: str) -> str:
+    """The user's own name where its column cut it: with a star, or to its width without a sign."""
+    cut = name[:-1] if name.endswith("*") else name if len(name) == width else None
+    return user if cut and len(name) >= SHORT and user.startswith(cut) else name
 
 
 def order(row: "list[str]", how: "dict[str, Any]") -> "tuple[int, int]":
@@ -138,26 +153,18 @@ def before(waits: "list[list[str]]", how: "dict[str, Any]") -> "list[list[Any]]"
     ]
     first = {}  # type: dict[str, tuple[int, int]]
     for name, place, row in ranked:
-        if is_own(row, how):
+        if row[at["user"]] == how["user"]:
             first[name] = min(place, first.get(name, place))
     told = []  # type: list[list[Any]]
     for name in sorted(first):
         others = [
             row
             for partition, place, row in ranked
-            if partition == name and place < first[name] and not is_own(row, how)
+            if partition == name and place < first[name] and row[at["user"]] != how["user"]
         ]
         users = {row[at["user"]] for row in others}
         told.append([name[:FIELD], sum(jobs(row, how) for row in others), len(users)])
     return told[:REASONS]
-
-
-def is_own(row: "list[str]", how: "dict[str, Any]") -> bool:
-    """Whether a job is the user's; a column may cut a long name, and mark that with a star."""
-    name, user = row[how["at"]["user"]], how["user"]
-    if name == user or not how["is_short"]:
-        return bool(name == user)
-    return len(name) >= SHORT and bool(user.startswith(name.rstrip("*")))
 
 
 def jobs(row: "list[str]", how: "dict[str, Any]") -> int:
