@@ -228,7 +228,7 @@ ROWS = (
     Row(
         "accounting of an earlier run is no verdict",
         "scripthut/core/judge.py",
-        "ended < task.started_at:",
+        "ended < _second(task.started_at):",
         "False:",
         ("tests/core/test_judge.py", "-k", "earlier_run"),
     ),

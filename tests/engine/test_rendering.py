@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import scripthut
 from scripthut.core.files.notebook import SEPARATOR
+from scripthut.engine.children import workshop
 from scripthut.engine.children.workshop import TURNS, WALL, Workshop
 from scripthut.engine.outputs.rendering import TEXT, Renderer
 
@@ -62,6 +64,11 @@ def test_a_small_document_that_makes_a_huge_page_is_shown_as_text(renderer: Rend
 
     assert NOT_RENDERED in html
     assert len(html) < 100_000
+
+
+def test_a_child_imports_the_package_that_it_is_of_and_nothing_of_it_by_a_short_name() -> None:
+    assert Path(scripthut.__file__).is_relative_to(workshop._ROOT)
+    assert not (workshop._ROOT / "core").exists()
 
 
 def test_the_child_may_take_half_a_gibibyte_and_no_more(own: Own) -> None:

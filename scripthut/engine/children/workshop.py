@@ -21,7 +21,7 @@ TURNS = 500  # pieces of work after which a new child takes over
 
 _HEAD = struct.Struct(">III")  # lengths of the work's name, of the words about it, of the data
 _SIZE = struct.Struct(">I")
-_ROOT = Path(__file__).resolve().parents[2]  # where the package is imported from
+_ROOT = Path(__file__).resolve().parents[3]  # where the package is imported from
 
 log = logging.getLogger(__name__)
 
