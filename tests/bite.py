@@ -79,7 +79,7 @@ ROWS = (
     Row(
         "a secret is put back only where it stood",
         "scripthut/config/veil.py",
-        "or span.there != secret.there",
+        " and span.there == secret.there",
         "",
         ("tests/config/test_veil.py",),
     ),
