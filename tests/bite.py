@@ -412,19 +412,26 @@ def main(words: Sequence[str]) -> int:
     return 1 if blunt or not rows else 0
 
 
-def _try(tree: Path, row: Row) -> str:
+def found(tree: Path, row: Row) -> Path | None:
+    """The one file that holds what a row takes out; None: mend the row."""
     holding = [f for f in sorted(tree.glob(row.where)) if row.old in f.read_text()]
-    if len(holding) != 1 or holding[0].read_text().count(row.old) != 1:
+    is_one = len(holding) == 1 and holding[0].read_text().count(row.old) == 1
+    return holding[0] if is_one else None
+
+
+def _try(tree: Path, row: Row) -> str:
+    holding = found(tree, row)
+    if holding is None:
         return "NOT FOUND: mend the row"
-    whole = holding[0].read_text()
+    whole = holding.read_text()
     for tests in row.proofs:
         if _passing(tree, tests) != 0:
             return "FAILS WITHOUT THE PATCH"
-        holding[0].write_text(whole.replace(row.old, row.new))
+        holding.write_text(whole.replace(row.old, row.new))
         try:
             code = _run(tree, tests)
         finally:
-            holding[0].write_text(whole)
+            holding.write_text(whole)
         if code != 1:
             return BLUNT.get(code, "TESTS CANNOT RUN")
     return "bites"

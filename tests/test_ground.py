@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import bite
 from tests.serving import ROOT, Site, free_port, surroundings, until
 
 SCREEN = 24  # lines
@@ -150,3 +151,10 @@ def test_the_demonstration_says_that_its_port_is_taken(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"port {port} of 127.0.0.1 is taken" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("row", bite.ROWS, ids=lambda row: row.name)
+def test_every_protection_that_is_taken_out_once_is_there(row: bite.Row) -> None:
+    """Whether a test notices takes minutes to say: `make bite`."""
+    assert bite.found(ROOT, row) is not None
+    assert all((ROOT / word).exists() for word in row.tests if word.endswith(".py"))
