@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +9,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy import select
 
+from scripthut.store import models
+from scripthut.store.db import Database
 from tests.cluster.fixtures import Cluster, start_cluster
+from tests.databases import address
 from tests.stories.accounts import BACKWARDS, agree, jobs_of
 from tests.stories.conftest import serving
 from tests.stories.server import Server, until
@@ -152,9 +155,12 @@ def test_a_requeued_job_is_followed_and_a_preempted_one_told(
     assert server.await_end(run_id) == "failed"
     assert server.states(run_id) == {"again": "cancelled", "weak": "failed", "gives": "cancelled"}
     agree(server, slurm, run_id)
-    with sqlite3.connect(server.directory / "data" / "scripthut.db") as database:
-        rows = database.execute("SELECT key, requeues FROM tasks WHERE run_id = ?", (run_id,))
-        assert dict(rows.fetchall()) == {"again": 1, "weak": 0, "gives": 1}
+    database = Database(address(server.data))
+    with database.reading() as session:
+        rows = session.scalars(select(models.Task).where(models.Task.run_id == run_id))
+        requeues = {row.key: row.requeues for row in rows}
+    database.dispose()
+    assert requeues == {"again": 1, "weak": 0, "gives": 1}
 
 
 def test_every_odd_task_ends_as_it_should_and_says_why(server: Server, slurm: Cluster) -> None:
