@@ -231,7 +231,7 @@ def test_what_a_task_held_at_most_is_known_of_long_ones_and_short_ones(here: Pla
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     holds = "import time; x = bytearray({} << 20); time.sleep({})"
     jobs = here.submit(
-        asking(here, 0, f'python3 -c "{holds.format(own + 80, 0)}"'),
+        asking(here, 0, f'python3 -c "{holds.format(own + 80, 0)}"', memory=4 * GIB),
         asking(
             here,
             1,
