@@ -72,7 +72,7 @@ ROOMS: dict[str, set[str]] = {  # a room -> the other rooms of its package that 
     "web/outputs": set(),
     "web/runs": {"outputs"},
     "web/tasks": {"outputs", "runs"},
-    "web/backends": {"runs"},
+    "web/backends": set(),
     "web/sources": {"tasks"},
     "web/takeaway": {"runs", "tasks"},
 }

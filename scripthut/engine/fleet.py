@@ -117,12 +117,12 @@ class Fleet:
         """A member with a backend of its own, or with the former one's."""
         if former is not None:
             backend, reach = former.backend, former.reach
+            backend.ring.secret_names = frozenset(settings.secret_names)
         else:
             given = self._given.pop(part.name, None)
             backend = given or build(part, settings, Asker(self._lead, part.name))
             reach = _reach(part, settings)
         limits, names = settings.outputs.limits(), frozenset(settings.secret_names)
-        backend.ring.secret_names = names
         hands = self._lead.hands(backend, self._kept, limits, names, part.type)
         if isinstance(part, Local):
             hands = replace(hands, beyond=part.beyond)

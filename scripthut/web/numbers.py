@@ -14,6 +14,7 @@ from scripthut.core.errors import Refused
 # Of rows and versions: PostgreSQL's INTEGER has one number more; asking for another is an error.
 MOST = 2**31 - 2
 MOST_BYTES = 2**53 - 2
+LONGEST = 200  # characters that are searched for
 BYTES = frozenset({"at", "from", "length", "seen", "start", "tail"})  # places in files, and sizes
 LEAST: Mapping[str, int] = {"limit": 1, "length": 1, "since": -1}  # of the others 0
 

@@ -11,7 +11,7 @@ from scripthut.core.errors import NotFound
 from scripthut.store import runs, search
 from scripthut.store.runs import RunRow, Which
 from scripthut.store.search import Wish
-from scripthut.web.runs.look import LONGEST
+from scripthut.web.numbers import LONGEST
 
 bp = Blueprint("palette", __name__)
 

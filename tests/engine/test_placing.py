@@ -94,6 +94,16 @@ class Ground(World):
         with self.database.writing() as session:
             checkouts.change(session, self.row().id, Stage.PACKED, **facts)
 
+    def packed_each(self, sizes: Sequence[int], folder: Path) -> None:
+        """Archives of so many bytes for all directories, in their order."""
+        with self.database.writing() as session:
+            rows = session.scalars(select(Checkout).order_by(Checkout.id))
+            for row, size in zip(rows, sizes, strict=True):
+                file = folder / f"{row.id}.tar.gz"
+                file.write_bytes(bytes(size))
+                facts = {"archive": "a" * 64, "file": str(file), "size": size, "sent": 0}
+                checkouts.change(session, row.id, Stage.PACKED, **facts)
+
 
 @pytest.fixture
 def world(database: Database, tmp_path: Path) -> Iterator[Ground]:
@@ -191,12 +201,7 @@ def test_however_many_commits_are_sent_a_cycle_spends_no_longer_on_it(
     for sha in "123":
         world.start(sha=sha * 40)
     world.turn()
-    with world.database.writing() as session:
-        for row in session.scalars(select(Checkout)):
-            file = tmp_path / f"{row.id}.tar.gz"
-            file.write_bytes(bytes(40))
-            facts = {"archive": "a" * 64, "file": str(file), "size": 40, "sent": 0}
-            checkouts.change(session, row.id, Stage.PACKED, **facts)
+    world.packed_each((40, 40, 40), tmp_path)
     asked = world.cluster.asked
     asked.clear()
     world.cluster.answers = [Placed(WANTED, PATH, sent) for sent in range(4, 40, 4)]
@@ -212,13 +217,7 @@ def test_a_small_archive_does_not_wait_until_a_large_one_is_whole(
     for sha in "12":
         world.start(sha=sha * 40)
     world.turn()
-    with world.database.writing() as session:
-        rows = session.scalars(select(Checkout).order_by(Checkout.id))
-        for row, size in zip(rows, (40, 4), strict=True):
-            file = tmp_path / f"{row.id}.tar.gz"
-            file.write_bytes(bytes(size))
-            facts = {"archive": "a" * 64, "file": str(file), "size": size, "sent": 0}
-            checkouts.change(session, row.id, Stage.PACKED, **facts)
+    world.packed_each((40, 4), tmp_path)
     asked = world.cluster.asked
     asked.clear()
     monkeypatch.setattr(placing, "PIECE", 4)

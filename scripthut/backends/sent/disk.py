@@ -11,7 +11,7 @@ import os
 import time
 from contextlib import suppress
 
-from scripthut.backends.sent.apart import DEAD, apart, live, says, time_in
+from scripthut.backends.sent.apart import DEAD, apart, live, says, sign, time_in
 from scripthut.backends.sent.files import pack
 from scripthut.backends.sent.things import OWN, everything, measured
 
@@ -74,13 +74,7 @@ def lock(desk: Desk) -> bool:
         away = "%s.%d" % (desk.lock, os.getpid())
         os.rename(desk.lock, away)  # of two that find it dead, one does
         os.unlink(away)
-    try:
-        made = os.open(desk.lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return False
-    with os.fdopen(made, "w") as file:
-        file.write(desk.id)
-    return True
+    return sign(desk.lock, desk.id)
 
 
 def is_alive(desk: Desk) -> bool:

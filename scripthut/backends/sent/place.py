@@ -16,7 +16,7 @@ import tarfile
 import time
 from contextlib import suppress
 
-from scripthut.backends.sent.apart import DEAD, apart, live, says, time_in
+from scripthut.backends.sent.apart import DEAD, apart, live, says, sign, time_in
 
 MYPY = False
 if MYPY:  # Python 3.4 has no typing module
@@ -142,13 +142,7 @@ def is_whole(where: Where, sha256: str) -> bool:
 
 def begin(where: Where) -> bool:
     """Become the maker; False when there is one."""
-    try:
-        made = os.open(where.mark, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return False
-    with os.fdopen(made, "w") as file:
-        file.write(where.own)
-    return True
+    return sign(where.mark, where.own)
 
 
 def is_maker(where: Where) -> bool:

@@ -8,7 +8,7 @@ from flask import request
 
 from scripthut.core.jobs import Phase
 from scripthut.store.machines.queue import QueueRow, View
-from scripthut.web.runs.look import LONGEST
+from scripthut.web.numbers import LONGEST
 
 PHASES: Mapping[str, Phase] = {"running": Phase.RUNNING, "queued": Phase.WAITING}
 ENDED = "ended"

@@ -11,8 +11,8 @@ from werkzeug.datastructures import MultiDict
 
 from scripthut.core.states import State
 from scripthut.store.search import ORDERS, Wish
+from scripthut.web.numbers import LONGEST
 
-LONGEST = 200  # characters that are searched for
 PER = ("task", "group")
 FAR = 10**9  # seconds
 MOST_UNFOLDED = 20  # nodes of a graph

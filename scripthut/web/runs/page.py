@@ -21,9 +21,10 @@ from scripthut.web.costs import cost
 from scripthut.web.errors import wants_json
 from scripthut.web.extensions import config, database
 from scripthut.web.htmx import htmx
+from scripthut.web.numbers import LONGEST
 from scripthut.web.questions import done, some
 from scripthut.web.runs import gantt, graph, table
-from scripthut.web.runs.look import LONGEST, Look, View, look
+from scripthut.web.runs.look import Look, View, look
 from scripthut.web.runs.table import CHUNK
 
 bp = Blueprint("runs", __name__)

@@ -12,8 +12,8 @@ from scripthut.store.keeping.removal import MOST, Removal
 from scripthut.store.runs import Which
 from scripthut.web.extensions import database
 from scripthut.web.htmx import htmx
+from scripthut.web.numbers import LONGEST
 from scripthut.web.questions import Question, asked, done, some
-from scripthut.web.runs.look import LONGEST
 from scripthut.web.starts import asked_for
 
 bp = Blueprint("selection", __name__)
